@@ -1,0 +1,36 @@
+"""What all tests share: where the real data lies, and single-threaded arithmetic."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+def _is_required(what: str) -> bool:
+    """`ROADTEST_REQUIRE=gtsrb,browser` turns a skip into a failure: the complete suite must not pass by skipping."""
+    return what in os.environ.get("ROADTEST_REQUIRE", "").split(",")
+
+
+def _skip_or_fail(what: str, reason: str) -> None:
+    if _is_required(what):
+        pytest.fail(f"{what} is required here: {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def gtsrb_dir() -> Path:
+    """The folder with the three official GTSRB archives."""
+    folder = Path(os.environ.get("ROADTEST_GTSRB", "gtsrb-is-not-set"))
+    if not (folder / "GTSRB_Final_Training_Images.zip").exists():
+        _skip_or_fail("gtsrb", "the real GTSRB is not here: set ROADTEST_GTSRB to the folder of its three archives")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium to drive."""
+    for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"):
+        if Path(path).exists():
+            return path
+    _skip_or_fail("browser", "no Chromium is installed: apt-get install chromium")
+    raise AssertionError
