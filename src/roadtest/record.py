@@ -71,9 +71,7 @@ class EpochRow:
     @property
     def train(self) -> SetResult:
         """The training figures of this row."""
-        return SetResult(
-            num_seen=self.train_num_seen, num_correct=self.train_num_correct, loss_sum=self.train_loss_sum
-        )
+        return SetResult(num_seen=self.train_num_seen, num_correct=self.train_num_correct, loss_sum=self.train_loss_sum)
 
     @property
     def val(self) -> SetResult:
@@ -303,9 +301,7 @@ def read_records(study_dir: Path) -> list[RunRecord]:
     """All finished runs of a study, in the order of its plan."""
     info = read_study_info(study_dir)
     return [
-        read_record(study_dir / run.folder)
-        for run in info.runs
-        if (study_dir / run.folder / "record.json").exists()
+        read_record(study_dir / run.folder) for run in info.runs if (study_dir / run.folder / "record.json").exists()
     ]
 
 
@@ -339,8 +335,10 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 def read_epochs(run_dir: Path) -> list[EpochRow]:
     """The evaluations of a run, finished or not."""
-    kinds = {f.name: int if f.type in ("int", int) else float for f in fields(EpochRow)}
-    return [EpochRow(**{name: kinds[name](row[name]) for name in kinds}) for row in read_rows(run_dir / "epochs.csv")]
+    kinds: dict[str, type] = {f.name: int if f.type in ("int", int) else float for f in fields(EpochRow)}
+    return [
+        EpochRow(**{name: kind(row[name]) for name, kind in kinds.items()}) for row in read_rows(run_dir / "epochs.csv")
+    ]
 
 
 def read_failures(study_dir: Path) -> list[Failure]:
@@ -355,11 +353,7 @@ def read_failures(study_dir: Path) -> list[Failure]:
         )
         for row in read_rows(study_dir / "failures.csv")
     }
-    return [
-        failure
-        for failure in rows.values()
-        if not (study_dir / _planned(failure).folder / "record.json").exists()
-    ]
+    return [failure for failure in rows.values() if not (study_dir / _planned(failure).folder / "record.json").exists()]
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:

@@ -1,0 +1,93 @@
+"""The verbs that train: `compare`, and `demo`, which is `compare` on the drawn signs with everything chosen."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from roadtest.cli.options import CompareOptions, Format, FormatOption, Fresh, Out, Quiet, Verbose, chosen_options
+
+if TYPE_CHECKING:
+    from roadtest.events import Event
+    from roadtest.study import Study
+
+DEMO_DIR = Path("runs/demo")
+DEMO_BUDGET_SECONDS = 30.0  # six runs: three minutes of training, the rest of the eight for all that surrounds it
+SOURCE_HELP = "gtsrb, signs (drawn, needs no data; the default), or the path of an image folder or csv."
+
+
+def compare(
+    source: Annotated[str | None, Parameter(help=SOURCE_HELP, show_default=False)] = None,
+    /,
+    *,
+    options: CompareOptions | None = None,
+    format: FormatOption = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
+    """Train networks under one protocol, measure what each costs, and write one page that compares them.
+
+    The same command goes on where it stopped and repeats nothing that is finished.
+    """
+    chosen = chosen_options(options or CompareOptions())
+    named = chosen.pop("source", "signs")
+    return _compare(source or named, chosen, format=format, is_quiet=quiet)
+
+
+def demo(
+    *,
+    out: Out = DEMO_DIR,
+    fresh: Fresh = False,
+    format: FormatOption = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
+    """Compare the six classic networks on drawn signs, half a minute of training each: no data, no network needed."""
+    chosen = {"stn": "both", "budget_seconds": DEMO_BUDGET_SECONDS, "out": out or DEMO_DIR, "fresh": fresh}
+    return _compare("signs", chosen, format=format, is_quiet=quiet)
+
+
+def _compare(source: str, chosen: dict[str, Any], *, format: Format | None, is_quiet: bool) -> int:
+    from roadtest.progress import show_progress
+    from roadtest.study import Interrupted
+    from roadtest.study import compare as compare_networks
+
+    started: list[str] = []
+    try:
+        with show_progress(is_quiet=is_quiet) as on_event:
+            study = compare_networks(source, on_event=_noting(started, on_event), **chosen)
+    except Interrupted:
+        raise KeyboardInterrupt from None
+    return _conclude(study, has_trained=bool(started), format=format, is_quiet=is_quiet)
+
+
+def _noting(started: list[str], on_event: Callable[["Event"], None]) -> Callable[["Event"], None]:
+    def note(event: "Event") -> None:
+        if event.kind == "started":
+            started.append(event.label)
+        on_event(event)
+
+    return note
+
+
+def _conclude(study: "Study", *, has_trained: bool, format: Format | None, is_quiet: bool) -> int:
+    """Print the leaderboard, what to know about it, and where the page is; answer with the exit code."""
+    from roadtest.cli.terminal import caution, print_leaderboard
+
+    rows = study.leaderboard()
+    if format is not None or not is_quiet:
+        print_leaderboard(rows, format or "table")
+    failures = study.failures()
+    notes = [
+        caution(rows),
+        *(f"{failure.network}, seed {failure.seed} failed: {failure.reason}" for failure in failures),
+    ]
+    if not has_trained and not failures:
+        notes.insert(0, f"{study.path} was complete already: nothing was trained; --fresh begins anew")
+    if not is_quiet:
+        for note in filter(None, notes):
+            print(note, file=sys.stderr)
+    print((study.path / "report" / "index.html").resolve().as_uri(), file=sys.stderr)
+    return 1 if study.missing() else 0

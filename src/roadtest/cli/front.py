@@ -1,0 +1,152 @@
+"""The command line as a whole: the verbs in their groups, and how a mistake or an interruption becomes one line."""
+
+import os
+import shlex
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from cyclopts import App, CycloptsError, Group
+
+from roadtest.cli import compare_verb, verbs
+from roadtest.cli.words import answer_option, answer_surplus, answer_verb
+
+ABOUT = "Road-test image classifiers: train several fairly, measure their costs, see which differences are real."
+EPILOGUE = "roadtest VERB --help says more. Without data and without a network: roadtest demo."
+
+
+def build_app() -> App:
+    """All verbs, in the order in which a newcomer meets them."""
+    compare, look, ready = (
+        Group(title, sort_key=place) for place, title in enumerate(("Compare", "Read a study", "Before you start"))
+    )
+    app = App(
+        name="roadtest",
+        help=ABOUT,
+        help_epilogue=EPILOGUE,
+        help_format="plaintext",
+        version=lambda: f"roadtest {version('roadtest')}",
+        suppress_keyboard_interrupt=False,
+        result_action="return_value",
+        group_commands=Group("Options", sort_key=9),
+    )
+    app.command(compare_verb.compare, group=compare)
+    app.command(compare_verb.demo, group=compare)
+    app.command(verbs.leaderboard, group=look)
+    app.command(verbs.report, group=look)
+    data = App(name="data", help="Look at a data set.", group=ready, group_commands=Group("Verbs"))
+    data.command(verbs.preview)
+    app.command(data)
+    app.command(verbs.doctor, group=ready)
+    app.command(verbs.networks, group=ready)
+    return app
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and answer with its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    is_verbose = any(word in ("-v", "--verbose") for word in words)
+    try:
+        return _call(words)
+    except KeyboardInterrupt:
+        return _say_interrupted(words)
+    except BrokenPipeError:  # `roadtest leaderboard STUDY | head`: the reader has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError, PermissionError) as error:
+        return _say_mistake(error, is_verbose=is_verbose)
+    except Exception as error:
+        return _say_bug(error, is_verbose=is_verbose)
+
+
+def _call(words: list[str]) -> int:
+    app = build_app()
+    _check_verbs(app, words)
+    try:
+        return int(app(words, exit_on_error=False, print_error=False) or 0)
+    except CycloptsError as error:
+        raise ValueError(_explain(app, words, error)) from None
+
+
+def _check_verbs(app: App, words: list[str]) -> None:
+    """Answer an unknown verb before anything is parsed."""
+    here = app
+    for word in words[:2]:
+        known = verb_names(here)
+        if word.startswith("-") or not known:
+            return
+        if word not in known:
+            raise ValueError(answer_verb(word, known))
+        here = here[word]
+
+
+def verb_names(app: App) -> list[str]:
+    """The verbs of an app, without its flags."""
+    return [name for name in app if not name.startswith("-")]
+
+
+def option_names(app: App) -> list[str]:
+    """Every spelling of every option of a verb."""
+    arguments = app.assemble_argument_collection()
+    return [name for argument in arguments for name in argument.names if name.startswith("-")]
+
+
+def _explain(app: App, words: list[str], error: CycloptsError) -> str:
+    """Turn a parser's complaint into one line: what was given, what is allowed, what to do."""
+    here = app
+    path: list[str] = []
+    for word in words[:2]:
+        if word in verb_names(here):
+            here, path = here[word], [*path, word]
+    verb = " ".join(path)
+    kind, token, argument = type(error).__name__, getattr(error, "token", None), error.argument
+    if kind in ("UnknownOptionError", "UnknownCommandError"):
+        option = token.keyword or token.value if token else next(word for word in words if word.startswith("-"))
+        return answer_option(option, verb, option_names(here) if path else ["--help", "--version"])
+    if kind == "UnusedCliTokensError":
+        return answer_surplus(error.unused_tokens or [], verb)
+    more = f"roadtest {verb} --help says more"
+    if kind == "MissingArgumentError" and argument is not None:
+        return f"{argument.name} is missing its value: {more}"
+    wanted = {int: "whole number", float: "number"}.get(getattr(error, "target_type", None))  # type: ignore[arg-type]
+    if kind == "CoercionError" and wanted and token:
+        return f"{token.keyword} {token.value!r} is no {wanted}: give one; {more}"
+    return " ".join(str(error).split())
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _say(text: str) -> None:
+    print(f"roadtest: {text}", file=sys.stderr)
+
+
+def _say_mistake(error: Exception, *, is_verbose: bool) -> int:
+    if is_verbose:
+        traceback.print_exception(error)
+    broken = getattr(error, "paths_and_reasons", ())
+    for path, reason in broken[:20]:
+        print(f"  {path}: {reason}", file=sys.stderr)
+    if len(broken) > 20:
+        print(f"  and {len(broken) - 20} more", file=sys.stderr)
+    _say(_one_line(error))
+    return 2
+
+
+def _say_bug(error: Exception, *, is_verbose: bool) -> int:
+    if is_verbose:
+        traceback.print_exception(error)
+    with tempfile.NamedTemporaryFile("w", prefix="roadtest-", suffix="-error.txt", delete=False) as log:
+        log.write(f"roadtest {version('roadtest')}\n")
+        traceback.print_exception(error, file=log)
+    _say(f"stopped by {type(error).__name__}: {_one_line(error)}; the traceback is in {log.name}")
+    return 1
+
+
+def _say_interrupted(words: list[str]) -> int:
+    again = shlex.join(["roadtest", *(word for word in words if word != "--fresh")])
+    _say(f"interrupted; everything finished is kept, and this goes on from there: {again}")
+    return 130

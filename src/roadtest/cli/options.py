@@ -1,0 +1,255 @@
+"""Every option of the command line, once: its names, its group on the help page, and its one-line explanation.
+
+`CompareOptions` is what `compare` takes besides its source. None means "not given": then `--config` speaks, and after
+it the preset and the protocol. The fields are named as the arguments of `roadtest.compare`; durations and lists are
+still text here.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Group, Parameter
+
+WHAT = Group("What is compared", sort_key=1)
+DATA = Group("Data", sort_key=2)
+TRAINING = Group("How much training", sort_key=3)
+MACHINE = Group("Machine", sort_key=4)
+FOLDER = Group("The study's folder", sort_key=5)
+OUTPUT = Group("Output", sort_key=6)
+
+Format = Literal["table", "json", "csv", "md"]
+
+
+# What stands for the value on the help page: cyclopts 5 takes it from here, cyclopts 4 shows none.
+_HAS_METAVAR = hasattr(Parameter(), "metavar")
+
+
+def option(*names: str, help: str, group: Group, value: str = "") -> Parameter:
+    """An option without the `--no-...` and `--empty-...` forms and the choices that its help names already."""
+    shown: dict[str, Any] = {"metavar": value} if _HAS_METAVAR else {}
+    return Parameter(name=names, help=help, group=group, negative=(), show_default=False, show_choices=False, **shown)
+
+
+StudyPath = Annotated[Path, Parameter(help="The folder of a study.")]
+FormatOption = Annotated[
+    Format | None,
+    option(
+        "--format", help="How the table is printed: table (the default), json, csv or md.", value="FORMAT", group=OUTPUT
+    ),
+]
+Quiet = Annotated[bool, option("--quiet", "-q", help="Print nothing but errors and the final path.", group=OUTPUT)]
+Verbose = Annotated[bool, option("--verbose", "-v", help="Print the traceback of an error.", group=OUTPUT)]
+NoImages = Annotated[bool, option("--no-images", help="Leave pictures of the data out of the page.", group=OUTPUT)]
+Out = Annotated[
+    Path | None,
+    option(
+        "--out",
+        "-o",
+        help="The study's folder. Default: runs/<source>-<protocol>-<fingerprint>.",
+        value="DIR",
+        group=FOLDER,
+    ),
+]
+Fresh = Annotated[
+    bool,
+    option(
+        "--fresh",
+        help="Move a study that is there aside and begin anew. Nothing is deleted.",
+        group=FOLDER,
+    ),
+]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class CompareOptions:
+    """What `compare` can be told besides the source."""
+
+    networks: Annotated[
+        list[str] | None,
+        option(
+            "--networks",
+            "--models",
+            "-m",
+            help="Names, lists with commas, wildcards: lenet5,resnet34 or lenet5+stn or timm:resnet*. "
+            "Default: lenet5,vgg16,resnet34. See roadtest networks.",
+            value="NAMES",
+            group=WHAT,
+        ),
+    ] = None
+    stn: Annotated[
+        Literal["off", "on", "both"] | None,
+        option(
+            "--stn",
+            help="A spatial transformer in front: off, on, both. Default: both for lenet5, vgg16, resnet34, else off.",
+            value="WORD",
+            group=WHAT,
+        ),
+    ] = None
+    seeds: Annotated[
+        str | None,
+        option(
+            "--seeds", help="3 means the seeds 0, 1, 2; 0,4 means these. Default: the preset's.", value="N", group=WHAT
+        ),
+    ] = None
+    data_dir: Annotated[
+        Path | None,
+        option(
+            "--data-dir", help="Where GTSRB lies. Default: ROADTEST_GTSRB, else downloaded.", value="DIR", group=DATA
+        ),
+    ] = None
+    is_subset_allowed: Annotated[
+        bool, option("--subset", help="Take a part of GTSRB, and call it a subset everywhere.", group=DATA)
+    ] = False
+    skip_broken: Annotated[bool, option("--skip-broken", help="Leave unreadable images out.", group=DATA)] = False
+    image_size: Annotated[
+        int | None,
+        option("--image-size", "--imgsz", help="Side of the images in pixels. Default: 32.", value="N", group=DATA),
+    ] = None
+    no_test: Annotated[bool, option("--no-test", help="Develop without reading the test set.", group=DATA)] = False
+    preset: Annotated[
+        Literal["quick", "standard", "thorough"] | None,
+        option(
+            "--preset",
+            help="quick: 1 seed, 5 minutes of training a run (30 seconds on signs). standard: 3 seeds, early stopping, "
+            "at most 100 epochs. thorough: 10 seeds, learning rates searched first. Default: quick.",
+            value="WORD",
+            group=TRAINING,
+        ),
+    ] = None
+    budget: Annotated[
+        str | None,
+        option(
+            "--budget",
+            help="Training time of each run: 90s, 10m, 1h30m.",
+            value="TIME",
+            group=TRAINING,
+        ),
+    ] = None
+    budget_total: Annotated[
+        str | None,
+        option("--budget-total", help="Training time of all runs, divided equally.", value="TIME", group=TRAINING),
+    ] = None
+    epochs: Annotated[
+        int | None,
+        option(
+            "--epochs",
+            help="At most so many epochs.",
+            value="N",
+            group=TRAINING,
+        ),
+    ] = None
+    patience: Annotated[
+        int | None,
+        option(
+            "--patience", help="Stop after so many evaluations without progress; 0 never.", value="N", group=TRAINING
+        ),
+    ] = None
+    batch_size: Annotated[
+        int | None, option("--batch-size", "-b", help="Images per step. Default: 128.", value="N", group=TRAINING)
+    ] = None
+    lr: Annotated[
+        float | None,
+        option(
+            "--lr",
+            help="One learning rate for all. Default: the protocol's table, else a sweep.",
+            value="RATE",
+            group=TRAINING,
+        ),
+    ] = None
+    device: Annotated[
+        str | None,
+        option("--device", help="auto, cpu, cuda, cuda:1 or mps. Default: auto.", value="NAME", group=MACHINE),
+    ] = None
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"] | None,
+        option(
+            "--precision", help="auto measures which is faster here; float32; bfloat16.", value="WORD", group=MACHINE
+        ),
+    ] = None
+    threads: Annotated[
+        int | None,
+        option("--threads", help="Processor threads of a run. Default: all cores.", value="N", group=MACHINE),
+    ] = None
+    jobs: Annotated[
+        int | None,
+        option(
+            "--jobs",
+            help="Runs at the same time. Default: 1, the fair one for times.",
+            value="N",
+            group=MACHINE,
+        ),
+    ] = None
+    out: Out = None
+    fresh: Fresh = False
+    keep_weights: Annotated[
+        Literal["all", "chosen", "none"] | None,
+        option(
+            "--keep-weights",
+            help="Whose weights stay on disk: all, chosen or none. Default: all.",
+            value="WORD",
+            group=FOLDER,
+        ),
+    ] = None
+    fail_fast: Annotated[
+        bool,
+        option(
+            "--fail-fast",
+            help="Stop at the first run that fails; the others go on otherwise.",
+            group=FOLDER,
+        ),
+    ] = False
+    config: Annotated[
+        Path | None,
+        option(
+            "--config", "-c", help="A study.toml with options; those given here come first.", value="FILE", group=FOLDER
+        ),
+    ] = None
+    no_images: NoImages = False
+
+
+_PLAIN = (
+    "stn",
+    "data_dir",
+    "image_size",
+    "preset",
+    "epochs",
+    "patience",
+    "batch_size",
+    "lr",
+    "device",
+    "precision",
+    "threads",
+    "jobs",
+    "out",
+    "keep_weights",
+    "is_subset_allowed",
+    "skip_broken",
+    "fresh",
+    "fail_fast",
+)
+
+
+def chosen_options(given: CompareOptions) -> dict[str, Any]:
+    """The arguments of `roadtest.compare`: those of the config file, overruled by what was typed."""
+    from roadtest.cli.values import parse_duration, parse_seeds, split_list
+
+    chosen: dict[str, Any] = {}
+    if given.config is not None:
+        from roadtest.config import read_config
+
+        chosen |= read_config(given.config)
+    chosen |= {name: getattr(given, name) for name in _PLAIN if getattr(given, name) not in (None, False)}
+    if given.networks is not None:
+        chosen["networks"] = split_list(given.networks, "--networks")
+    if given.seeds is not None:
+        chosen["seeds"] = parse_seeds(given.seeds)
+    budgets = {"budget": given.budget, "budget_total": given.budget_total}
+    if any(text is not None for text in budgets.values()):
+        chosen = {name: value for name, value in chosen.items() if not name.startswith("budget")}
+    for name, text in budgets.items():
+        if text is not None:
+            chosen[f"{name}_seconds"] = parse_duration(text, f"--{name.replace('_', '-')}")
+    chosen |= {"reads_test": False} if given.no_test else {}
+    return chosen | ({"has_images": False} if given.no_images else {})

@@ -1,0 +1,200 @@
+"""Any folder of images, or a csv file, as a source.
+
+Layouts: a folder per class; or `train`, `val` (`valid`, `validation`) and `test`, in any case, over a folder per class;
+or a csv file (table.py). Images may lie in folders of their own inside a class. Whatever is no picture is left out and
+counted in a note. Links that lead out of the folder, or to folders, are refused; nothing is opened here but folders.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from roadtest.data.imageset import TRAIN, Listing
+from roadtest.data.layout import SPLIT_WORDS, Labelled, build_listing, class_key, count_ignored
+from roadtest.data.pictures import picture_suffixes, read_image
+from roadtest.data.table import list_table
+
+ARCHIVE_SUFFIXES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
+LAYOUTS = "a folder per class, or train, val and test over a folder per class"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tree:
+    """A folder being listed, and what was left out on the way."""
+
+    root: Path
+    ignored: Counter[str] = field(default_factory=Counter)
+
+
+def list_folder(path: Path, *, seed: int = 0) -> Listing:
+    """List a folder of images or a csv file; `seed` is that of the test part, where none was given.
+
+    Without a test part 15 % are held out (by group, else by class), unless a validation part was given: then there is
+    no test set. A ValueError or FileNotFoundError of one line where nothing can be compared on it.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist: give a folder of images ({LAYOUTS}) or a csv file")
+    if path.is_dir():
+        return _list_tree(path, seed)
+    if path.suffix.lower() == ".csv":
+        return list_table(path, seed=seed)
+    way_out = "unpack it first" if path.suffix.lower() in ARCHIVE_SUFFIXES else f"give a folder ({LAYOUTS})"
+    raise ValueError(f"{path} is a file: a folder of images or a csv file is needed; {way_out}")
+
+
+def _list_tree(path: Path, seed: int) -> Listing:
+    given = path.resolve()
+    tree = _Tree(root=_find_layout(given, depth=3) or given)
+    notes = (
+        [] if tree.root == given else [f"The images lie deeper: {tree.root.relative_to(given).as_posix()} was taken."]
+    )
+    folders = _folders_in(tree.root)
+    parts = _parts(tree.root, folders)
+    labelled = (
+        [image for part in sorted(parts) for image in _list_classes(tree, tree.root / part, parts[part])]
+        if parts
+        else _list_classes(tree, tree.root, "")
+    )
+    if parts:
+        _count_loose(tree, tree.root)
+    return build_listing(
+        labelled,
+        where=str(path),
+        source=given.name or "images",
+        read_image=read_image,
+        seed=seed,
+        notes=[*notes, *count_ignored(tree.ignored)],
+    )
+
+
+def _find_layout(folder: Path, depth: int) -> Path | None:
+    """The folder itself where it has classes or parts, or its only folder's layout: one level too high is forgiven."""
+    names = _folders_in(folder)
+    if len(names) > 1 or any(name.lower() in SPLIT_WORDS for name in names):
+        return folder
+    if len(names) == 0 or depth == 0 or any(_is_picture(entry.name) for entry in _entries(folder)):
+        return None
+    return _find_layout(folder / names[0], depth - 1)
+
+
+def _parts(root: Path, folders: list[str]) -> dict[str, str]:
+    """Folder name -> part, where the folders are parts; empty where they are classes."""
+    parts = {name: SPLIT_WORDS[name.lower()] for name in folders if name.lower() in SPLIT_WORDS}
+    if not parts:
+        return {}
+    others = [name for name in folders if name not in parts]
+    if others:
+        raise ValueError(
+            f"{root} holds {min(parts)!r} beside {others[0]!r}: it must be {LAYOUTS}; "
+            f"rename the class {min(parts)!r}, or move {others[0]!r} into a part"
+        )
+    twins = [name for name, part in parts.items() if list(parts.values()).count(part) > 1]
+    if twins:
+        raise ValueError(f"{root} holds {' and '.join(map(repr, sorted(twins)))}: one folder per part; merge them")
+    if TRAIN not in parts.values():
+        raise ValueError(f"{root} holds {', '.join(sorted(parts))} and no train: something must be trained on; add it")
+    return parts
+
+
+def _list_classes(tree: _Tree, folder: Path, split: str) -> list[Labelled]:
+    """The images of every class folder in `folder`."""
+    names = _folders_in(folder)
+    num_loose = _count_loose(tree, folder)
+    if not names:
+        found = f"{num_loose} images that lie in no class folder" if num_loose else "no images"
+        raise ValueError(f"{folder} holds {found}: every class needs a folder of its own; make them")
+    spelled: dict[tuple[int, int | str], str] = {}
+    labelled = []
+    for name in names:
+        if spelled.setdefault(class_key(name), name) != name:
+            raise ValueError(
+                f"{folder} holds {spelled[class_key(name)]!r} and {name!r}: they name one class; merge them"
+            )
+        images = [_labelled(tree, entry, name, split) for entry in _pictures_below(tree, folder / name)]
+        if not images and split in ("", TRAIN):
+            raise ValueError(f"{folder / name} holds no image: every class needs at least one; add some or remove it")
+        labelled += images
+    return labelled
+
+
+def _labelled(tree: _Tree, entry: "os.DirEntry[str]", class_name: str, split: str) -> Labelled:
+    status = entry.stat()
+    return Labelled(
+        path=Path(entry.path).relative_to(tree.root).as_posix(),
+        location=entry.path,
+        class_name=class_name,
+        split=split,
+        size_bytes=status.st_size,
+        modified_ns=status.st_mtime_ns,
+    )
+
+
+def _pictures_below(tree: _Tree, folder: Path) -> Iterator["os.DirEntry[str]"]:
+    """Every picture inside a class folder, however deep; all else is counted."""
+    waiting = [folder]
+    while waiting:
+        for entry in _entries(waiting.pop()):
+            if entry.is_symlink():
+                _refuse_escape(entry, tree.root)
+            if entry.is_dir():
+                if not _is_hidden(entry.name):
+                    waiting.append(Path(entry.path))
+            elif _is_picture(entry.name) and entry.is_file():
+                yield entry
+            else:
+                tree.ignored[_kind(entry.name)] += 1
+
+
+def _count_loose(tree: _Tree, folder: Path) -> int:
+    """Count the files that lie beside class folders as left out; return how many of them are pictures."""
+    kinds = [
+        "images in no class folder" if _is_picture(entry.name) else _kind(entry.name)
+        for entry in _entries(folder)
+        if not entry.is_dir()
+    ]
+    tree.ignored.update(kinds)
+    return kinds.count("images in no class folder")
+
+
+def _entries(folder: Path) -> list["os.DirEntry[str]"]:
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
+
+
+def _folders_in(folder: Path) -> list[str]:
+    """Names of the folders that may be classes or parts, sorted."""
+    folders = [entry for entry in _entries(folder) if entry.is_dir() and not _is_hidden(entry.name)]
+    for entry in folders:
+        if entry.is_symlink():
+            _refuse_escape(entry, folder)
+    return [entry.name for entry in folders]
+
+
+def _is_hidden(name: str) -> bool:
+    """Left behind by a system: dot files, and the folder that macOS puts into archives."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _is_picture(name: str) -> bool:
+    return not _is_hidden(name) and os.path.splitext(name)[1].lower() in picture_suffixes()  # noqa: PTH122 - often
+
+
+def _kind(name: str) -> str:
+    """How a note calls a file: by its ending, if that is a plain one."""
+    ending = Path(name).suffix.lower()
+    if _is_hidden(name):
+        return "hidden"
+    return ending if ending[1:].isalnum() and ending.isascii() and len(ending) <= 9 else "of no known kind"
+
+
+def _refuse_escape(entry: "os.DirEntry[str]", root: Path) -> None:
+    """Stop at links that lead out of the data, to a folder, or nowhere."""
+    real = Path(entry.path).resolve()
+    if not real.is_relative_to(root):
+        raise ValueError(f"{entry.path} links to a place outside {root}: only what lies in it is read; copy it there")
+    if not real.is_file():
+        raise ValueError(
+            f"{entry.path} links to a folder, or to nothing: only links to images are followed; replace it"
+        )

@@ -1,0 +1,182 @@
+"""From files somebody labelled to a Listing: classes in natural order, parts, and a test part held out where none came.
+
+What folders and csv files share. Every refusal here is one line that names the first offender; every liberty that is
+taken with the data (a part held out, files left out) is a note in the Listing.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+
+from roadtest.data.imageset import TEST, TRAIN, VAL, Item, Listing
+from roadtest.data.split import by_class, find_units, shuffled
+
+SPLIT_WORDS = {"train": TRAIN, "val": VAL, "valid": VAL, "validation": VAL, "test": TEST}
+"""How people write the three parts, in lower case."""
+TEST_SHARE = 0.15
+"""Of the images without a part, when no test part was given. Convention."""
+TEST_KEY = 15
+_ORDER = {TRAIN: 0, VAL: 1, TEST: 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """One image file with what a person said about it."""
+
+    path: str
+    location: str
+    class_name: str
+    split: str = ""
+    """Empty where nobody said."""
+    group: str = ""
+    size_bytes: int
+    modified_ns: int
+
+
+def class_key(name: str) -> tuple[int, int | str]:
+    """What makes two class names the same, and their order: numbers by value (`5` is `00005`), before all words."""
+    if name.isascii() and name.isdecimal() and len(name) <= 18:
+        return 0, int(name)
+    return 1, name
+
+
+def class_order(key: tuple[int, int | str]) -> tuple[int, int | str, str]:
+    """Sort classes naturally: numbers by value, words without regard to case."""
+    kind, value = key
+    return kind, value.casefold() if isinstance(value, str) else value, str(value)
+
+
+def build_listing(
+    labelled: Sequence[Labelled],
+    *,
+    where: str,
+    source: str,
+    read_image: Callable[[Item], Image.Image],
+    seed: int,
+    notes: Iterable[str],
+) -> Listing:
+    """Number the classes, complete the parts and sort; a ValueError where nothing can be compared on the images."""
+    _check_names(labelled)
+    _check_groups(labelled)
+    classes = _number_classes(labelled, where)
+    frames = _number_frames(labelled)
+    items = [
+        Item(
+            path=image.path,
+            container="",
+            location=image.location,
+            label=classes[class_key(image.class_name)],
+            group=image.group,
+            frame=frames.get(image.path, 0),
+            split=image.split or TRAIN,
+            size_bytes=image.size_bytes,
+            modified_ns=image.modified_ns,
+        )
+        for image in labelled
+    ]
+    parts = {item.split for item in items}
+    notes = list(notes)
+    if TEST not in parts and VAL in parts:
+        notes.append("No test set was given.")
+    elif TEST not in parts:
+        items = hold_out_test(items, seed=seed)
+        notes.append(_hold_out_note(items))
+    return Listing(
+        source=source,
+        title=source,
+        class_names=_spell_classes(labelled, classes),
+        items=tuple(sorted(items, key=_canonical)),
+        read_image=read_image,
+        notes=tuple(notes),
+    )
+
+
+def hold_out_test(items: Sequence[Item], *, seed: int) -> list[Item]:
+    """Move 15 % of each class's groups (or single images) from train to test; classes of one or two give none."""
+    units = find_units(
+        [item.group for item in items], [item.path for item in items], np.array([item.label for item in items])
+    )
+    is_test_U = np.zeros(len(units.sizes_U), bool)
+    for label, members in by_class(units.homes_U):
+        num_test = max(1, round(TEST_SHARE * len(members))) if len(members) >= 3 else 0
+        is_test_U[members[shuffled(len(members), TEST_KEY, seed, label)[:num_test]]] = True
+    is_test_N = is_test_U[units.ids_N]
+    return [replace(item, split=TEST) if is_test else item for item, is_test in zip(items, is_test_N, strict=True)]
+
+
+def _hold_out_note(items: Sequence[Item]) -> str:
+    how = "whole groups" if any(item.group for item in items) else "by class"
+    num_test = sum(item.split == TEST for item in items)
+    return f"No test part was given: {num_test} of {len(items)} images were held out as the test set, {how}."
+
+
+def _canonical(item: Item) -> tuple[int, int, str, int, str]:
+    return _ORDER[item.split], item.label, item.group, item.frame, item.path
+
+
+def _number_classes(labelled: Sequence[Labelled], where: str) -> dict[tuple[int, int | str], int]:
+    """Number the classes in natural order, having checked that there are two and that each can be trained."""
+    keys = sorted({class_key(image.class_name) for image in labelled}, key=class_order)
+    if len(keys) < 2:
+        found = f"one class, {labelled[0].class_name!r}" if keys else "no images"
+        raise ValueError(f"{where} holds {found}: at least two classes with images are needed; add one")
+    trained = {class_key(image.class_name) for image in labelled if image.split in ("", TRAIN)}
+    for key in keys:
+        if key not in trained:
+            raise ValueError(
+                f"{where}: class {str(key[1])!r} has no training image: every class needs at least one; "
+                "add one or take the class away"
+            )
+    return {key: label for label, key in enumerate(keys)}
+
+
+def _spell_classes(labelled: Iterable[Labelled], classes: dict[tuple[int, int | str], int]) -> tuple[str, ...]:
+    """One name per class; of `5` and `00005` the shorter."""
+    spellings: dict[int, str] = {}
+    for image in labelled:
+        label, name = classes[class_key(image.class_name)], image.class_name
+        spellings[label] = min(spellings.get(label, name), name, key=lambda name: (len(name), name))
+    return tuple(spellings[label] for label in range(len(classes)))
+
+
+def _number_frames(labelled: Iterable[Labelled]) -> dict[str, int]:
+    """Number the images of each group by their paths, from 0."""
+    members: defaultdict[str, list[str]] = defaultdict(list)
+    for image in labelled:
+        if image.group:
+            members[image.group].append(image.path)
+    return {path: frame for paths in members.values() for frame, path in enumerate(sorted(paths))}
+
+
+def _check_names(labelled: Iterable[Labelled]) -> None:
+    """Refuse names that no csv file or page could carry."""
+    for image in labelled:
+        for name in (image.path, image.class_name, image.group):
+            is_line = "".join(name.splitlines()) == name
+            is_text = name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
+            if not (is_line and is_text):
+                raise ValueError(f"the name {name!r} has a line break or is not UTF-8: rename it")
+
+
+def _check_groups(labelled: Iterable[Labelled]) -> None:
+    """Refuse a group that stands in two parts: frames of one thing would be trained and tested on."""
+    parts: dict[str, str] = {}
+    for image in labelled:
+        if image.group and parts.setdefault(image.group, image.split) != image.split:
+            raise ValueError(
+                f"group {image.group!r} has images in {parts[image.group]} and in {image.split}: a group must stand in "
+                "one part; correct the split column or the group column"
+            )
+
+
+def count_ignored(ignored: Counter[str]) -> list[str]:
+    """A note on the files that were left out, by kind; none where there are none."""
+    if not ignored:
+        return []
+    kinds = ", ".join(
+        f"{count} {kind}" for kind, count in sorted(ignored.items(), key=lambda pair: (-pair[1], pair[0]))
+    )
+    return [f"Files were left out: {kinds}."]

@@ -1,0 +1,28 @@
+"""The ledger of test readings: one line each time a run reads a test set, kept beside the data cache.
+
+A test set that is read often stops being one. The ledger makes the number visible: studies copy their lines, and the
+report says how often this test set has been read on this machine. Lines are only ever added.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from roadtest.record import PlannedRun, append_row, read_rows, write_rows
+
+COLUMNS = ("read_at", "data_fingerprint", "study", "network", "has_stn", "seed", "protocol_fingerprint")
+
+
+def note_test_read(
+    cache_dir: Path, *, data_fingerprint: str, study: str, run: PlannedRun, protocol_fingerprint: str
+) -> None:
+    """Add one line, before the test set is read."""
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    row = {"read_at": datetime.now(UTC).isoformat(timespec="seconds"), "data_fingerprint": data_fingerprint}
+    row |= {"study": study, **vars(run), "protocol_fingerprint": protocol_fingerprint}
+    append_row(cache_dir / "test-reads.csv", row)
+
+
+def copy_test_reads(cache_dir: Path, study_dir: Path, data_fingerprint: str) -> None:
+    """Copy the lines about one test set into a study."""
+    rows = [row for row in read_rows(cache_dir / "test-reads.csv") if row["data_fingerprint"] == data_fingerprint]
+    write_rows(study_dir / "test-reads.csv", rows, COLUMNS)

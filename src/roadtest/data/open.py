@@ -1,0 +1,55 @@
+"""One way to open any source by its word: `gtsrb`, `signs`, or a path; decoded, cached, with recovered tracks."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from roadtest.data.cache import open_image_set
+from roadtest.data.folder import list_folder
+from roadtest.data.gtsrb import list_gtsrb
+from roadtest.data.imageset import ImageSet, Listing
+from roadtest.data.signs import list_signs
+from roadtest.data.tracks import recover_tracks
+
+
+def open_source(
+    source: str,
+    *,
+    image_size: int,
+    cache_dir: Path,
+    data_dir: Path | None = None,
+    is_subset_allowed: bool = False,
+    skip_broken: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> ImageSet:
+    """Find, decode once and open a data set; a ValueError in one line where something is wrong with it."""
+    listing = list_source(source, cache_dir=cache_dir, data_dir=data_dir, is_subset_allowed=is_subset_allowed)
+    image_set = open_image_set(
+        listing, image_size=image_size, cache_dir=cache_dir, skip_broken=skip_broken, on_progress=on_progress
+    )
+    return with_recovered_tracks(image_set) if listing.source == "gtsrb" else image_set
+
+
+def list_source(source: str, *, cache_dir: Path, data_dir: Path | None, is_subset_allowed: bool) -> Listing:
+    """What lies there, not yet decoded."""
+    if source == "gtsrb":
+        return list_gtsrb(data_dir, is_subset_allowed=is_subset_allowed, cache_dir=cache_dir)
+    for name, value in (("--data-dir", data_dir), ("--subset", is_subset_allowed or None)):
+        if value is not None:
+            raise ValueError(f"{name} goes with the source gtsrb, not with {source}: leave it out")
+    return list_signs() if source == "signs" else list_folder(Path(source).expanduser())
+
+
+def with_recovered_tracks(image_set: ImageSet) -> ImageSet:
+    """Give the test images, whose tracks are not published, the tracks that their looks suggest."""
+    test_N = image_set.indices_of("test")
+    if len(test_N) == 0 or any(image_set.groups[i] for i in test_N):
+        return image_set
+    labels_N = image_set.labels_N[test_N]
+    ids_N = recover_tracks(np.asarray(image_set.images_NHWC[test_N]), labels_N)
+    groups = list(image_set.groups)
+    for i, label, track in zip(test_N, labels_N, ids_N, strict=True):
+        groups[i] = f"~{label:05d}-{track:05d}"
+    return replace(image_set, groups=tuple(groups))

@@ -1,0 +1,94 @@
+"""Folders that exist either whole or not at all: built under a private name, then renamed.
+
+The private name says whose it is (machine, process, start time, a random word), so that the leftovers of a process that
+died can be told from the work of one that lives. No locks: of two that publish the same folder the first wins.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import platform
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+SWEEP_SECONDS = 24 * 3600
+"""Leftovers of other machines, whose processes cannot be seen from here, are kept for this long."""
+_PREFIX = ".building"
+
+
+@contextlib.contextmanager
+def private_folder(parent: Path) -> Iterator[Path]:
+    """A new folder inside `parent` that nobody else uses; whatever is left of it in the end is removed."""
+    started = int(psutil.Process().create_time())
+    folder = parent / "-".join((_PREFIX, _this_machine(), str(os.getpid()), str(started), secrets.token_hex(4)))
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish(private: Path, folder: Path) -> bool:
+    """Give a finished private folder its name; False where another process was first, and its folder stays."""
+    for path in private.iterdir():
+        _sync(path)
+    try:
+        private.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+        return False
+    return True
+
+
+def sweep(parent: Path) -> None:
+    """Remove the private folders of processes that died."""
+    for folder in parent.glob(f"{_PREFIX}-*"):
+        if _is_abandoned(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_disk_full(error: OSError) -> bool:
+    """The disk, or the user's share of it, has no room left."""
+    return error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+
+
+def _is_abandoned(folder: Path) -> bool:
+    _, machine, *rest = folder.name.split("-")
+    if machine == _this_machine() and len(rest) == 3 and rest[0].isdecimal() and rest[1].isdecimal():
+        return not _is_alive(int(rest[0]), int(rest[1]))
+    with contextlib.suppress(OSError):  # it may vanish at this moment
+        newest = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+        return time.time() - newest > SWEEP_SECONDS
+    return False
+
+
+def _is_alive(process_id: int, started: int) -> bool:
+    try:
+        # Process numbers come again, start times do not; the clock may have been set meanwhile.
+        return bool(abs(psutil.Process(process_id).create_time() - started) < 10)
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:
+        return True
+
+
+def _this_machine() -> str:
+    """8 hexadecimal digits: the host, and inside it the container, within which process numbers mean something."""
+    try:
+        numbering = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        numbering = ""
+    return hashlib.sha256(f"{platform.node()} {numbering}".encode()).hexdigest()[:8]
+
+
+def _sync(path: Path) -> None:
+    """Wait until the disk has it: a rename that outlives a power cut must not name an empty file."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,186 @@
+"""One physical sign that a car drives by: its plate, its surroundings, the light, and how all of it drifts.
+
+Everything that the frames of a track share is drawn here from the track's own random stream, the drift over its frames
+included. So frames of one track look alike, two tracks do not, and data split by frame instead of by track leaks.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from .plates import FACE_SIZE, STYLES, raster_of
+from .scene import BOARD_SIZE, draw_board, draw_scene, lay_over
+from .wear import wear_plate
+
+FRAMES_PER_TRACK = 10
+"""GTSRB has 30; ten keep a small set rich in signs."""
+SPLIT_CODES = {"train": 0, "test": 1}
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weather:
+    """A kind of light; pairs are the ends of log-uniform or uniform draws."""
+
+    chance: float
+    sign_light: tuple[float, float]
+    """White paint in this light, before the lens: 1 is where the sensor clips."""
+    scene_light: tuple[float, float]
+    """The background's light as a multiple of the sign's."""
+    tint: tuple[float, float, float]
+    """Colour of the light on the sign."""
+    haze: tuple[float, float] = (0.0, 0.0)
+    """Share of the light that comes from between camera and sign."""
+
+
+WEATHERS = (
+    Weather(chance=0.33, sign_light=(0.4, 1.8), scene_light=(0.35, 1.5), tint=(1.03, 1.0, 0.95)),  # sun on the sign
+    Weather(chance=0.29, sign_light=(0.12, 0.6), scene_light=(0.30, 1.3), tint=(0.95, 1.0, 1.08)),  # overcast
+    Weather(chance=0.10, sign_light=(0.08, 0.30), scene_light=(1.2, 3.0), tint=(0.92, 1.0, 1.10)),  # sun behind it
+    Weather(chance=0.12, sign_light=(0.03, 0.15), scene_light=(0.25, 1.1), tint=(0.92, 0.98, 1.12)),  # dusk
+    Weather(chance=0.06, sign_light=(0.15, 1.2), scene_light=(0.01, 0.08), tint=(1.05, 1.0, 0.92)),  # night, headlights
+    Weather(chance=0.05, sign_light=(1.2, 2.6), scene_light=(0.6, 2.0), tint=(1.03, 1.0, 0.94)),  # overexposed
+    Weather(
+        chance=0.05, sign_light=(0.25, 0.8), scene_light=(0.5, 1.1), tint=(1.0, 1.0, 1.0), haze=(0.05, 0.3)
+    ),  # fog, flare
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Track:
+    """What all frames of one sign share; arrays over F frames hold its drift."""
+
+    planes: tuple[Image.Image, ...]
+    """The sign's plane with plate and companions, premultiplied linear light, each half as large as the one before."""
+    scene: Image.Image
+    sizes_F: FloatArray
+    """The plate's apparent side in pixels, growing as the car comes nearer."""
+    poses_F3: FloatArray
+    """Yaw, pitch and roll in degrees."""
+    offsets_F2: FloatArray
+    """How far the box around the sign is off, as a fraction of its side."""
+    sign_light_F3: FloatArray
+    scene_light_F3: FloatArray
+    haze_F3: FloatArray
+    window_F3: FloatArray
+    """The background's window: centre x, y and zoom (texture pixels per image pixel)."""
+    white_balance: FloatArray
+    gamma: float
+    blur_F: FloatArray
+    """Standard deviation of the lens's blur in pixels."""
+    motion_F2: FloatArray
+    """Smear during the exposure in pixels."""
+    mosaic: float
+    """How much of the colour filters' mosaic is left to see, 0 to 1: cameras interpolate with more or less care."""
+    noise: tuple[float, float]
+    """Standard deviation of read noise, and variance of shot noise at full light."""
+    coarseness: float
+    """The image was once this much smaller; 1 is never."""
+    jpeg_quality: int
+    """0 is uncompressed."""
+
+
+def random_stream(seed: int, split: str, label: int, track: int, frame: int | None) -> np.random.Generator:
+    """Open the random numbers of one track (frame None) or of one image, whichever process asks."""
+    words = [seed, SPLIT_CODES[split], label, track, 0 if frame is None else 1, frame or 0]
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
+
+
+@functools.lru_cache(maxsize=8)
+def build_track(seed: int, split: str, label: int, track: int) -> Track:
+    """Draw a sign with its surroundings; kept for the frames that follow."""
+    rng = random_stream(seed, split, label, track, None)
+    sign_light_F3, scene_light_F3, haze_F3 = _light(rng)
+    sizes_F = _sizes(rng)
+    return Track(
+        planes=_planes(rng, label),
+        scene=draw_scene(rng),
+        sizes_F=sizes_F,
+        poses_F3=_poses(rng),
+        offsets_F2=_drift(rng, 2, step=0.008) + rng.normal(0, 0.012, 2).astype(np.float32),
+        sign_light_F3=sign_light_F3,
+        scene_light_F3=scene_light_F3,
+        haze_F3=haze_F3,
+        window_F3=_window(rng),
+        white_balance=np.exp(rng.normal(0, 0.12 if rng.random() < 0.1 else 0.04, 3)).astype(np.float32),
+        gamma=float(rng.uniform(1.6, 2.1)),
+        blur_F=_blur(rng),
+        motion_F2=_motion(rng, sizes_F),
+        mosaic=float(rng.uniform(0.35, 1.0)),
+        noise=(float(rng.uniform(0.0003, 0.0022)), float(rng.uniform(0.0, 0.001))),
+        coarseness=float(rng.uniform(1.2, 1.9)) if rng.random() < 0.1 else 1.0,
+        jpeg_quality=int(rng.integers(45, 93)) if rng.random() < 0.3 else 0,
+    )
+
+
+def _drift(rng: np.random.Generator, num: int, *, step: float) -> FloatArray:
+    """A random walk over the frames, starting at 0."""
+    walk: FloatArray = np.cumsum(rng.normal(0, step, (FRAMES_PER_TRACK, num)), axis=0, dtype=np.float32)
+    return walk - walk[:1]
+
+
+def _nearness() -> FloatArray:
+    """0 at the first frame, 1 at the last."""
+    return np.linspace(0, 1, FRAMES_PER_TRACK, dtype=np.float32)
+
+
+def _planes(rng: np.random.Generator, label: int) -> tuple[Image.Image, ...]:
+    board = draw_board(rng)
+    plate = wear_plate(rng, raster_of(label, int(rng.integers(len(STYLES)))))
+    low = (BOARD_SIZE - FACE_SIZE) // 2
+    lay_over(board[low : low + FACE_SIZE, low : low + FACE_SIZE], plate)
+    # RGBa is Pillow's premultiplied mode: its resampling treats the four channels alike.
+    full = Image.frombytes("RGBa", (BOARD_SIZE, BOARD_SIZE), board.tobytes())
+    return (full, full.reduce(2), full.reduce(4))
+
+
+def _sizes(rng: np.random.Generator) -> FloatArray:
+    """Apparent size is one over the distance, and the distance shrinks evenly."""
+    first = rng.uniform(20, 38)
+    last = np.clip(first * rng.lognormal(np.log(2.2), 0.3), first * 1.3, 96)
+    sizes: FloatArray = first / (1 - _nearness() * np.float32(1 - first / last))
+    return sizes
+
+
+def _poses(rng: np.random.Generator) -> FloatArray:
+    spread = (11.0, 4.0, 6.0 if rng.random() < 0.1 else 2.5)
+    still = np.clip(rng.normal(0, spread), -42, 42)
+    turn = np.array((rng.uniform(0, 10) * np.sign(still[0]), 0, 0))  # the sign is passed at the side
+    poses: FloatArray = (still + _nearness()[:, None] * turn + _drift(rng, 3, step=0.5)).astype(np.float32)
+    return poses
+
+
+def _light(rng: np.random.Generator) -> tuple[FloatArray, FloatArray, FloatArray]:
+    weather = WEATHERS[rng.choice(len(WEATHERS), p=[w.chance for w in WEATHERS])]
+    level = np.exp(rng.uniform(*np.log(weather.sign_light)))
+    tint = np.asarray(weather.tint) * np.exp(rng.normal(0, 0.03, 3))
+    exposure = np.exp(_drift(rng, 1, step=0.09) + _nearness()[:, None] * rng.normal(0, 0.25))
+    sign = level * tint * exposure
+    scene = sign * np.exp(rng.uniform(*np.log(weather.scene_light)))
+    haze = exposure * level * rng.uniform(*weather.haze) * rng.uniform((0.8, 0.8, 0.8), (1.0, 0.95, 1.1))
+    return sign.astype(np.float32), scene.astype(np.float32), haze.astype(np.float32)
+
+
+def _window(rng: np.random.Generator) -> FloatArray:
+    """Let the background glide by."""
+    centre = rng.uniform(0.35, 0.65, 2) + _drift(rng, 2, step=0.01) + _nearness()[:, None] * rng.normal(0, 0.08, 2)
+    zoom = np.full((FRAMES_PER_TRACK, 1), rng.uniform(0.9, 2.0))
+    return np.concatenate([centre, zoom], axis=1).astype(np.float32)
+
+
+def _blur(rng: np.random.Generator) -> FloatArray:
+    base = rng.lognormal(np.log(0.48), 0.25) + (rng.uniform(0.3, 0.9) if rng.random() < 0.06 else 0.0)
+    blur: FloatArray = np.clip(base * np.exp(_drift(rng, 1, step=0.08)[:, 0]), 0.3, 1.7)
+    return blur
+
+
+def _motion(rng: np.random.Generator, sizes_F: FloatArray) -> FloatArray:
+    """Smear a track in five, more so when the sign is near."""
+    length = rng.uniform(0.02, 0.09) if rng.random() < 0.15 else 0.0
+    angle = rng.normal(0, 0.5) if rng.random() < 0.6 else rng.uniform(0, np.pi)
+    smear: FloatArray = (sizes_F * length)[:, None] * np.array((np.cos(angle), np.sin(angle)), np.float32)
+    return smear

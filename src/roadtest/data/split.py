@@ -1,0 +1,178 @@
+"""Who trains, who validates, who tests: folds by track, the same for every network, and a text that proves it.
+
+The idea: images that show one physical thing (a track, a group of a csv file) form a unit, and an image without a group
+is a unit of its own. The units of each class are shuffled by a fixed generator and dealt over the folds, each class
+beginning with the fold that has the fewest images so far: every fold gets its share of every class, and no unit is ever
+cut. Seed k validates on fold k mod num_folds. Neither the order of the files nor the seed moves a unit between folds.
+Indices count the N images of the set, U units, F folds. It never looks at pixels, and never makes a validation part
+where the data brought one.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from roadtest.data.imageset import TEST, TRAIN, VAL, ImageSet
+
+Ints = npt.NDArray[np.int64]
+FOLD_KEY = 20110804
+"""Of the generator that deals folds; another number is another split. Convention: when GTSRB was presented."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Row numbers of the three parts for one seed, ascending."""
+
+    train_N: Ints
+    val_N: Ints
+    test_N: Ints
+
+
+@dataclass(frozen=True, kw_only=True)
+class Units:
+    """Which images belong together; units are numbered in the order of their names."""
+
+    ids_N: Ints
+    """Per image, its unit."""
+    sizes_U: Ints
+    """Images per unit."""
+    classes: tuple[tuple[int, ...], ...]
+    """Per unit, its classes from the rarest (in units) on; nearly always one."""
+
+    @property
+    def homes_U(self) -> Ints:
+        """Per unit, its rarest class: the one it is dealt with."""
+        return np.array([classes[0] for classes in self.classes], np.int64)
+
+
+def find_units(groups: Sequence[str], paths: Sequence[str], labels_N: Ints) -> Units:
+    """Gather images of one group, and leave those without a group alone."""
+    keys = [(group, "") if group else ("", path) for group, path in zip(groups, paths, strict=True)]
+    numbers = {key: i for i, key in enumerate(sorted(set(keys)))}
+    ids_N = np.array([numbers[key] for key in keys], np.int64)
+    num_classes = int(labels_N.max(initial=0)) + 1
+    pairs_P = np.unique(ids_N * num_classes + labels_N)
+    units_P, labels_P = np.divmod(pairs_P, num_classes)
+    units_per_class_K = np.bincount(labels_P, minlength=num_classes)
+    order_P = np.lexsort((labels_P, units_per_class_K[labels_P], units_P))
+    classes: list[tuple[int, ...]] = [()] * len(numbers)
+    for unit, label in zip(units_P[order_P].tolist(), labels_P[order_P].tolist(), strict=True):
+        classes[unit] += (label,)
+    return Units(ids_N=ids_N, sizes_U=np.bincount(ids_N, minlength=len(numbers)), classes=tuple(classes))
+
+
+def by_class(classes_U: Ints) -> list[tuple[int, Ints]]:
+    """(class, its members) for every class there is, ascending."""
+    order_U = np.argsort(classes_U, kind="stable")
+    labels, starts = np.unique(classes_U[order_U], return_index=True)
+    return list(zip(labels.tolist(), np.split(order_U, starts[1:]), strict=True)) if len(labels) else []
+
+
+def shuffled(num_things: int, *key: int) -> Ints:
+    """A random order of 0 to num_things - 1 that depends on the key alone, in every version of numpy."""
+    draws = np.random.PCG64(np.random.SeedSequence(key)).random_raw(num_things)
+    return np.argsort(draws, kind="stable")
+
+
+def assign_folds(image_set: ImageSet, num_folds: int) -> Ints:
+    """Deal the training images over folds; -1 for all others, and for all where the data has a validation part.
+
+    A ValueError where there are fewer units than folds.
+    """
+    folds_N = np.full(len(image_set.splits), -1, np.int64)
+    train_N = image_set.indices_of(TRAIN)
+    if len(image_set.indices_of(VAL)):
+        return folds_N
+    units = find_units(
+        [image_set.groups[i] for i in train_N], [image_set.paths[i] for i in train_N], image_set.labels_N[train_N]
+    )
+    if len(units.sizes_U) < num_folds:
+        raise ValueError(
+            f"{image_set.title} has {len(units.sizes_U)} groups of training images for {num_folds} folds: every fold "
+            "needs one; add images, or give a validation part of their own (a folder val beside train)"
+        )
+    folds_N[train_N] = _deal(units, num_folds)[units.ids_N]
+    return folds_N
+
+
+def _deal(units: Units, num_folds: int) -> Ints:
+    """A fold for every unit: first those of several classes, one by one, then class by class, the largest last."""
+    folds_U = np.full(len(units.sizes_U), -1, np.int64)
+    sizes_F = np.zeros(num_folds, np.int64)
+    counts_KF = np.zeros((1 + max(map(max, units.classes)), num_folds), np.int64)
+    is_mixed_U = np.array([len(classes) > 1 for classes in units.classes])
+    mixed = np.flatnonzero(is_mixed_U)
+    for unit in mixed[shuffled(len(mixed), FOLD_KEY)]:
+        labels = list(units.classes[unit])
+        fold = np.lexsort((sizes_F, *counts_KF[labels[::-1]]))[0]  # fewest of its rarest class, then of the next
+        folds_U[unit] = fold
+        sizes_F[fold] += units.sizes_U[unit]
+        counts_KF[labels, fold] += 1
+    singles = np.flatnonzero(~is_mixed_U)
+    for label, members in sorted(by_class(units.homes_U[singles]), key=lambda pair: (len(pair[1]), pair[0])):
+        single = singles[members[shuffled(len(members), FOLD_KEY, label)]]
+        order_F = np.lexsort((shuffled(num_folds, FOLD_KEY, label, 1), sizes_F, counts_KF[label]))
+        folds_U[single] = order_F[np.arange(len(single)) % num_folds]
+        np.add.at(sizes_F, folds_U[single], units.sizes_U[single])
+    return folds_U
+
+
+def split_for_seed(image_set: ImageSet, folds_N: Ints, seed: int) -> Split:
+    """The three parts of one seed: validate on fold `seed` mod the number of folds, train on the others.
+
+    A validation part that the data brought is kept; all training images train then.
+    """
+    val_N = image_set.indices_of(VAL)
+    test_N = image_set.indices_of(TEST)
+    if len(val_N):
+        return Split(train_N=image_set.indices_of(TRAIN), val_N=val_N, test_N=test_N)
+    is_val_N = folds_N == seed % (int(folds_N.max()) + 1)
+    return Split(train_N=np.flatnonzero((folds_N >= 0) & ~is_val_N), val_N=np.flatnonzero(is_val_N), test_N=test_N)
+
+
+def split_rows(image_set: ImageSet, folds_N: Ints) -> list[dict[str, Any]]:
+    """The rows of split.csv, one per image in the order of the set; fold -1 where an image is in none."""
+    return [
+        {"path": path, "label": label, "group": group, "split": split, "fold": fold}
+        for path, label, group, split, fold in zip(
+            image_set.paths,
+            image_set.labels_N.tolist(),
+            image_set.groups,
+            image_set.splits,
+            folds_N.tolist(),
+            strict=True,
+        )
+    ]
+
+
+def split_fingerprint(rows: Sequence[Mapping[str, Any]]) -> str:
+    """64 hexadecimal digits over who stands where; takes the rows as made or as read back from a csv file.
+
+    A path counts only where nothing else says which image was dealt: two layouts of one data set are one split.
+    """
+    digest = hashlib.sha256()
+    for row in rows:
+        is_known_by_path = not row["group"] and int(row["fold"]) >= 0
+        values = [str(row[name]) for name in ("label", "group", "split", "fold")]
+        digest.update(json.dumps([*values, row["path"] if is_known_by_path else ""]).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def every_tenth_frame(image_set: ImageSet, train_indices_N: Ints) -> Ints:
+    """The first and every further tenth frame of each group, and of each class's images without a group; ascending.
+
+    What the training accuracy is measured on between epochs: frames of one track are nearly the same image.
+    """
+    names = [image_set.groups[i] or int(image_set.labels_N[i]) for i in train_indices_N]
+    numbers = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    runs_N = np.array([numbers[name] for name in names], np.int64)
+    order_N = np.lexsort((train_indices_N, image_set.frames_N[train_indices_N], runs_N))
+    sorted_runs_N = runs_N[order_N]
+    starts_N = np.searchsorted(sorted_runs_N, sorted_runs_N)  # where each image's run begins
+    is_tenth_N = (np.arange(len(order_N)) - starts_N) % 10 == 0
+    return np.sort(train_indices_N[order_N[is_tenth_N]])

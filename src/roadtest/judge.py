@@ -1,0 +1,195 @@
+"""The judge: which differences are real, said in verdicts, letters and a leading set.
+
+All pairs of networks shown are compared and their p-values corrected together (Holm 1979). A pair is `different`, `not
+separated` (never written as "equal"), or `not judged` where a network has fewer than three seeds. The judge does not
+choose what to show, reads no file and writes no sentence; docs/statistics.md says what stands behind each word. This
+is the front door: the intervals come from judge_intervals.py and judge_folds.py.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from roadtest.judge_folds import ON_NEW_FOLDS, FoldResult, validation_difference, validation_interval
+from roadtest.judge_intervals import (
+    CONFIDENCE,
+    IF_TRAINED_AGAIN,
+    MIN_SEEDS,
+    ON_NEW_SIGNS,
+    THESE_WEIGHTS,
+    Difference,
+    Interval,
+    accuracy_interval,
+    difference_interval,
+    retraining_interval,
+)
+
+__all__ = [
+    "CONFIDENCE",
+    "DIFFERENT",
+    "IF_TRAINED_AGAIN",
+    "MIN_SEEDS",
+    "NOT_JUDGED",
+    "NOT_SEPARATED",
+    "ON_NEW_FOLDS",
+    "ON_NEW_SIGNS",
+    "THESE_WEIGHTS",
+    "Difference",
+    "FoldResult",
+    "Interval",
+    "More",
+    "Verdict",
+    "accuracy_interval",
+    "compact_letters",
+    "difference_interval",
+    "holm",
+    "judge_pairs",
+    "leading_set",
+    "retraining_interval",
+    "validation_difference",
+    "validation_interval",
+    "what_would_separate",
+]
+
+DIFFERENT, NOT_SEPARATED, NOT_JUDGED = "different", "not separated", "not judged"
+MAX_SEEDS = 1000
+"""Beyond this many seeds per network "no number of seeds" is the honest word."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What may be said of two networks."""
+
+    a: str
+    b: str
+    word: str
+    """`different`, `not separated` or `not judged`."""
+    reason: str
+    difference: Difference
+    """a minus b; its interval stands by itself, uncorrected."""
+    p_adjusted: float | None
+    """Holm's, over all judged pairs; None where not judged."""
+
+    @property
+    def better(self) -> str | None:
+        """The network shown to be better, if one is."""
+        if self.word != DIFFERENT:
+            return None
+        return self.a if self.difference.estimate > 0 else self.b
+
+
+@dataclass(frozen=True, kw_only=True)
+class More:
+    """What it would take to separate two networks, if the difference seen is the true one."""
+
+    least_seeds: int | None
+    """More seeds per network for an even chance; None where no number of seeds gives it on this test set."""
+    most_seeds: int | None
+    """More seeds per network for a chance of 90 %; None likewise."""
+    times_tracks: float | None
+    """Where seeds do not help: about this many times as many units would, with seeds enough."""
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p-values for being many (Holm 1979): reject those at most alpha, and any false one has chance alpha."""
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
+
+
+def judge_pairs(differences: Mapping[tuple[str, str], Difference], *, confidence: float = CONFIDENCE) -> list[Verdict]:
+    """Give the verdict on every pair (a, b) from its difference a minus b, corrected together; in the given order."""
+    judged = [pair for pair, difference in differences.items() if difference.num_seeds >= MIN_SEEDS]
+    adjusted = dict(zip(judged, holm([differences[pair].p_value for pair in judged]), strict=True))
+    return [_verdict(pair, difference, adjusted.get(pair), confidence) for pair, difference in differences.items()]
+
+
+def leading_set(accuracies: Mapping[str, float], verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+    """The most accurate network and every one not shown to be worse than it, best first."""
+    ranked = sorted(accuracies, key=lambda name: -accuracies[name])
+    shown_worse = {v.b if v.better == v.a else v.a for v in verdicts if v.better == ranked[0]}
+    return tuple(name for name in ranked if name not in shown_worse)
+
+
+def compact_letters(accuracies: Mapping[str, float], verdicts: Sequence[Verdict]) -> dict[str, str]:
+    """Letters, `a` for the best: networks that share one are not separated (insert and absorb, Piepho 2004).
+
+    A network that was not judged against anybody gets no letter.
+    """
+    judged = {name for v in verdicts if v.word != NOT_JUDGED for name in (v.a, v.b)}
+    ranked = [name for name in sorted(accuracies, key=lambda name: -accuracies[name]) if name in judged]
+    groups = [set(ranked)] if ranked else []
+    for verdict in verdicts:
+        if verdict.word == DIFFERENT:
+            groups = _split(groups, verdict.a, verdict.b)
+    groups.sort(key=lambda group: [ranked.index(name) for name in sorted(group, key=ranked.index)])
+    letters = dict.fromkeys(accuracies, "")
+    for number, group in enumerate(groups):
+        for name in group:
+            letters[name] += _letter(number)
+    return letters
+
+
+def what_would_separate(difference: Difference, *, num_pairs: int = 1) -> More:
+    """Estimate what would separate two networks at Holm's strictest level, from the parts of the variance.
+
+    It takes the difference seen, and the parts, for the true ones: an order of magnitude, not a promise.
+    """
+    size = abs(difference.estimate)
+    if size == 0:
+        return More(least_seeds=None, most_seeds=None, times_tracks=None)
+    alpha = (1 - difference.confidence) / num_pairs
+    least = _seeds_for(difference, alpha, power=0.5)
+    most = _seeds_for(difference, alpha, power=0.9)
+    lasting = max(difference.unit_variance - difference.cell_variance, 0.0)
+    times = lasting * (_quantile(1 - alpha / 2, 1e9) / size) ** 2
+    return More(least_seeds=least, most_seeds=most, times_tracks=times if least is None else None)
+
+
+def _verdict(pair: tuple[str, str], difference: Difference, p_adjusted: float | None, confidence: float) -> Verdict:
+    if p_adjusted is None:
+        word, reason = NOT_JUDGED, f"needs {MIN_SEEDS} seeds, 5 are better; has {difference.num_seeds}"
+    elif p_adjusted <= 1 - confidence:
+        word, reason = DIFFERENT, f"p = {p_adjusted:.2g} after Holm's correction"
+    else:
+        word, reason = NOT_SEPARATED, f"p = {p_adjusted:.2g} after Holm's correction: luck alone may do this"
+    return Verdict(a=pair[0], b=pair[1], word=word, reason=reason, difference=difference, p_adjusted=p_adjusted)
+
+
+def _split(groups: list[set[str]], a: str, b: str) -> list[set[str]]:
+    """Divide each group that holds both, then drop a group that lies inside another."""
+    divided: list[set[str]] = []
+    for group in groups:
+        divided += [group - {a}, group - {b}] if {a, b} <= group else [group]
+    return [
+        group
+        for number, group in enumerate(divided)
+        if not any(group < other or (group == other and number > i) for i, other in enumerate(divided))
+    ]
+
+
+def _letter(number: int) -> str:
+    """a to z, then A to Z, then letters with a number."""
+    alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    round_number, place = divmod(number, len(alphabet))
+    return alphabet[place] + (str(round_number) if round_number else "")
+
+
+def _seeds_for(difference: Difference, alpha: float, *, power: float) -> int | None:
+    """More seeds per network until the difference seen would be found with this chance; None beyond MAX_SEEDS."""
+    lasting = max(difference.unit_variance - difference.cell_variance, 0.0)
+    for num_seeds in range(difference.num_seeds + 1, MAX_SEEDS + 1):
+        variance = difference.seed_variance * difference.num_seeds / num_seeds + lasting
+        needed = _quantile(1 - alpha / 2, 2 * (num_seeds - 1)) + _quantile(power, 1e9)
+        if abs(difference.estimate) >= needed * math.sqrt(variance):
+            return num_seeds - difference.num_seeds
+    return None
+
+
+def _quantile(probability: float, degrees_of_freedom: float) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees_of_freedom, probability))

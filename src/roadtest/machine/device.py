@@ -1,0 +1,60 @@
+"""The device to compute on: the word the user gave, turned into one that is there and works."""
+
+import warnings
+
+
+def choose_device(word: str) -> tuple[str, str | None]:
+    """Turn `auto`, `cpu`, `cuda`, `cuda:1` or `mps` into a device that is there, and why it is not a faster one.
+
+    `auto` takes an accelerator only if it gets through a forward and a backward pass of convolution, batch norm and
+    grid sampling; the reason, one line or None, says what failed. A device that was asked for and is missing is a
+    ValueError, never silently another.
+    """
+    import torch
+
+    kind, _, number = word.partition(":")
+    if word == "cpu":
+        return "cpu", None
+    if word == "auto":
+        return _choose_automatically()
+    if kind not in ("cuda", "mps") or (number and not (kind == "cuda" and number.isdigit())):
+        raise ValueError(f"device {word!r} is not known: choose auto, cpu, cuda, cuda:<number> or mps; try auto")
+    num_present = torch.cuda.device_count() if kind == "cuda" else int(torch.backends.mps.is_available())
+    if int(number or 0) >= num_present:
+        raise ValueError(f"device {word!r} is not there: torch finds {num_present} of {kind}; use auto or cpu")
+    return word, None
+
+
+def _choose_automatically() -> tuple[str, str | None]:
+    import torch
+
+    with warnings.catch_warnings(record=True) as complaints:  # such as CUDA's about a driver that is too old
+        warnings.simplefilter("always")
+        has_cuda = torch.cuda.is_available()
+    device = "cuda" if has_cuda else "mps" if torch.backends.mps.is_available() else None
+    if device is None:
+        return "cpu", _first_line(complaints[0].message) if complaints else None
+    try:
+        probe_device(device)
+    except Exception as error:
+        return "cpu", f"{device} is not used, its trial run failed: {_first_line(error)}"
+    return device, None
+
+
+def probe_device(device: str) -> None:
+    """Run what the networks need, forward and backward; an exception where the device cannot, or gives no numbers."""
+    import torch
+    import torch.nn.functional as F
+
+    images_NCHW = torch.linspace(-1, 1, 2 * 3 * 8 * 8, device=device).view(2, 3, 8, 8)
+    weight_CC33 = torch.linspace(-1, 1, 3 * 3 * 3 * 3, device=device).view(3, 3, 3, 3).requires_grad_()
+    grid_NHW2 = torch.linspace(-1.1, 1.1, 2 * 8 * 8 * 2, device=device).view(2, 8, 8, 2).requires_grad_()
+    maps_NCHW = F.batch_norm(F.conv2d(images_NCHW, weight_CC33, padding=1), None, None, training=True)
+    F.grid_sample(maps_NCHW, grid_NHW2, align_corners=False).square().sum().backward()  # type: ignore[no-untyped-call]
+    for gradient in (weight_CC33.grad, grid_NHW2.grad):
+        if gradient is None or not bool(gradient.isfinite().all()):
+            raise RuntimeError("a gradient is not a number")
+
+
+def _first_line(message: object) -> str:
+    return (str(message).strip().splitlines() or ["no reason given"])[0][:200]

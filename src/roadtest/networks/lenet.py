@@ -1,0 +1,47 @@
+"""LeNet-5 as five convolutions, for colour images of 32 pixels and more.
+
+Y. LeCun, L. Bottou, Y. Bengio, P. Haffner: Gradient-based learning applied to document recognition, 1998, section II.B,
+http://yann.lecun.com/exdb/publis/pdf/lecun-98.pdf. Its fully connected layers are written as convolutions, as the
+paper itself does for C5, so that larger images need no other network: their last map is averaged.
+
+| the paper | here |
+|---|---|
+| one grey channel | three colour channels |
+| average pooling with a learned scale and bias | max pooling |
+| scaled tanh | ReLU |
+| a hand-made table of connections into C3 | all connections |
+| no normalisation | batch norm after the two inner layers, 120 and 84 |
+| ten radial basis units | one linear unit per class |
+
+N images, K classes, H x W pixels. No options: another LeNet is another file.
+"""
+
+from torch import Tensor, nn
+
+
+class LeNet5(nn.Module):
+    """6@5x5, pool, 16@5x5, pool, 120@5x5, 84@1x1, K@1x1: 65,219 parameters at 43 classes."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        # Pooling before the ReLU gives the same values and gradients as after it, with a quarter of the ReLU's work.
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 6, 5),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            nn.Conv2d(6, 16, 5),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            nn.Conv2d(16, 120, 5),
+            nn.BatchNorm2d(120),
+            nn.ReLU(),
+            nn.Conv2d(120, 84, 1),
+            nn.BatchNorm2d(84),
+            nn.ReLU(),
+            nn.Conv2d(84, num_classes, 1),
+        )
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        """Give the logits, N x K; at 32 pixels the last map is 1 x 1 and its mean is itself."""
+        maps_NKhw: Tensor = self.layers(images_NCHW)
+        return maps_NKhw.mean((2, 3))

@@ -1,0 +1,109 @@
+"""The door of torchvision and timm: they take seconds to import, so they are imported inside the functions here.
+
+The networks of the comparison that are built from torchvision's blocks, and any other of the two libraries' by name,
+always without pretrained weights: a comparison under one protocol starts everybody from nothing. Every builder takes
+the number of classes and the side of the square RGB images in pixels, and draws from torch's global generator.
+
+VGG-16: K. Simonyan, A. Zisserman, 2014, https://arxiv.org/abs/1409.1556 (configuration D, with batch norm).
+ResNet-34: K. He, X. Zhang, S. Ren, J. Sun, 2015, https://arxiv.org/abs/1512.03385 (table 1; section 4.2: 32 px).
+"""
+
+import fnmatch
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Builder = Callable[[int, int], "nn.Module"]
+
+
+def build_vgg16(num_classes: int, image_size: int) -> "nn.Module":
+    """VGG-16 with batch norm and the 4096-4096 head behind a 7 x 7 adaptive pool: torchvision's `vgg16_bn`."""
+    from torchvision.models import vgg16_bn
+
+    from roadtest.networks.vgg import FoldedVGG
+
+    vgg = vgg16_bn(weights=None, num_classes=num_classes)
+    return FoldedVGG(vgg.features, vgg.avgpool, vgg.classifier)
+
+
+def build_resnet34(num_classes: int, image_size: int) -> "nn.Module":
+    """ResNet-34 behind a stem for small images: one 3 x 3 convolution of stride 2, no max pool."""
+    return _resnet34_with_small_stem(num_classes, stride=2)
+
+
+def build_resnet34_s1(num_classes: int, image_size: int) -> "nn.Module":
+    """The same with stride 1, He's own form for 32 x 32: four times the operations."""
+    return _resnet34_with_small_stem(num_classes, stride=1)
+
+
+def build_resnet34_imagenet(num_classes: int, image_size: int) -> "nn.Module":
+    """Torchvision's ResNet-34 as it is, with the stem that ImageNet's larger images need."""
+    from torchvision.models import resnet34
+
+    network: nn.Module = resnet34(weights=None, num_classes=num_classes)
+    return network
+
+
+def _resnet34_with_small_stem(num_classes: int, stride: int) -> "nn.Module":
+    from torch import nn
+
+    network = build_resnet34_imagenet(num_classes, 0)
+    stem = nn.Conv2d(3, 64, 3, stride=stride, padding=1, bias=False)
+    nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")  # as torchvision starts the others
+    network.conv1 = stem
+    network.maxpool = nn.Identity()
+    return network
+
+
+def build_from_timm(name: str, num_classes: int, image_size: int) -> "nn.Module":
+    """Build timm's network `name`; transformers are told the image size, which convolutions do not need."""
+    import timm
+
+    config = timm.get_pretrained_cfg(name, allow_unregistered=True)
+    size: dict[str, Any] = {"img_size": image_size} if config is not None and config.fixed_input_size else {}
+    network: nn.Module = timm.create_model(name, pretrained=False, num_classes=num_classes, **size)
+    return network
+
+
+def build_from_torchvision(name: str, num_classes: int, image_size: int) -> "nn.Module":
+    """Build torchvision's classifier `name`, without auxiliary outputs."""
+    from torchvision.models import get_model
+
+    options: dict[str, Any] = {}
+    if name.startswith("vit_"):
+        options["image_size"] = image_size
+    if name in ("googlenet", "inception_v3"):
+        options |= {"aux_logits": False, "init_weights": True}
+    network: nn.Module = get_model(name, weights=None, num_classes=num_classes, **options)
+    return network
+
+
+@cache
+def names_in_timm() -> tuple[str, ...]:
+    """All networks that timm can build, sorted."""
+    import timm
+
+    return tuple(sorted(timm.list_models()))
+
+
+@cache
+def names_in_torchvision() -> tuple[str, ...]:
+    """All classifiers that torchvision can build, sorted."""
+    import torchvision
+
+    return tuple(sorted(torchvision.models.list_models(module=torchvision.models)))
+
+
+LIBRARIES: dict[str, tuple[Callable[[], tuple[str, ...]], Callable[[str, int, int], "nn.Module"]]] = {
+    "timm": (names_in_timm, build_from_timm),
+    "torchvision": (names_in_torchvision, build_from_torchvision),
+}
+"""What `timm:` and `torchvision:` mean: the names there are, and how one is built."""
+
+
+def names_like(library: str, pattern: str) -> list[str]:
+    """The library's networks that match a pattern such as `mobilenetv3_*`."""
+    return fnmatch.filter(LIBRARIES[library][0](), pattern)

@@ -1,0 +1,17 @@
+"""The report of a study: one page that opens anywhere, its figures as files, and its tables for other programs.
+
+Reads the study's folder through `roadtest.summarise` and imports no torch. The page needs no network and no server.
+"""
+
+from pathlib import Path
+
+
+def write_report(study_dir: Path, *, has_images: bool = True, has_figures: bool = True) -> Path:
+    """Write `report/index.html`, `figures/` and `tables/` into the study and return the page's path.
+
+    `has_images=False` leaves out pixels of the data set (a published study may not show them); `has_figures=False`
+    leaves out the SVG and PNG files, which take most of the time.
+    """
+    from roadtest.report.build import build_report  # late: brings altair and jinja2
+
+    return build_report(study_dir, has_images=has_images, has_figures=has_figures)

@@ -1,0 +1,82 @@
+"""Puts a study's report together: tables first, then figures, the page last, so that a page is never half true."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from roadtest.data.cache import default_cache_dir
+from roadtest.record import write_atomically
+from roadtest.report.contents import Contents, collect_contents
+from roadtest.report.figures import vega_bundle, write_figure_files
+from roadtest.report.gallery import build_figures, error_part
+from roadtest.report.page import render_page
+from roadtest.summarise import (
+    Results,
+    best_variant,
+    class_rows,
+    confusion_rows,
+    latency_rows,
+    leaderboard_rows,
+    read_results,
+    render_table,
+    seed_rows,
+    stn_rows,
+)
+
+Row = dict[str, Any]
+
+
+def build_report(study_dir: Path, *, has_images: bool, has_figures: bool) -> Path:
+    """Write tables, figures and page of a study and return the page's path."""
+    results = read_results(study_dir)
+    board = leaderboard_rows(results)
+    contents = collect_contents(results, board, has_images=has_images)
+    figures = build_figures(results, board)
+    report_dir = study_dir / "report"
+    report_dir.mkdir(exist_ok=True)
+    _write_tables(report_dir / "tables", contents, _raw_tables(results, board))
+    _clear(report_dir / "figures", (".svg", ".png"))
+    if has_figures:
+        write_figure_files([figure for section in figures.values() for figure in section], report_dir / "figures")
+    html = render_page(contents, figures, bundle=vega_bundle(default_cache_dir()), has_files=has_figures)
+    write_atomically(report_dir / "index.html", html.encode())
+    return report_dir / "index.html"
+
+
+def _raw_tables(results: Results, board: list[Row]) -> dict[str, list[Row]]:
+    best = best_variant(results)
+    tables = {
+        "leaderboard": board,
+        "runs": seed_rows(results),
+        "latency": latency_rows(results),
+        "stn": stn_rows(results),
+    }
+    if best is not None:
+        part = error_part(results, best)
+        tables["classes"] = class_rows(results, best, part)
+        tables["confusion"] = confusion_rows(results, best, part)
+    return tables
+
+
+def _write_tables(folder: Path, contents: Contents, raw: Mapping[str, list[Row]]) -> None:
+    """Raw values as csv; what people read as Markdown and LaTeX."""
+    folder.mkdir(exist_ok=True)
+    _clear(folder, (".csv", ".md", ".tex"))
+    for name, rows in raw.items():
+        if rows:
+            write_atomically(folder / f"{name}.csv", render_table(rows, "csv").encode())
+    errors = contents.errors
+    tables = [contents.leaderboard, contents.runs, contents.latency, contents.stn]
+    tables += [errors.classes, errors.pairs] if errors else []
+    for table in tables:
+        if table is not None:
+            for kind in ("md", "tex"):
+                write_atomically(folder / f"{table.name}.{kind}", render_table(table.as_rows(), kind).encode())
+
+
+def _clear(folder: Path, endings: tuple[str, ...]) -> None:
+    """Drop files of an earlier report, which may show networks that are no longer there."""
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if path.suffix in endings:
+                path.unlink()

@@ -1,0 +1,195 @@
+"""Which figures the page has, in which order, and what each of them says: captions and texts for readers who listen.
+
+A figure without a single point is left out. Undertrained networks stand in their own curves and in the bars of cost,
+never beside the others' accuracies.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from roadtest.record import folder_name
+from roadtest.report import figure_rows as rows_of
+from roadtest.report.figures import (
+    Figure,
+    Panel,
+    draw_accuracies,
+    draw_bars,
+    draw_classes,
+    draw_confusion,
+    draw_costs,
+    draw_curves,
+    draw_gains,
+)
+from roadtest.report.words import listed, percent, plural
+from roadtest.summarise import Results, Variant, best_variant, ranked_variants
+
+Row = dict[str, Any]
+PART_WORDS = {"test": "test", "val": "validation"}
+
+
+def build_figures(results: Results, board: list[Row]) -> dict[str, list[Figure]]:
+    """All figures of a study, by the section they stand in; sections may be empty."""
+    compared = [variant for variant in ranked_variants(results) if variant.is_compared]
+    labels = [variant.label for variant in compared]
+    best = best_variant(results)
+    return {
+        "result": _present(lambda: _accuracy_figure(results, compared, labels)),
+        "costs": _present(lambda: _cost_figure(board), lambda: _bar_figure(board)),
+        "curves": _curve_figures(results),
+        "stn": _present(lambda: _gain_figure(results)),
+        "errors": _present(lambda: _class_figure(results, best), lambda: _confusion_figure(results, best)),
+    }
+
+
+def error_part(results: Results, variant: Variant) -> str:
+    """The set whose errors are looked at: test where all of a network's runs read it."""
+    return "test" if len(results.outcomes(variant, "test")) == len(variant.records) else "val"
+
+
+def _present(*builders: Callable[[], Figure | None]) -> list[Figure]:
+    return [figure for builder in builders if (figure := builder()) is not None]
+
+
+def _accuracy_figure(results: Results, compared: list[Variant], labels: list[str]) -> Figure | None:
+    rows = rows_of.accuracy_rows(results, compared)
+    if not rows:
+        return None
+    shown = [label for label in labels if any(row["label"] == label for row in rows)]
+    has_test = any(row["set"] == "test" for row in rows)
+    points = "Filled diamonds: test; open circles: validation" if has_test else "Open circles: validation"
+    caption = (
+        f"{points}; lines: 95 % intervals. Blue: without STN; vermilion: with STN. In the order of validation, which "
+        "chooses; intervals of two networks that overlap say nothing of their difference, which is judged in pairs."
+    )
+    said = [f"{row['label']} {row['accuracy']:.2f} % in {row['set']}" for row in rows]
+    alt = f"Accuracy of {plural(len(shown), 'network')}: {listed(said)}."
+    return Figure(name="accuracy", caption=caption, alt=alt, panels=(draw_accuracies(rows, shown),))
+
+
+def _cost_figure(board: list[Row]) -> Figure | None:
+    panels, said = [], []
+    for column, words, factor in rows_of.COSTS:
+        rows = rows_of.cost_rows(board, column, factor)
+        if rows:
+            panels.append(draw_costs(rows, words))
+            said.append(f"{words}: {listed([row['label'] for row in rows if row['is_front']])}")
+    if not panels:
+        return None
+    caption = (
+        "Mean validation accuracy against what a network costs; logarithmic horizontal axes. Filled, on the dashed "
+        "line: networks that no other one beats in both (the Pareto front); open: beaten by one that costs no more. "
+        "Blue circles: without STN; vermilion triangles: with STN. Validation, because choosing by test would flatter "
+        "the chosen."
+    )
+    alt = f"Validation accuracy against costs. On the Pareto front stand, for {'; for '.join(said)}."
+    return Figure(name="pareto", caption=caption, alt=alt, panels=tuple(panels), num_columns=2)
+
+
+def _bar_figure(board: list[Row]) -> Figure | None:
+    panels = []
+    for column, words, factor in rows_of.COSTS:
+        rows = rows_of.bar_rows(board, column, factor)
+        if rows:
+            panels.append(draw_bars(rows, words, [row["label"] for row in rows]))
+    if not panels:
+        return None
+    caption = (
+        "The same costs as lengths from zero, so that a bar twice as long is twice the cost; networks in the order of "
+        "the leaderboard. Blue: without STN; vermilion: with STN. M: million, k: thousand."
+    )
+    alt = "Bars of parameters, operations, size, training time and latency; the numbers stand in the leaderboard."
+    return Figure(name="costs", caption=caption, alt=alt, panels=tuple(panels), num_columns=2)
+
+
+def _curve_figures(results: Results) -> list[Figure]:
+    names = dict.fromkeys(variant.network for variant in ranked_variants(results))
+    return [figure for number, name in enumerate(names) if (figure := _curve_figure(results, name, number))]
+
+
+def _curve_figure(results: Results, network: str, number: int) -> Figure | None:
+    variants = [v for v in (results.variant(network, False), results.variant(network, True)) if v is not None]
+    domains = rows_of.curve_domains(results, variants)
+    if domains is None:
+        return None
+    datasets = {f"curves-{number}-{int(v.has_stn)}": rows_of.curve_csv(results, v) for v in variants}
+    drawn = [
+        (name, variant) for name, variant in zip(datasets, variants, strict=True) if datasets[name].count("\n") > 1
+    ]
+    panels: list[Panel] = [
+        draw_curves(name, kind, variant.label, variant.has_stn, domain, domains.epochs)
+        for kind, domain in (("accuracy", domains.accuracy), ("loss", domains.loss))
+        for name, variant in drawn
+    ]
+    sides = " Left without, right with the STN, on equal axes." if len(drawn) == 2 else ""
+    caption = (
+        f"{network}: accuracy (above) and loss (below) per epoch, one line a seed. Solid: validation; dashed grey: "
+        f"training, without augmentation, on every tenth frame.{sides} The accuracy axis starts at "
+        f"{domains.accuracy[0]:.0f} %; the loss axis is logarithmic."
+    )
+    last = [f"{v.label} {percent(v.records[0].val.accuracy)}" for _, v in drawn if v.records]
+    ending = f" Seed {variants[0].planned[0].seed} ends in validation at {listed(last)}." if last else ""
+    alt = f"Learning curves of {network}.{ending}"
+    return Figure(
+        name=f"curves-{_safe(network)}",
+        caption=caption,
+        alt=alt,
+        panels=tuple(panels),
+        num_columns=len(drawn),
+        datasets=datasets,
+    )
+
+
+def _gain_figure(results: Results) -> Figure | None:
+    rows = rows_of.gain_rows(results)
+    if not rows:
+        return None
+    labels = list(dict.fromkeys(row["label"] for row in rows))
+    caption = (
+        "What the STN added to the accuracy, in percentage points, over the seeds that both forms of a network "
+        "finished. Filled diamonds: test; open circles: validation; lines: 95 % intervals. Where a line crosses zero, "
+        "with and without are not separated. Each interval stands for its own network."
+    )
+    said = [f"{row['label']} {row['gain']:+.2f} points in {row['set']}" for row in rows]
+    alt = f"Gain in accuracy through the STN: {listed(said)}."
+    return Figure(name="stn-gain", caption=caption, alt=alt, panels=(draw_gains(rows, labels),))
+
+
+def _class_figure(results: Results, best: Variant | None) -> Figure | None:
+    rows = rows_of.class_accuracy_rows(results, best, error_part(results, best)) if best else []
+    if best is None or not rows:
+        return None
+    part = PART_WORDS[error_part(results, best)]
+    of_all = len(results.info.class_names)
+    which = f"the {len(rows)} least accurate of {of_all} classes" if len(rows) < of_all else f"all {of_all} classes"
+    caption = (
+        f"{best.label}: accuracy per class on the {part} images, least accurate first, all "
+        f"{plural(len(best.records), 'seed')} together; {which}. The number behind a name is the class's number."
+    )
+    alt = f"Accuracy per class of {best.label}; lowest: {rows[0]['class']} with {rows[0]['accuracy']:.1f} %."
+    return Figure(name="classes", caption=caption, alt=alt, panels=(draw_classes(rows),))
+
+
+def _confusion_figure(results: Results, best: Variant | None) -> Figure | None:
+    if best is None:
+        return None
+    part = error_part(results, best)
+    cells, classes = rows_of.confusion_cells(results, best, part)
+    if not cells:
+        return None
+    of_all = len(results.info.class_names)
+    which = f" The {len(classes)} least accurate of {of_all} classes." if len(classes) < of_all else ""
+    num_wrong = sum(row["answers"] for row in cells if row["is_error"])
+    caption = (
+        f"{best.label}: confusion matrix on the {PART_WORDS[part]} images. Grey: recognised; vermilion: mistaken, the "
+        "stronger the larger the share of the true class (square-root scale). Classes by number; names in the tables "
+        f"below and under the pointer.{which}"
+    )
+    alt = (
+        f"Confusion matrix of {best.label}: {num_wrong:,} mistaken answers; the most frequent pairs follow as a table."
+    )
+    return Figure(name="confusion", caption=caption, alt=alt, panels=(draw_confusion(cells, classes),))
+
+
+def _safe(name: str) -> str:
+    """Part of a file name that every system takes; two names never become one."""
+    return folder_name(name) if len(name) <= 60 else folder_name(f"{name[:50]}~{folder_name(name + '~')[-6:]}")

@@ -1,0 +1,54 @@
+"""Sets the page: the only door to jinja2. Everything a study says is escaped; scripts and styles are our own.
+
+The page is one file. Its content-security policy forbids every request, so that it opens the same offline, from a
+mail or from an archive ten years on.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from roadtest.report.contents import Contents
+from roadtest.report.figures import THEME, Figure
+
+
+def render_page(contents: Contents, figures: Mapping[str, Sequence[Figure]], *, bundle: str, has_files: bool) -> str:
+    """The whole page as HTML; `bundle` is the script that draws charts, `has_files` whether figures lie beside it."""
+    environment = Environment(
+        loader=PackageLoader("roadtest", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    numbers = {figure.name: number for number, figure in enumerate(_all(figures), start=1)}
+    return environment.get_template("page.html.jinja").render(
+        page=contents,
+        figures=figures,
+        numbers=numbers,
+        charts=_charts(figures),
+        has_files=has_files,
+        css=_read("page.css"),
+        script=_read("page.js"),
+        bundle=bundle if numbers else "",
+    )
+
+
+def _charts(figures: Mapping[str, Sequence[Figure]]) -> dict[str, Any]:
+    """What the page's script draws: shared data once, and each panel's specification by its place."""
+    datasets: dict[str, str] = {}
+    panels: dict[str, Any] = {}
+    for figure in _all(figures):
+        datasets |= figure.datasets
+        panels |= {f"{figure.name}-{place}": spec for place, spec in enumerate(figure.page_specs())}
+    return {"config": THEME, "datasets": datasets, "panels": panels}
+
+
+def _all(figures: Mapping[str, Sequence[Figure]]) -> list[Figure]:
+    return [figure for section in figures.values() for figure in section]
+
+
+def _read(name: str) -> str:
+    return (files("roadtest") / "report" / name).read_text(encoding="utf-8")

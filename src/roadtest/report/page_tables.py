@@ -1,0 +1,337 @@
+"""The tables as people read them on the page: few columns, units in the heads, an interval under its figure.
+
+The same tables go into `tables/*.md` and `*.tex`; the csv files beside them hold every raw column instead.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from roadtest.report import words
+from roadtest.report.gallery import error_part
+from roadtest.summarise import Results, Variant, class_rows, latency_rows, pair_rows, seed_rows, stn_rows
+
+Row = dict[str, Any]
+STATUS_WORDS = {
+    "complete": "complete",
+    "incomplete": "some runs missing",
+    "undertrained": "too little training",
+    "failed": "failed",
+    "waiting": "not run yet",
+    "compared": "compared",
+}
+UNDER_THE_LINE = "Under the line: too little training to compare (less than two passes over the training images)"
+NUM_PAIRS = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One cell: what it says, and a smaller line below."""
+
+    text: str
+    below: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """The head of a column."""
+
+    title: str
+    unit: str = ""
+    is_number: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table of the page, and of `tables/`."""
+
+    name: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    """The first cell of a row is its head."""
+    line_before: int | None = None
+    """The row before which a line is drawn, with `line_text`."""
+    line_text: str = ""
+
+    def as_rows(self) -> list[Row]:
+        """The table as rows of text, for Markdown and LaTeX."""
+        heads = [f"{column.title}, {column.unit}" if column.unit else column.title for column in self.columns]
+        return [
+            {
+                head: f"{cell.text} ({cell.below})" if cell.below else cell.text
+                for head, cell in zip(heads, row, strict=True)
+            }
+            for row in self.rows
+        ]
+
+
+def leaderboard_table(results: Results, board: Sequence[Row]) -> Table:
+    """Accuracy and cost of every network; undertrained ones under a line."""
+    columns = (
+        Column(title="Network", is_number=False),
+        Column(title="Seeds", unit="n"),
+        Column(title="Validation", unit="%"),
+        Column(title="Test", unit="%"),
+        Column(title="Test loss", unit="nats"),
+        Column(title="Parameters"),
+        Column(title="MACs"),
+        Column(title="Size"),
+        Column(title="Training", unit="per run"),
+        Column(title="Latency", unit="1 image"),
+        Column(title="Memory", unit="peak"),
+        Column(title="Status", is_number=False),
+    )
+    line = next((place for place, row in enumerate(board) if row["status"] == "undertrained"), None)
+    several = " ± standard deviation over seeds" if any(row["num_runs"] > 1 for row in board) else ""
+    caption = (
+        f"Leaderboard, in the order of validation accuracy. Accuracies: mean{several}, below it the 95 % interval. "
+        "MACs: multiply-accumulates for one image (not FLOPs). Latency: median. A dash means not measured."
+    )
+    return Table(
+        name="leaderboard",
+        caption=caption,
+        columns=columns,
+        rows=tuple(_leaderboard_cells(row) for row in board),
+        line_before=line,
+        line_text=UNDER_THE_LINE,
+    )
+
+
+def _leaderboard_cells(row: Row) -> tuple[Cell, ...]:
+    loss = row["test_loss_mean"]
+    return (
+        Cell(text=_label(row)),
+        Cell(text=str(row["num_runs"])),
+        _accuracy_cell(row, "val"),
+        _accuracy_cell(row, "test"),
+        Cell(text=words.DASH if loss is None else f"{loss:.3f}"),
+        Cell(text=words.short_count(row["num_parameters"])),
+        Cell(text=words.short_count(row["macs"])),
+        Cell(text=words.size(row["size_bytes"])),
+        Cell(text=words.seconds(row["train_seconds_mean"])),
+        Cell(text=words.milliseconds(row["latency_p50_ms"])),
+        Cell(text=words.size(row["peak_memory_bytes"])),
+        Cell(text=STATUS_WORDS[row["status"]]),
+    )
+
+
+def _accuracy_cell(row: Row, part: str) -> Cell:
+    mean, deviation = row[f"{part}_accuracy_mean"], row[f"{part}_accuracy_std"]
+    if mean is None:
+        return Cell(text=words.DASH)
+    spread = "" if deviation is None else f" ± {100 * deviation:.2f}"
+    return Cell(
+        text=f"{100 * mean:.2f}{spread}",
+        below=words.interval(row[f"{part}_accuracy_low"], row[f"{part}_accuracy_high"]),
+    )
+
+
+def runs_table(results: Results) -> Table:
+    """Every planned run: how long it trained, why it stopped, and what came out."""
+    columns = (
+        Column(title="Run", is_number=False),
+        Column(title="Epochs"),
+        Column(title="Ended by", is_number=False),
+        Column(title="Training", unit="%"),
+        Column(title="Validation", unit="%"),
+        Column(title="Test", unit="%"),
+        Column(title="Time", unit="training"),
+        Column(title="of it data"),
+        Column(title="Evaluation"),
+        Column(title="Precision", is_number=False),
+        Column(title="Resumed", unit="times"),
+        Column(title="Status", is_number=False),
+    )
+    rows = []
+    for row in seed_rows(results):
+        epochs = words.DASH if row["num_epochs"] is None else f"{row['num_epochs']:.3g}"
+        resumes = words.count(row["num_resumes"])
+        uneasy = "times not comparable" if row["is_time_comparable"] is False else ""
+        accuracies = [Cell(text=_bare_percent(row[f"{part}_accuracy"])) for part in ("train", "val", "test")]
+        times = [Cell(text=words.seconds(row[name])) for name in ("train_seconds", "data_seconds", "eval_seconds")]
+        rows.append(
+            (
+                Cell(text=f"{_label(row)}, seed {row['seed']}"),
+                Cell(text=epochs),
+                Cell(text=row["stop_reason"] or words.DASH),
+                *accuracies,
+                *times,
+                Cell(text=row["precision"] or words.DASH),
+                Cell(text=resumes, below=uneasy),
+                Cell(text=STATUS_WORDS[row["status"]]),
+            )
+        )
+    caption = (
+        "Every planned run. Accuracies with the final weights: on all its training images, on its validation fold, "
+        "on the test set. The clock stands still for evaluation and saving."
+    )
+    return Table(name="runs", caption=caption, columns=columns, rows=tuple(rows))
+
+
+def latency_table(results: Results) -> Table | None:
+    """Percentiles per network and batch size; None where nothing was measured."""
+    measured = latency_rows(results)
+    if not measured:
+        return None
+    columns = (
+        Column(title="Network", is_number=False),
+        Column(title="Runtime", is_number=False),
+        Column(title="Batch", unit="images"),
+        Column(title="Median", unit="ms"),
+        Column(title="p90", unit="ms"),
+        Column(title="p99", unit="ms"),
+        Column(title="Per image", unit="ms"),
+        Column(title="Samples", unit="n"),
+    )
+    rows = tuple(
+        (
+            Cell(text=_label(row)),
+            Cell(text=f"{row['runtime']}, {row['device']}, {words.plural(row['num_threads'], 'thread')}"),
+            Cell(text=str(row["batch_size"])),
+            *(Cell(text=f"{row[f'latency_{p}_ms']:,.4g}") for p in ("p50", "p90", "p99")),
+            Cell(text=f"{row['latency_p50_ms'] / row['batch_size']:.3g}"),
+            Cell(text=str(row["num_samples"]), below="machine was busy" if row["is_busy"] else ""),
+        )
+        for row in measured
+    )
+    num_rounds = max(row["num_rounds"] for row in measured)
+    caption = (
+        "Latency of a forward pass after warm-up, in one process, networks taking turns over "
+        f"{words.plural(num_rounds, 'round')}; half, 90 % and 99 % of the samples are faster than the numbers shown."
+    )
+    return Table(name="latency", caption=caption, columns=columns, rows=rows)
+
+
+def stn_table(results: Results) -> Table | None:
+    """What the STN brought and cost for each network; None where no network has both forms."""
+    pairs = stn_rows(results)
+    if not pairs:
+        return None
+    columns = (
+        Column(title="Network", is_number=False),
+        Column(title="Seeds", unit="n"),
+        Column(title="Validation gain", unit="points"),
+        Column(title="Test gain", unit="points"),
+        Column(title="Finding", is_number=False),
+        Column(title="Added parameters"),
+        Column(title="Added MACs"),
+        Column(title="Time per epoch", unit="without → with"),
+        Column(title="Latency", unit="without → with"),
+    )
+    rows = tuple(
+        (
+            Cell(text=row["network"]),
+            Cell(text=str(row["num_runs"])),
+            _gain_cell(row, "val"),
+            _gain_cell(row, "test"),
+            Cell(text=stn_finding(row)),
+            Cell(text=words.count(row["added_num_parameters"])),
+            Cell(text=words.short_count(row["added_macs"])),
+            Cell(text=_without_with(row, "train_seconds_per_epoch", words.seconds)),
+            Cell(text=_without_with(row, "latency_p50_ms", words.milliseconds)),
+        )
+        for row in pairs
+    )
+    caption = (
+        "What the STN did for each network: accuracy with it minus without it, in percentage points, with the 95 % "
+        "interval below; what it added, and times without and with it."
+    )
+    return Table(name="stn", caption=caption, columns=columns, rows=rows)
+
+
+def stn_finding(row: Row) -> str:
+    """Words for one network: `better with`, `not separated`, `observed`, or why there is no comparison."""
+    part = "test" if row["test_gain"] is not None else "val"
+    gain = row[f"{part}_gain"]
+    if gain is None:
+        return STATUS_WORDS[row["status"]] if row["status"] != "compared" else "no interval"
+    verdict: str = row[f"{part}_verdict"]
+    if verdict != "separated":
+        return verdict
+    return "better with" if gain > 0 else "better without"
+
+
+def class_table(results: Results, best: Variant | None) -> Table | None:
+    """Accuracy of each class, in words with its number."""
+    rows = class_rows(results, best, error_part(results, best)) if best else []
+    if best is None or not rows:
+        return None
+    columns = (
+        Column(title="Class", is_number=False),
+        Column(title="Accuracy", unit="%"),
+        Column(title="Correct", unit="of answers"),
+        Column(title="Images", unit="n"),
+        Column(title="Tracks", unit="n"),
+        Column(title="Mostly taken for", is_number=False),
+    )
+    cells = tuple(
+        (
+            Cell(text=words.class_title(row["label"], row["class_name"])),
+            Cell(text=_bare_percent(row["accuracy"])),
+            Cell(text=f"{row['num_correct']:,} of {row['num_answers']:,}"),
+            Cell(text=words.count(row["num_images"])),
+            Cell(text=words.count(row["num_tracks"])),
+            Cell(text=_mostly(row)),
+        )
+        for row in rows
+    )
+    caption = (
+        f"{best.label}: accuracy per class, {words.plural(len(best.records), 'seed')} together, least accurate first. "
+        "Images of one track stand or fall together: a class with few tracks says little."
+    )
+    return Table(name="classes", caption=caption, columns=columns, rows=cells)
+
+
+def pairs_table(results: Results, best: Variant | None) -> Table | None:
+    """The pairs of classes that are mixed up most."""
+    rows = pair_rows(results, best, error_part(results, best)) if best else []
+    if best is None or not rows:
+        return None
+    columns = (
+        Column(title="One class", is_number=False),
+        Column(title="The other", is_number=False),
+        Column(title="First as second", unit="answers"),
+        Column(title="Second as first", unit="answers"),
+        Column(title="Together"),
+    )
+    cells = tuple(
+        (
+            Cell(text=words.class_title(row["label_a"], row["class_name_a"])),
+            Cell(text=words.class_title(row["label_b"], row["class_name_b"])),
+            Cell(text=f"{row['num_a_as_b']:,} of {row['num_answers_a']:,}"),
+            Cell(text=f"{row['num_b_as_a']:,} of {row['num_answers_b']:,}"),
+            Cell(text=words.count(row["num_mixed_up"])),
+        )
+        for row in rows[:NUM_PAIRS]
+    )
+    caption = (
+        f"{best.label}: the pairs of classes it mixes up most, {words.plural(len(best.records), 'seed')} together."
+    )
+    return Table(name="pairs", caption=caption, columns=columns, rows=cells)
+
+
+def _label(row: Row) -> str:
+    return f"{row['network']}+stn" if row["has_stn"] else str(row["network"])
+
+
+def _bare_percent(fraction: float | None) -> str:
+    return words.DASH if fraction is None else f"{100 * fraction:.2f}"
+
+
+def _gain_cell(row: Row, part: str) -> Cell:
+    gain = row[f"{part}_gain"]
+    if gain is None:
+        return Cell(text=words.DASH)
+    return Cell(text=words.points(gain), below=words.gain_interval(row[f"{part}_gain_low"], row[f"{part}_gain_high"]))
+
+
+def _without_with(row: Row, name: str, render: Any) -> str:
+    return f"{render(row[f'{name}_without'])} → {render(row[f'{name}_with'])}"
+
+
+def _mostly(row: Row) -> str:
+    if row["mostly_taken_for"] is None:
+        return words.DASH
+    rival = words.class_title(row["mostly_taken_for_label"], row["mostly_taken_for"])
+    return f"{rival}, {words.plural(row['num_taken_for_it'], 'time')}"

@@ -1,0 +1,341 @@
+"""One run: data, network, training, the final figures, the test set once, and one folder of plain files.
+
+The run is complete if and only if its `record.json` exists, which is written last. Before that, everything needed to
+go on lies in `state.pt`, replaced atomically and at most once a minute. A run's process is `roadtest.worker`.
+"""
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import save_file
+
+from roadtest.cost import count_macs, count_parameters, peak_memory_bytes
+from roadtest.data.imageset import ImageSet
+from roadtest.data.ledger import note_test_read
+from roadtest.data.reopen import reopen_image_set
+from roadtest.data.split import every_tenth_frame, split_for_seed
+from roadtest.evaluate import count_correct, pixel_reader, predict_logits, to_predictions
+from roadtest.events import Event
+from roadtest.examples import write_examples
+from roadtest.job import Job
+from roadtest.machine import describe_machine
+from roadtest.networks import build_network
+from roadtest.precision import choose_precision
+from roadtest.record import (
+    Cost,
+    EpochRow,
+    Predictions,
+    RunRecord,
+    SetResult,
+    append_row,
+    read_rows,
+    write_predictions,
+    write_record,
+    write_rows,
+)
+from roadtest.train import Tick, Training, train
+
+SAVE_SECONDS = 60.0
+"""The state is saved at most this often, and at most a twentieth of the time goes into saving."""
+UNDERTRAINED_EPOCHS = 2.0
+"""A network that saw less is marked: too little training to compare. Convention."""
+
+
+class Stopped(Exception):  # noqa: N818
+    """Asked to stop; the state is kept."""
+
+
+@dataclass(kw_only=True)
+class Origin:
+    """How a run began; saved with its state, so that a continued run knows whether it is still the same."""
+
+    identity: str
+    """Protocol, data, split and learning rate: a state of another identity is never gone on from."""
+    machine: str
+    precision: str
+    precision_probe_ms: dict[str, float]
+    started_at: str
+    num_resumes: int = 0
+    is_time_comparable: bool = True
+
+
+def execute(job: Job, *, tell: Callable[[Event], None], should_stop: Callable[[], bool] = lambda: False) -> None:
+    """Train the job's network and leave a complete run folder; do nothing where it is complete already.
+
+    Raise Stopped where `should_stop` said so, with the state kept.
+    """
+    if (job.run_dir / "record.json").exists():
+        return
+    job.run_dir.mkdir(parents=True, exist_ok=True)
+    machine = describe_machine()
+    image_set, training = build_training(job, should_stop)
+    origin = _begin_or_go_on(job, training, image_set, tell)
+    try:
+        _train_and_save(job, training, origin, tell, should_stop)
+        results = _measure_all(job, training, image_set, tell)
+    except InterruptedError:
+        _write_state(job, training, origin)
+        raise Stopped from None
+    size_bytes = _write_weights(job, training)
+    write_examples(job.run_dir / "examples.npz", training, results.test_predictions)
+    record = RunRecord(
+        **vars(job.run),
+        protocol_name=job.protocol.name,
+        protocol_fingerprint=job.protocol.fingerprint,
+        data_title=image_set.title,
+        data_fingerprint=image_set.fingerprint,
+        split_fingerprint=job.split_fingerprint,
+        class_names=image_set.class_names,
+        image_size=job.protocol.image_size,
+        normalisation=job.protocol.normalisation,
+        learning_rate=job.learning_rate,
+        batch_size=training.batch_size,
+        device=job.device,
+        precision=training.precision,
+        precision_probe_ms=origin.precision_probe_ms,
+        num_threads=job.num_threads,
+        num_epochs=round(training.epoch, 4),
+        stop_reason=training.progress.stop_reason,
+        is_undertrained=training.epoch < UNDERTRAINED_EPOCHS,
+        train=results.train,
+        val=results.val,
+        test=results.test,
+        cost=_measure_cost(training, size_bytes),
+        machine=machine,
+        num_resumes=origin.num_resumes,
+        is_time_comparable=origin.is_time_comparable,
+        started_at=origin.started_at,
+        finished_at=_utc_now(),
+    )
+    write_record(job.run_dir, record)
+    (job.run_dir / "state.pt").unlink(missing_ok=True)
+    tell(_finished(job, record))
+
+
+def build_training(job: Job, should_stop: Callable[[], bool]) -> tuple[ImageSet, Training]:
+    """Put network, images and protocol together; nothing is trained yet."""
+    torch.set_num_threads(job.num_threads)
+    image_set, folds_N = reopen_image_set(job.study_dir, job.pixels_path)
+    split = split_for_seed(image_set, folds_N, job.run.seed)
+    network = build_network(
+        job.run.network,
+        num_classes=image_set.num_classes,
+        image_size=job.protocol.image_size,
+        has_stn=job.run.has_stn,
+        seed=job.run.seed,
+    )
+    training = Training(
+        network=network,
+        protocol=job.protocol,
+        seed=job.run.seed,
+        learning_rate=job.learning_rate,
+        precision="float32",
+        device=job.device,
+        read_pixels=pixel_reader(image_set.images_NHWC, job.device),
+        labels_N=torch.from_numpy(image_set.labels_N.astype(np.int64)),
+        train_ids_N=split.train_N,
+        train_eval_ids_N=every_tenth_frame(image_set, split.train_N),
+        val_ids_N=split.val_N,
+        max_steps=job.max_steps,
+        should_stop=should_stop,
+    )
+    return image_set, training
+
+
+def _begin_or_go_on(job: Job, training: Training, image_set: ImageSet, tell: Callable[[Event], None]) -> Origin:
+    machine = f"{platform.node()} {job.device} {job.num_threads} {torch.__version__}"
+    identity = " ".join(
+        [job.protocol.fingerprint, image_set.fingerprint, job.split_fingerprint, str(job.learning_rate)]
+    )
+    state = _read_state(job)
+    if state is not None and state["origin"]["identity"] == identity:
+        training.restore(state["training"])
+        origin = Origin(**state["origin"])
+        origin.num_resumes += 1
+        origin.is_time_comparable = origin.is_time_comparable and origin.machine == machine
+        _drop_rows_after(job.run_dir / "epochs.csv", training.progress.last_eval_step)
+        tell(job.event("started", text=f"from epoch {training.epoch:.1f}"))
+    else:
+        (job.run_dir / "epochs.csv").unlink(missing_ok=True)
+        tell(job.event("started", text="from the start"))
+        tell(job.event("phase", text="probing precision"))
+        precision, probe_ms = choose_precision(
+            training.network,
+            job.precision,
+            device=job.device,
+            image_size=job.protocol.image_size,
+            num_classes=image_set.num_classes,
+        )
+        origin = Origin(
+            identity=identity,
+            machine=machine,
+            precision=precision,
+            precision_probe_ms=probe_ms,
+            started_at=_utc_now(),
+        )
+    training.precision = origin.precision
+    return origin
+
+
+def _train_and_save(
+    job: Job, training: Training, origin: Origin, tell: Callable[[Event], None], should_stop: Callable[[], bool]
+) -> None:
+    """Drive the loop: rows to disk as they happen, the state now and then, events to whoever listens."""
+    saved_at, save_seconds, has_saved_plan = time.monotonic(), 0.0, training.progress.num_steps is not None
+    for happening in train(training):
+        if isinstance(happening, EpochRow):
+            append_row(job.run_dir / "epochs.csv", asdict(happening))
+        tell(_progress_event(job, training, happening))
+        is_planned = training.progress.num_steps is not None
+        is_due = time.monotonic() - saved_at > max(SAVE_SECONDS, 20 * save_seconds)
+        # The timed plan is saved at once: without it a run that is killed would be timed again and end elsewhere.
+        if is_planned and (is_due or not has_saved_plan):
+            start = time.monotonic()
+            _write_state(job, training, origin)
+            saved_at, save_seconds, has_saved_plan = time.monotonic(), time.monotonic() - start, True
+        if should_stop():
+            raise InterruptedError
+    _write_state(job, training, origin)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Results:
+    train: SetResult
+    val: SetResult
+    test: SetResult | None
+    test_predictions: Predictions | None
+
+
+def _measure_all(job: Job, training: Training, image_set: ImageSet, tell: Callable[[Event], None]) -> _Results:
+    """Measure the final weights: on all training images, on validation, and once on test where that is wanted."""
+    tell(job.event("phase", text="final evaluation"))
+    train, _ = _measure_set(training, training.train_ids_N)
+    val, val_predictions = _measure_set(training, training.val_ids_N)
+    write_predictions(job.run_dir / "val.npz", val_predictions)
+    test_ids_N = image_set.indices_of("test")
+    if not job.reads_test or len(test_ids_N) == 0:
+        return _Results(train=train, val=val, test=None, test_predictions=None)
+    tell(job.event("phase", text="reading the test set"))
+    note_test_read(
+        job.cache_dir,
+        data_fingerprint=image_set.fingerprint,
+        study=job.study_dir.name,
+        run=job.run,
+        protocol_fingerprint=job.protocol.fingerprint,
+    )
+    test, test_predictions = _measure_set(training, test_ids_N)
+    write_predictions(job.run_dir / "test.npz", test_predictions)
+    return _Results(train=train, val=val, test=test, test_predictions=test_predictions)
+
+
+def _measure_set(training: Training, ids_N: npt.NDArray[np.int64]) -> tuple[SetResult, Predictions]:
+    start = time.perf_counter()
+    logits_NK = predict_logits(
+        training.network,
+        training.read_pixels,
+        ids_N,
+        normalisation=training.protocol.normalisation,
+        precision=training.precision,
+        should_stop=training.should_stop,
+    )
+    training.progress.eval_seconds += time.perf_counter() - start
+    labels_N = training.labels_N[torch.from_numpy(ids_N)]
+    return count_correct(logits_NK, labels_N), to_predictions(logits_NK, labels_N, ids_N)
+
+
+def _measure_cost(training: Training, size_bytes: int) -> Cost:
+    progress = training.progress
+    return Cost(
+        num_parameters=count_parameters(training.network),
+        macs=count_macs(training.network, training.protocol.image_size),
+        size_bytes=size_bytes,
+        train_seconds=round(progress.train_seconds, 3),
+        data_seconds=round(progress.data_seconds, 3),
+        eval_seconds=round(progress.eval_seconds, 3),
+        num_steps=progress.step,
+        num_images_seen=progress.step * training.batch_size,
+        peak_memory_bytes=peak_memory_bytes(),
+    )
+
+
+def _write_weights(job: Job, training: Training) -> int:
+    """Write `weights.safetensors` where it is kept, and return how many bytes it takes or would take."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in training.network.state_dict().items()}
+    if not job.keeps_weights:
+        return sum(tensor.nbytes for tensor in weights.values())
+    path, temporary = job.run_dir / "weights.safetensors", job.run_dir / ".weights.part"
+    save_file(weights, temporary, metadata={"network": job.run.label, "protocol": job.protocol.name})
+    temporary.replace(path)
+    return path.stat().st_size
+
+
+def _write_state(job: Job, training: Training, origin: Origin) -> None:
+    """Replace `state.pt` by the present state; whoever is killed in between leaves the old one."""
+    if training.progress.num_steps is None:
+        return
+    temporary = job.run_dir / ".state.part"
+    try:
+        torch.save({"origin": asdict(origin), "training": training.to_state()}, temporary)
+        temporary.replace(job.run_dir / "state.pt")
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read_state(job: Job) -> dict[str, Any] | None:
+    """The saved state, read without running any code in it; None where there is none."""
+    path = job.run_dir / "state.pt"
+    if not path.exists():
+        return None
+    state: dict[str, Any] = torch.load(path, map_location=job.device, weights_only=True)
+    state["training"]["generator"] = state["training"]["generator"].cpu()
+    return state
+
+
+def _drop_rows_after(path: Path, step: int) -> None:
+    rows = read_rows(path)
+    kept = [row for row in rows if int(row["step"]) <= step]
+    if rows:
+        write_rows(path, kept, rows[0].keys())
+
+
+def _progress_event(job: Job, training: Training, happening: Tick | EpochRow) -> Event:
+    if isinstance(happening, Tick):
+        return job.event("step", **asdict(happening))
+    progress = training.progress
+    steps_left = (progress.num_steps or progress.step) - progress.step
+    return job.event(
+        "row",
+        epoch=happening.epoch,
+        images_per_second=happening.images_per_second,
+        train_seconds=happening.train_seconds,
+        seconds_left=steps_left * training.batch_size / happening.images_per_second,
+        train_loss=happening.train.loss,
+        train_accuracy=happening.train.accuracy,
+        val_loss=happening.val.loss,
+        val_accuracy=happening.val.accuracy,
+    )
+
+
+def _finished(job: Job, record: RunRecord) -> Event:
+    return job.event(
+        "finished",
+        epoch=record.num_epochs,
+        train_seconds=record.cost.train_seconds,
+        train_loss=record.train.loss,
+        train_accuracy=record.train.accuracy,
+        val_loss=record.val.loss,
+        val_accuracy=record.val.accuracy,
+        test_accuracy=record.test.accuracy if record.test else None,
+    )
+
+
+def _utc_now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

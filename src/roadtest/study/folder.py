@@ -1,0 +1,123 @@
+"""The files that say what a study is: study.json, study.toml and split.csv; written once, checked ever after."""
+
+import shlex
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from roadtest.config import write_config
+from roadtest.data.imageset import ImageSet
+from roadtest.data.split import assign_folds, split_rows
+from roadtest.protocol import Protocol
+from roadtest.record import PlannedRun, RunRecord, StudyInfo, read_study_info, to_json, write_atomically, write_rows
+from roadtest.study.options import Options, source_name
+
+
+def write_plan(
+    study_dir: Path,
+    source: str,
+    image_set: ImageSet,
+    protocol: Protocol,
+    runs: Sequence[PlannedRun],
+    options: Options,
+) -> None:
+    """Write study.json, study.toml and split.csv, or check that a folder that is there belongs to this study."""
+    old_runs: tuple[PlannedRun, ...] = ()
+    created_at = _utc_now()
+    if (study_dir / "study.json").exists():
+        old = read_study_info(study_dir)
+        _check_same(study_dir, old, image_set, protocol)
+        old_runs, created_at = old.runs, old.created_at
+    rows = split_rows(image_set, assign_folds(image_set, protocol.num_folds))
+    write_rows(study_dir / "split.csv", rows, rows[0].keys())
+    info = StudyInfo(
+        source=source_name(source),
+        data_title=image_set.title,
+        data_fingerprint=image_set.fingerprint,
+        class_names=image_set.class_names,
+        num_train=len(image_set.indices_of("train")),
+        num_val=len(image_set.indices_of("val")),
+        num_test=len(image_set.indices_of("test")),
+        num_tracks=_num_tracks(image_set),
+        protocol=protocol.to_dict(),
+        protocol_fingerprint=protocol.fingerprint,
+        runs=old_runs + tuple(run for run in runs if run not in old_runs),
+        command=_command(source, options),
+        created_at=created_at,
+        reads_test=options.reads_test,
+        notes=image_set.notes,
+    )
+    write_atomically(study_dir / "study.json", to_json(info))
+    plain = {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()}
+    write_config(study_dir / "study.toml", {"source": source, **plain, "fresh": False})
+
+
+def move_aside(study_dir: Path) -> None:
+    """Rename a study that is there, so that the next one begins afresh and nothing is lost."""
+    if study_dir.exists():
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        study_dir.rename(study_dir.with_name(f"{study_dir.name}.old-{stamp}"))
+
+
+def keep_chosen_weights(study_dir: Path, records: Sequence[RunRecord]) -> None:
+    """Delete the weights of every network but the one with the best mean validation accuracy."""
+    labels = {record.label for record in records}
+    means = {label: [record.val.accuracy for record in records if record.label == label] for label in sorted(labels)}
+    best = max(means, key=lambda label: sum(means[label]) / len(means[label]))
+    for record in records:
+        if record.label != best:
+            run = PlannedRun(network=record.network, has_stn=record.has_stn, seed=record.seed)
+            (study_dir / run.folder / "weights.safetensors").unlink(missing_ok=True)
+
+
+def _check_same(study_dir: Path, old: StudyInfo, image_set: ImageSet, protocol: Protocol) -> None:
+    way_out = "use another --out, or --fresh to move the old study aside"
+    difference = Protocol.from_dict(old.protocol).first_difference(protocol)
+    if difference is not None:
+        raise ValueError(f"{study_dir} holds a study of another protocol: {difference}; {way_out}")
+    if old.data_fingerprint != image_set.fingerprint:
+        raise ValueError(
+            f"{study_dir} holds a study of other data: {old.data_title}, fingerprint {old.data_fingerprint[:8]} "
+            f"there and {image_set.fingerprint[:8]} here; {way_out}"
+        )
+
+
+def _num_tracks(image_set: ImageSet) -> int:
+    train = image_set.indices_of("train")
+    groups = [image_set.groups[i] for i in train]
+    return len({group for group in groups if group}) + sum(not group for group in groups)
+
+
+def _command(source: str, options: Options) -> str:
+    """The command line that repeats the study; paths of this machine are left to the reader."""
+    words = ["roadtest", "compare", source]
+    for name, value in vars(options).items():
+        if value != Options.__dataclass_fields__[name].default and name in _FLAGS:
+            words += _FLAGS[name](value)
+    return shlex.join(words)
+
+
+def _joined(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _flag(name: str) -> Callable[[object], list[str]]:
+    return lambda value: [name, _joined(value)]
+
+
+_SAME_NAMES = (
+    "networks stn seeds preset epochs patience image_size batch_size lr device precision threads jobs keep_weights"
+)
+_FLAGS: dict[str, Callable[[object], list[str]]] = {
+    **{name: _flag("--" + name.replace("_", "-")) for name in _SAME_NAMES.split()},
+    "budget_seconds": lambda value: ["--budget", f"{float(str(value)):g}s"],
+    "budget_total_seconds": lambda value: ["--budget-total", f"{float(str(value)):g}s"],
+    "reads_test": lambda value: ["--no-test"],
+    "is_subset_allowed": lambda value: ["--subset"],
+    "skip_broken": lambda value: ["--skip-broken"],
+    "has_images": lambda value: ["--no-images"],
+}
+
+
+def _utc_now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,149 @@
+"""Worker processes: started here, listened to, stopped cleanly, never left behind.
+
+Each job runs as `python -m roadtest.worker`, never by fork or spawn of the caller: no main guard is needed and
+notebooks work. A worker ends when its standard input closes, which happens by itself when this process dies.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from roadtest.events import Event
+from roadtest.worker import EXIT_STOPPED
+
+STOP_SECONDS = 60.0
+"""How long a worker may take to save its state and go, before it is killed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One job for one process."""
+
+    kind: str
+    """`run`, `trial` or `latency`."""
+    job_json: str
+    log_path: Path
+    """Where the worker's own output and traceback go."""
+    label: str = ""
+    seed: int | None = None
+    num_threads: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a task ended."""
+
+    task: Task
+    reason: str | None
+    """Why it failed; None where it is done or was stopped."""
+    is_stopped: bool
+    events: tuple[Event, ...]
+    """What it told, except steps and rows."""
+
+
+def run_tasks(
+    tasks: Sequence[Task], *, num_parallel: int, tell: Callable[[Event], None], is_over: Callable[[Outcome], bool]
+) -> list[Outcome]:
+    """Run the tasks, so many at a time, in order; stop all where `is_over` says so of an outcome.
+
+    Ctrl-C stops every worker, waits until their states are saved, and is raised again.
+    """
+    stop, lock = threading.Event(), threading.Lock()
+
+    def tell_one_at_a_time(event: Event) -> None:
+        with lock:
+            tell(event)
+
+    def work(task: Task) -> Outcome | None:
+        if stop.is_set():
+            return None
+        outcome = _run_task(task, tell_one_at_a_time, stop)
+        if is_over(outcome):
+            stop.set()
+        return outcome
+
+    with ThreadPoolExecutor(num_parallel) as threads:
+        futures = [threads.submit(work, task) for task in tasks]
+        try:
+            while wait(futures, timeout=0.2).not_done:
+                pass
+        except KeyboardInterrupt:
+            stop.set()
+            for future in futures:
+                future.cancel()
+            raise
+    outcomes = [future.result() for future in futures]
+    return [outcome for outcome in outcomes if outcome is not None]
+
+
+def _run_task(task: Task, tell: Callable[[Event], None], stop: threading.Event) -> Outcome:
+    task.log_path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="roadtest-") as folder, task.log_path.open("ab") as log:
+        job_path = Path(folder) / "job.json"
+        job_path.write_text(task.job_json, encoding="utf-8")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "roadtest.worker", task.kind, str(job_path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=_environment(task.num_threads),
+            start_new_session=os.name == "posix",  # Ctrl-C is for the parent, which closes the worker's input
+        )
+        stopper = threading.Thread(target=_close_when_stopped, args=(process, stop), daemon=True)
+        stopper.start()
+        events = _listen(process, task, tell)
+        code = process.wait()
+    return _outcome(task, code, events)
+
+
+def _listen(process: "subprocess.Popen[bytes]", task: Task, tell: Callable[[Event], None]) -> list[Event]:
+    assert process.stdout is not None
+    kept = []
+    for line in process.stdout:
+        try:
+            event = Event.from_line(line.decode("utf-8", "replace"))
+        except (ValueError, TypeError):
+            continue  # a line cut off by a kill
+        event = replace(event, label=event.label or task.label, seed=task.seed if event.seed is None else event.seed)
+        if event.kind not in ("step", "row"):
+            kept.append(event)
+        if event.kind != "failed":  # told once, by whoever judges the outcome
+            tell(event)
+    return kept
+
+
+def _outcome(task: Task, code: int, events: list[Event]) -> Outcome:
+    failed = [event.text for event in events if event.kind == "failed"]
+    reason = None
+    if failed:
+        reason = failed[-1]
+    elif code < 0:
+        name = signal.Signals(-code).name
+        hint = ": out of memory?" if name == "SIGKILL" else ""
+        reason = f"the process was ended by {name}{hint}"
+    elif code not in (0, EXIT_STOPPED):
+        reason = f"the process ended with code {code}: see {task.log_path.name}"
+    return Outcome(task=task, reason=reason, is_stopped=code == EXIT_STOPPED, events=tuple(events))
+
+
+def _close_when_stopped(process: "subprocess.Popen[bytes]", stop: threading.Event) -> None:
+    assert process.stdin is not None
+    while not stop.wait(0.1):
+        if process.poll() is not None:
+            break
+    process.stdin.close()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def _environment(num_threads: int) -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": str(num_threads), "PYTHONUNBUFFERED": "1"}

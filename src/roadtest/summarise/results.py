@@ -1,0 +1,173 @@
+"""A study folder, read once: its plan, its finished runs, and what each of them predicted.
+
+All tables start here, so that a page with fifteen tables reads each file a single time. What is kept of a prediction
+is the winning class of each image: logits are dropped as soon as they are read. Nothing here computes a result.
+Shapes: S runs (one per seed), N images.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from roadtest.record import (
+    Failure,
+    PlannedRun,
+    RunRecord,
+    StudyInfo,
+    network_label,
+    read_failures,
+    read_predictions,
+    read_record,
+    read_rows,
+    read_study_info,
+)
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What one run answered on one set of images."""
+
+    labels_N: Ints
+    predicted_N: Ints
+    image_ids_N: Ints
+    """Row numbers in split.csv."""
+
+    @property
+    def is_correct_N(self) -> Bools:
+        """Which images were classified correctly."""
+        return np.asarray(self.labels_N == self.predicted_N)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One network with its STN switch, and all of its runs: a line of the leaderboard."""
+
+    network: str
+    has_stn: bool
+    planned: tuple[PlannedRun, ...]
+    records: tuple[RunRecord, ...]
+    failures: tuple[Failure, ...]
+
+    @property
+    def label(self) -> str:
+        """`lenet5+stn`: the network as people read it."""
+        return network_label(self.network, self.has_stn)
+
+    @property
+    def is_undertrained(self) -> bool:
+        """At least one of its runs saw too little to be compared."""
+        return any(record.is_undertrained for record in self.records)
+
+    @property
+    def is_compared(self) -> bool:
+        """It has results that may stand beside the others'."""
+        return bool(self.records) and not self.is_undertrained
+
+    @property
+    def status(self) -> str:
+        """`complete`, `incomplete` (some runs are missing), `undertrained`, `failed` or `waiting`."""
+        if self.is_undertrained:
+            return "undertrained"
+        if len(self.records) == len(self.planned):
+            return "complete"
+        if self.records:
+            return "incomplete"
+        return "failed" if self.failures else "waiting"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """A study as far as it got."""
+
+    study_dir: Path
+    info: StudyInfo
+    variants: tuple[Variant, ...]
+    """In the order of the plan."""
+    _outcomes: dict[tuple[str, str], Outcome | None] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def records(self) -> list[RunRecord]:
+        """All finished runs, in the order of the plan's networks."""
+        return [record for variant in self.variants for record in variant.records]
+
+    @cached_property
+    def latency_rows(self) -> list[dict[str, str]]:
+        """The raw samples of latency.csv, as text."""
+        return read_rows(self.study_dir / "latency.csv")
+
+    @cached_property
+    def units_N(self) -> Ints:
+        """Per row of split.csv the number of its group; an image without a group is a unit of its own."""
+        numbers: dict[str, int] = {}
+        units = [
+            numbers.setdefault(row["group"] or f"\0{place}", len(numbers)) for place, row in enumerate(self.split_rows)
+        ]
+        return np.array(units, np.int64)
+
+    @cached_property
+    def split_rows(self) -> list[dict[str, str]]:
+        """The rows of split.csv; an image's id is its place here."""
+        return read_rows(self.study_dir / "split.csv")
+
+    @cached_property
+    def has_recovered_tracks(self) -> bool:
+        """Whether the test set's tracks are not published and were recovered from the images."""
+        return any(row["group"].startswith("~") for row in self.split_rows if row["split"] == "test")
+
+    def variant(self, network: str, has_stn: bool) -> Variant | None:
+        """One network with its switch, or None where the study does not plan it."""
+        return next((v for v in self.variants if (v.network, v.has_stn) == (network, has_stn)), None)
+
+    def outcome(self, record: RunRecord, part: str) -> Outcome | None:
+        """What a run answered on `val` or `test`; None where the file is not there."""
+        folder = PlannedRun(network=record.network, has_stn=record.has_stn, seed=record.seed).folder
+        key = (folder, part)
+        if key not in self._outcomes:
+            self._outcomes[key] = _read_outcome(self.study_dir / folder / f"{part}.npz", len(self.split_rows))
+        return self._outcomes[key]
+
+    def outcomes(self, variant: Variant, part: str) -> list[Outcome]:
+        """The answers of all runs of a network, as far as they are there."""
+        found = (self.outcome(record, part) for record in variant.records)
+        return [outcome for outcome in found if outcome is not None]
+
+
+def read_results(study: Path | Results) -> Results:
+    """Read a study folder; what has been read already is returned as it is."""
+    if isinstance(study, Results):
+        return study
+    info = read_study_info(study)
+    failures = read_failures(study)
+    labels = dict.fromkeys((run.network, run.has_stn) for run in info.runs)
+    variants = tuple(_read_variant(study, info, failures, network, has_stn) for network, has_stn in labels)
+    return Results(study_dir=study, info=info, variants=variants)
+
+
+def _read_variant(study_dir: Path, info: StudyInfo, failures: list[Failure], network: str, has_stn: bool) -> Variant:
+    planned = tuple(run for run in info.runs if (run.network, run.has_stn) == (network, has_stn))
+    done = [study_dir / run.folder for run in planned if (study_dir / run.folder / "record.json").exists()]
+    return Variant(
+        network=network,
+        has_stn=has_stn,
+        planned=planned,
+        records=tuple(read_record(run_dir) for run_dir in done),
+        failures=tuple(failure for failure in failures if (failure.network, failure.has_stn) == (network, has_stn)),
+    )
+
+
+def _read_outcome(path: Path, num_images: int) -> Outcome | None:
+    if not path.exists():
+        return None
+    predictions = read_predictions(path)
+    ids_N = predictions.image_ids_N
+    if ids_N.size and not 0 <= ids_N.min() <= ids_N.max() < num_images:
+        raise ValueError(f"{path} names image {ids_N.max()}: split.csv has rows 0 to {num_images - 1}; repeat the run")
+    # numpy searches float16 element by element; float32 is several times faster and changes no order
+    predicted_N = predictions.logits_NK.astype(np.float32).argmax(axis=1)
+    return Outcome(labels_N=predictions.labels_N, predicted_N=predicted_N, image_ids_N=ids_N)

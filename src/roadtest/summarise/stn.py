@@ -1,0 +1,60 @@
+"""What the Spatial Transformer did for each network: the same network, seeds and images, with it and without it.
+
+Accuracy gains are paired differences with an interval. Costs stand side by side, without and with: a difference of
+two times would want an interval of its own.
+"""
+
+import statistics
+from pathlib import Path
+from typing import Any
+
+from roadtest.summarise.costs import headline_latency_ms
+from roadtest.summarise.intervals import Estimate, estimate_difference
+from roadtest.summarise.results import Results, Variant, read_results
+
+Row = dict[str, Any]
+
+
+def stn_rows(study: Path | Results) -> list[Row]:
+    """One row for each network that was planned both with and without the STN, in the order of the plan."""
+    results = read_results(study)
+    names = dict.fromkeys(variant.network for variant in results.variants)
+    pairs = [(results.variant(name, False), results.variant(name, True)) for name in names]
+    return [_stn_row(results, off, on) for off, on in pairs if off is not None and on is not None]
+
+
+def _stn_row(results: Results, off: Variant, on: Variant) -> Row:
+    seeds = {record.seed for record in off.records} & {record.seed for record in on.records}
+    row: Row = {"network": off.network, "num_runs": len(seeds), "status": _status(off, on)}
+    for part in ("val", "test"):
+        row |= _gain(part, estimate_difference(results, on, off, part))
+    for name in ("num_parameters", "macs"):
+        both = [getattr(variant.records[0].cost, name) for variant in (off, on) if variant.records]
+        row[f"added_{name}"] = both[1] - both[0] if len(both) == 2 else None
+    for variant, suffix in ((off, "without"), (on, "with")):
+        row[f"train_seconds_per_epoch_{suffix}"] = _seconds_per_epoch(variant)
+        row[f"latency_p50_ms_{suffix}"] = headline_latency_ms(results, variant)
+    return row
+
+
+def _status(off: Variant, on: Variant) -> str:
+    """`compared`, or the first reason why not."""
+    waiting = [variant.status for variant in (off, on) if not variant.is_compared]
+    return waiting[0] if waiting else "compared"
+
+
+def _gain(part: str, gain: Estimate | None) -> Row:
+    """A gain never stands without its interval."""
+    return {
+        f"{part}_gain": gain and gain.value,
+        f"{part}_gain_low": gain and gain.low,
+        f"{part}_gain_high": gain and gain.high,
+        f"{part}_verdict": gain and gain.verdict,
+        f"{part}_num_units": gain and gain.num_units,
+        f"{part}_num_images": gain and gain.num_images,
+    }
+
+
+def _seconds_per_epoch(variant: Variant) -> float | None:
+    timed = [record for record in variant.records if record.is_time_comparable and record.num_epochs > 0]
+    return statistics.fmean(record.cost.train_seconds / record.num_epochs for record in timed) if timed else None

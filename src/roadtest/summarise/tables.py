@@ -1,0 +1,105 @@
+"""Turns rows into text: csv and json for programs (raw values), md and tex for people (rounded, percent).
+
+Columns come from the first row. Names decide how a value is printed for people: an accuracy or a gain as percent,
+seconds, bytes and counts with their unit. What was not measured is null in json, empty in csv, a dash in md and tex.
+"""
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+Row = dict[str, Any]
+FORMATS = ("csv", "md", "json", "tex")
+_TEX_SIGNS = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+}
+
+
+def render_table(rows: Sequence[Row], format: str) -> str:
+    """Render rows as `csv`, `md`, `json` or `tex`, with a final newline; no rows give an empty table."""
+    renderers = {"csv": _to_csv, "md": _to_markdown, "json": _to_json, "tex": _to_tex}
+    if format not in renderers:
+        raise ValueError(f"format={format!r} is not known: it is one of {', '.join(FORMATS)}; choose one of these")
+    return renderers[format](rows)
+
+
+def format_cell(column: str, value: Any) -> str:
+    """Print one value for people; the column's name says its unit."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float) and re.search(r"accuracy|gain|fraction", column):
+        return f"{100 * value:+.2f} %" if "gain" in column else f"{100 * value:.2f} %"
+    if isinstance(value, float):
+        return f"{value:.3f}" if "loss" in column else f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _to_csv(rows: Sequence[Row]) -> str:
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return text.getvalue()
+
+
+def _to_json(rows: Sequence[Row]) -> str:
+    return json.dumps([{key: _finite(value) for key, value in row.items()} for row in rows], indent=1) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they are not measured."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _to_markdown(rows: Sequence[Row]) -> str:
+    if not rows:
+        return ""
+    columns = list(rows[0])
+    lines = [columns, ["---:" if _is_number(rows, column) else "---" for column in columns]]
+    lines += [[_markdown_text(format_cell(column, row[column])) for column in columns] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _to_tex(rows: Sequence[Row]) -> str:
+    """A booktabs tabular, ready for \\input."""
+    if not rows:
+        return ""
+    columns = list(rows[0])
+    shape = "".join("r" if _is_number(rows, column) else "l" for column in columns)
+    body = [[_tex_text(format_cell(column, row[column])) for column in columns] for row in rows]
+    lines = [rf"\begin{{tabular}}{{{shape}}}", r"\toprule", " & ".join(map(_tex_text, columns)) + r" \\", r"\midrule"]
+    lines += [" & ".join(line) + r" \\" for line in body]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def _is_number(rows: Sequence[Row], column: str) -> bool:
+    return any(isinstance(row[column], int | float) and not isinstance(row[column], bool) for row in rows)
+
+
+def _markdown_text(text: str) -> str:
+    """Keep a cell in its cell, and its signs plain text."""
+    one_line = " ".join(text.split())
+    return re.sub(r"([\\|`*_<>\[\]])", r"\\\1", one_line)
+
+
+def _tex_text(text: str) -> str:
+    signs = "".join(_TEX_SIGNS.get(sign, sign) for sign in " ".join(text.split()))
+    return signs.replace("–", "--")

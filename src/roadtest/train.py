@@ -1,0 +1,358 @@
+"""The training loop: one generator, its learning-rate curve, its honest clock and its saved state.
+
+    for happening in train(training):      # a Tick about twice a second, an EpochRow per evaluation
+        ...                                # save, show, stop: whatever stands here is off the clock
+
+Everything random is keyed by (seed, epoch, image) or restored from the state, so a run that goes on from a saved
+state ends with the same bits on the CPU. The clock counts batches, augmentation, forward, backward and optimiser
+steps; it stands still for evaluation and for whoever consumes the generator. There are no callbacks and no hooks.
+
+Schedule (docs/protocol.md): linear warm-up, a constant rate, a linear decay to zero. The constant part ends by
+patience on validation loss, by the largest number of epochs, or by the budget, whichever comes first. A budget in
+seconds becomes a number of steps, timed on the run's first steps, and is never consulted again.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from roadtest.augment import augment_batch
+from roadtest.evaluate import count_correct, forward, predict_logits
+from roadtest.protocol import Protocol
+from roadtest.record import EpochRow, SetResult
+
+TICK_SECONDS = 0.5
+"""How often the loop shows itself between evaluations."""
+NUM_UNTIMED_STEPS = 3
+"""The first steps allocate memory and choose kernels; they do not predict the others."""
+MIN_EVALUATIONS = 5
+"""A run too short for this many epochs is evaluated more often than once an epoch."""
+
+
+class DivergedError(RuntimeError):
+    """The loss is no longer a number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tick:
+    """The loop between two evaluations: for a display, and a place to save or to stop."""
+
+    epoch: float
+    images_per_second: float
+    train_seconds: float
+    seconds_left: float | None
+    """Training seconds to the planned end; None while the plan is being timed."""
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """Where a training stands; with weights, momentum and generator this is the whole saved state."""
+
+    step: int = 0
+    num_steps: int | None = None
+    """The planned end; None until the budget was timed."""
+    decay_start: int = 0
+    warmup_steps: int = 0
+    eval_interval: int = 0
+    stop_reason: str = ""
+    last_eval_step: int = 0
+    best_val_loss: float = math.inf
+    num_evals_since_best: int = 0
+    train_seconds: float = 0.0
+    data_seconds: float = 0.0
+    eval_seconds: float = 0.0
+
+
+@dataclass(kw_only=True)
+class Training:
+    """One network on its way: what it learns from, and how far it is."""
+
+    network: nn.Module
+    protocol: Protocol
+    seed: int
+    learning_rate: float
+    precision: str
+    device: str
+    read_pixels: Callable[[Tensor], Tensor]
+    """From row numbers to uint8 images_NHWC on the device."""
+    labels_N: Tensor
+    """Of the whole image set, on the CPU."""
+    train_ids_N: npt.NDArray[np.int64]
+    train_eval_ids_N: npt.NDArray[np.int64]
+    """The training images that are evaluated at every row: every tenth frame of every track."""
+    val_ids_N: npt.NDArray[np.int64]
+    max_steps: int | None = None
+    """An end that overrides epochs and budget; the sweep uses it."""
+    should_stop: Callable[[], bool] = lambda: False
+    progress: Progress = field(default_factory=Progress)
+    optimizer: torch.optim.Optimizer = field(init=False)
+
+    def __post_init__(self) -> None:
+        assert len(self.train_ids_N) >= 2, "batch norm needs two images"
+        self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = build_optimizer(self.network, self.protocol)
+        torch.manual_seed(self.seed)  # dropout is all that draws from the global generator
+
+    @property
+    def batch_size(self) -> int:
+        """Images per step; the protocol's, or all there are."""
+        return min(self.protocol.batch_size, len(self.train_ids_N))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in one shuffle; the incomplete last one is left out."""
+        return len(self.train_ids_N) // self.batch_size
+
+    @property
+    def epoch(self) -> float:
+        """Passes over the training images so far."""
+        return self.progress.step / self.steps_per_epoch
+
+    def to_state(self) -> dict[str, Any]:
+        """Everything needed to go on with the same bits, as tensors and plain values."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "progress": asdict(self.progress),
+            "generator": torch.get_rng_state(),
+            "cuda_generator": torch.cuda.get_rng_state(self.device) if self.device.startswith("cuda") else None,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from `to_state`."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.progress = Progress(**state["progress"])
+        torch.set_rng_state(state["generator"])
+        if state["cuda_generator"] is not None and self.device.startswith("cuda"):
+            torch.cuda.set_rng_state(state["cuda_generator"], self.device)
+
+
+def build_optimizer(network: nn.Module, protocol: Protocol) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum in three groups: weights, what is not decayed, and the STN at its own rate."""
+    stn_ids = {id(parameter) for name, parameter in network.named_parameters() if name.startswith("stn.")}
+    weights: list[nn.Parameter] = []
+    undecayed: list[nn.Parameter] = []
+    stn: list[nn.Parameter] = []
+    for parameter in network.parameters():
+        group = stn if id(parameter) in stn_ids else weights if parameter.ndim >= 2 else undecayed
+        group.append(parameter)
+    groups = [
+        {"params": weights, "weight_decay": protocol.weight_decay, "factor": 1.0},
+        {"params": undecayed, "weight_decay": 0.0, "factor": 1.0},
+        {"params": stn, "weight_decay": 0.0, "factor": protocol.stn_learning_rate_factor},
+    ]
+    return torch.optim.SGD(
+        [group for group in groups if group["params"]], lr=0.0, momentum=protocol.momentum, nesterov=True, fused=True
+    )
+
+
+def rate_factor(step: int, *, warmup_steps: int, decay_start: int, num_steps: int | None) -> float:
+    """The learning rate at a step as a fraction of its constant value; num_steps None is before the plan."""
+    warm = (step + 1) / (warmup_steps + 1)
+    falling = 1.0 if num_steps is None or step < decay_start else (num_steps - step) / (num_steps - decay_start + 1)
+    return min(1.0, warm, falling)
+
+
+def train(training: Training) -> Iterator[Tick | EpochRow]:
+    """Train to the end, yielding an EpochRow per evaluation and a Tick about twice a second in between."""
+    progress = training.progress
+    if progress.num_steps is None and not _needs_timing(training):
+        _plan(training, step_seconds=None)
+    row_images, row_seconds = progress.step * training.batch_size, progress.train_seconds
+    timed_step, timed_seconds = 0, 0.0
+    shuffled_ids_N, shuffled_epoch = training.train_ids_N, -1
+
+    while True:
+        if _is_evaluation(progress) and progress.last_eval_step < progress.step:
+            images = progress.step * training.batch_size
+            speed = (images - row_images) / max(progress.train_seconds - row_seconds, 1e-9)
+            row_images, row_seconds = images, progress.train_seconds
+            yield _evaluate_row(training, speed)
+        if progress.num_steps is not None and progress.step >= progress.num_steps:
+            return
+
+        epoch = progress.step // training.steps_per_epoch
+        if epoch != shuffled_epoch:
+            shuffled_ids_N, shuffled_epoch = _shuffle(training.train_ids_N, training.seed, epoch), epoch
+        first_step, start = progress.step, _now(training.device)
+        is_over = False
+        while not is_over:
+            loss = _take_step(training, shuffled_ids_N, epoch)
+            is_over = time.perf_counter() - start >= TICK_SECONDS or _is_pause(training)
+        elapsed = _now(training.device) - start
+        progress.train_seconds += elapsed
+        if not math.isfinite(loss.item()):
+            raise DivergedError(f"the loss is {loss.item()} at step {progress.step}: try a lower --lr")
+
+        if progress.step == NUM_UNTIMED_STEPS:
+            timed_step, timed_seconds = progress.step, progress.train_seconds
+        if progress.num_steps is None and _is_timed(training, progress.train_seconds - timed_seconds):
+            _plan(training, step_seconds=(progress.train_seconds - timed_seconds) / (progress.step - timed_step))
+        yield _tick(training, (progress.step - first_step) * training.batch_size / elapsed)
+
+
+def _take_step(training: Training, shuffled_ids_N: npt.NDArray[np.int64], epoch: int) -> Tensor:
+    progress, protocol = training.progress, training.protocol
+    data_start = time.perf_counter()
+    first = progress.step % training.steps_per_epoch * training.batch_size
+    ids_N = torch.from_numpy(shuffled_ids_N[first : first + training.batch_size])
+    images_NCHW = augment_batch(
+        training.read_pixels(ids_N),
+        ids_N.to(training.device, non_blocking=True),
+        augmentation=protocol.augmentation,
+        normalisation=protocol.normalisation,
+        seed=training.seed,
+        epoch=epoch,
+    )
+    labels_N = training.labels_N[ids_N].to(training.device, non_blocking=True)
+    progress.data_seconds += time.perf_counter() - data_start
+
+    factor = rate_factor(
+        progress.step,
+        warmup_steps=progress.warmup_steps or protocol.warmup_steps,
+        decay_start=progress.decay_start,
+        num_steps=progress.num_steps,
+    )
+    for group in training.optimizer.param_groups:
+        group["lr"] = training.learning_rate * group["factor"] * factor
+    training.network.train()
+    logits_NK = forward(training.network, images_NCHW, training.precision)
+    loss = F.cross_entropy(logits_NK, labels_N, label_smoothing=protocol.label_smoothing)
+    training.optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    training.optimizer.step()
+    progress.step += 1
+    return loss.detach()
+
+
+def _evaluate_row(training: Training, images_per_second: float) -> EpochRow:
+    progress = training.progress
+    start = time.perf_counter()
+    train = evaluate_ids(training, training.train_eval_ids_N)
+    val = evaluate_ids(training, training.val_ids_N)
+    progress.eval_seconds += time.perf_counter() - start
+    progress.last_eval_step = progress.step
+    if not math.isfinite(val.loss):
+        raise DivergedError(f"the validation loss is {val.loss} at step {progress.step}: try a lower --lr")
+    _consider_patience(training, val.loss)
+    return EpochRow(
+        epoch=round(training.epoch, 4),
+        step=progress.step,
+        learning_rate=training.optimizer.param_groups[0]["lr"],
+        train_seconds=round(progress.train_seconds, 3),
+        data_seconds=round(progress.data_seconds, 3),
+        eval_seconds=round(progress.eval_seconds, 3),
+        images_per_second=round(images_per_second, 1),
+        train_num_seen=train.num_seen,
+        train_num_correct=train.num_correct,
+        train_loss_sum=train.loss_sum,
+        val_num_seen=val.num_seen,
+        val_num_correct=val.num_correct,
+        val_loss_sum=val.loss_sum,
+    )
+
+
+def evaluate_ids(training: Training, ids_N: npt.NDArray[np.int64]) -> SetResult:
+    """The network's counts on some images as it stands now, without augmentation."""
+    logits_NK = predict_logits(
+        training.network,
+        training.read_pixels,
+        ids_N,
+        normalisation=training.protocol.normalisation,
+        precision=training.precision,
+        should_stop=training.should_stop,
+    )
+    return count_correct(logits_NK, training.labels_N[torch.from_numpy(ids_N)])
+
+
+def _consider_patience(training: Training, val_loss: float) -> None:
+    progress, protocol = training.progress, training.protocol
+    if val_loss < progress.best_val_loss:
+        progress.best_val_loss, progress.num_evals_since_best = val_loss, 0
+        return
+    progress.num_evals_since_best += 1
+    assert progress.num_steps is not None
+    is_constant = progress.step < progress.decay_start
+    if protocol.patience and is_constant and progress.num_evals_since_best >= protocol.patience:
+        decay_steps = round(progress.step * protocol.decay_fraction / (1 - protocol.decay_fraction))
+        progress.decay_start = progress.step
+        progress.num_steps = min(progress.num_steps, progress.step + max(decay_steps, 1))
+        progress.stop_reason = "patience"
+
+
+def _needs_timing(training: Training) -> bool:
+    return training.protocol.budget_seconds is not None and training.max_steps is None
+
+
+def _plan(training: Training, step_seconds: float | None) -> None:
+    """Write down when the constant rate and the training end; from here on the run is deterministic."""
+    progress, protocol = training.progress, training.protocol
+    num_steps, progress.stop_reason = protocol.max_epochs * training.steps_per_epoch, "max epochs"
+    if training.max_steps is not None:
+        num_steps, progress.stop_reason = training.max_steps, "max steps"
+    elif protocol.budget_seconds is not None and step_seconds is not None:
+        seconds_left = max(protocol.budget_seconds - progress.train_seconds, 0.0)
+        affordable = progress.step + max(int(seconds_left / step_seconds), 1)
+        if affordable < num_steps:
+            num_steps, progress.stop_reason = affordable, "budget"
+    progress.num_steps = num_steps
+    progress.decay_start = num_steps - int(num_steps * protocol.decay_fraction)
+    progress.warmup_steps = max(min(protocol.warmup_steps, num_steps // 10), 1)
+    progress.eval_interval = min(training.steps_per_epoch, math.ceil(num_steps / MIN_EVALUATIONS))
+
+
+def _is_pause(training: Training) -> bool:
+    """Whether the stretch of steps ends here, whatever the time."""
+    progress = training.progress
+    if progress.num_steps is None:
+        return True
+    return _is_evaluation(progress) or progress.step % training.steps_per_epoch == 0
+
+
+def _is_evaluation(progress: Progress) -> bool:
+    if progress.num_steps is None:
+        return False
+    return progress.step % progress.eval_interval == 0 or progress.step == progress.num_steps
+
+
+def _is_timed(training: Training, timed_seconds: float) -> bool:
+    """Enough seconds to predict the speed: 3 % of the budget, between half a second and five, and three steps."""
+    budget = training.protocol.budget_seconds
+    assert budget is not None
+    enough = min(max(0.03 * budget, min(0.5, budget / 4)), 5.0)
+    return training.progress.step >= 2 * NUM_UNTIMED_STEPS and timed_seconds >= enough
+
+
+def _tick(training: Training, images_per_second: float) -> Tick:
+    progress = training.progress
+    left = None
+    if progress.num_steps is not None:
+        left = (progress.num_steps - progress.step) * training.batch_size / max(images_per_second, 1e-9)
+    return Tick(
+        epoch=training.epoch,
+        images_per_second=images_per_second,
+        train_seconds=progress.train_seconds,
+        seconds_left=left,
+    )
+
+
+def _shuffle(ids_N: npt.NDArray[np.int64], seed: int, epoch: int) -> npt.NDArray[np.int64]:
+    """The order of one epoch: depends on seed and epoch alone."""
+    shuffled: npt.NDArray[np.int64] = np.random.default_rng([seed, epoch]).permutation(ids_N)
+    return shuffled
+
+
+def _now(device: str) -> float:
+    """The clock, once the device has finished what it was given."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

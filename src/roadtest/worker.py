@@ -1,0 +1,134 @@
+"""The process in which one network trains: `python -m roadtest.worker KIND JOB.json`.
+
+What happens is told as events, one JSON line each, on standard output; whatever libraries print goes to standard
+error. A worker stops, with its state kept, when its standard input closes, so it ends when the process that started
+it ends, however that happens. Exit codes: 0 done, 1 failed (a `failed` event says why), 130 stopped.
+"""
+
+import json
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+from roadtest.events import Event
+
+EXIT_FAILED, EXIT_STOPPED = 1, 130
+
+
+def main(arguments: list[str]) -> int:
+    """Do one job and return the exit code."""
+    kind, job_path = arguments
+    events = _claim_stdout()
+    stop = threading.Event()
+    threading.Thread(target=_watch_stdin, args=(stop,), daemon=True).start()
+
+    def tell(event: Event) -> None:
+        print(event.to_line(), file=events, flush=True)
+
+    try:
+        KINDS[kind](Path(job_path).read_text(encoding="utf-8"), tell, stop.is_set)
+    except (InterruptedError, KeyboardInterrupt):
+        return EXIT_STOPPED
+    except Exception as error:
+        if type(error).__name__ == "Stopped":
+            return EXIT_STOPPED
+        traceback.print_exc()
+        tell(Event(kind="failed", text=_reason(error)))
+        return EXIT_FAILED
+    return 0
+
+
+def run_once(text: str, tell: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
+    """One run, from the start or from its saved state."""
+    from roadtest.job import Job
+    from roadtest.run import execute
+
+    execute(Job.from_json(text), tell=tell, should_stop=should_stop)
+
+
+def try_rate(text: str, tell: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
+    """One trial of the learning-rate sweep: train for a few steps and tell the validation figures."""
+    from roadtest.job import Job
+    from roadtest.precision import choose_precision
+    from roadtest.run import build_training
+    from roadtest.train import DivergedError, evaluate_ids, train
+
+    job = Job.from_json(text)
+    image_set, training = build_training(job, should_stop)
+    training.precision, _ = choose_precision(
+        training.network,
+        job.precision,
+        device=job.device,
+        image_size=job.protocol.image_size,
+        num_classes=image_set.num_classes,
+    )
+    try:
+        for _ in train(training):
+            if should_stop():
+                raise InterruptedError
+        val = evaluate_ids(training, training.val_ids_N)
+    except DivergedError as error:
+        tell(job.event("trial", text=str(error), epoch=training.epoch, train_seconds=training.progress.train_seconds))
+        return
+    tell(
+        job.event(
+            "trial",
+            epoch=training.epoch,
+            train_seconds=training.progress.train_seconds,
+            val_loss=val.loss,
+            val_accuracy=val.accuracy,
+        )
+    )
+
+
+def measure_latencies(text: str, tell: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
+    """Latency of every network of a study, rounds interleaved, into its latency.csv."""
+    from dataclasses import asdict
+
+    from roadtest.cost import measure_latency
+    from roadtest.networks import build_network
+    from roadtest.record import write_rows
+
+    plain: dict[str, Any] = json.loads(text)
+    networks = {
+        (name, has_stn): build_network(
+            name, num_classes=plain["num_classes"], image_size=plain["image_size"], has_stn=has_stn, seed=0
+        )
+        for name, has_stn in plain["networks"]
+    }
+    samples = measure_latency(
+        networks, image_size=plain["image_size"], num_threads=plain["num_threads"], device=plain["device"]
+    )
+    rows = [asdict(sample) for sample in samples]
+    write_rows(Path(plain["study_dir"]) / "latency.csv", rows, rows[0].keys())
+
+
+KINDS = {"run": run_once, "trial": try_rate, "latency": measure_latencies}
+
+
+def _claim_stdout() -> TextIO:
+    """Keep the real standard output for events and send every other print, also of C code, to standard error."""
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return events
+
+
+def _watch_stdin(stop: threading.Event) -> None:
+    """Ask to stop when standard input closes: the parent said so, or is gone."""
+    while os.read(0, 4096):
+        pass
+    stop.set()
+
+
+def _reason(error: Exception) -> str:
+    """One line for failures.csv."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,302 @@
+"""Augmentation against slow, independent implementations; its draws against the definition and against chance.
+
+Images are uint8 NHWC, as everywhere; `shown` undoes the fixed normalisation, so that oracles work on [0, 1].
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from scipy.ndimage import map_coordinates
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional as tv
+
+from fake_photos import EPOCH, LARGE, NAMES, NOTHING, SEED, ids, photos, vary
+from roadtest import augment
+from roadtest.augment import affine_maps, draw_uniform, prepare_batch
+from roadtest.protocol import Augmentation
+
+Pixels = npt.NDArray[np.float64]
+
+
+def shown(batch: Tensor) -> Tensor:
+    """Undo the fixed normalisation: NCHW in [0, 1]."""
+    return batch * 0.25 + 0.5
+
+
+def draws(image_ids: Tensor, column: int) -> list[float]:
+    values: list[float] = draw_uniform(image_ids, seed=SEED, epoch=EPOCH, num_draws=augment.NUM_DRAWS)[
+        :, column
+    ].tolist()
+    return values
+
+
+def swings(image_ids: Tensor, column: int, half_width: float) -> list[float]:
+    return [(2 * draw - 1) * half_width for draw in draws(image_ids, column)]
+
+
+def only(**values: float) -> Augmentation:
+    return replace(NOTHING, **values)
+
+
+# -- geometry, step by step, in numpy ---------------------------------------------------------------------------------
+
+
+def slow_geometry(images: Tensor, image_ids: Tensor, a: Augmentation) -> Pixels:
+    """For each pixel of the output walk back through the steps, then interpolate linearly; borders repeat."""
+    size = images.shape[1]
+    swing = {
+        "rotation": swings(image_ids, augment.ROTATION, a.rotation_degrees),
+        "shear": swings(image_ids, augment.SHEAR, a.shear_degrees),
+        "log_scale": swings(image_ids, augment.LOG_SCALE, a.log_scale),
+        "crop": [a.crop * draw for draw in draws(image_ids, augment.CROP)],
+        "crop_x": swings(image_ids, augment.CROP_X, 0.5),
+        "crop_y": swings(image_ids, augment.CROP_Y, 0.5),
+        "shift_x": swings(image_ids, augment.SHIFT_X, a.shift),
+        "shift_y": swings(image_ids, augment.SHIFT_Y, a.shift),
+    }
+    seen = []
+    for index, image in enumerate(images.numpy() / 255):
+        s = {name: values[index] for name, values in swing.items()}
+        row, column = np.mgrid[:size, :size]
+        x, y = (column + 0.5) / size - 0.5, (row + 0.5) / size - 0.5  # fractions of the side, from the middle
+        x = x + np.tan(np.radians(s["shear"])) * y
+        angle = np.radians(s["rotation"])
+        x, y = np.cos(angle) * x - np.sin(angle) * y, np.sin(angle) * x + np.cos(angle) * y
+        x, y = x / np.exp(s["log_scale"]), y / np.exp(s["log_scale"])
+        # A window of 1 - crop of the side; its middle can lie up to crop / 2 away from the picture's.
+        x, y = x * (1 - s["crop"]) + s["crop"] * s["crop_x"], y * (1 - s["crop"]) + s["crop"] * s["crop_y"]
+        x, y = x - s["shift_x"], y - s["shift_y"]
+        where = [(y + 0.5) * size - 0.5, (x + 0.5) * size - 0.5]
+        seen.append([map_coordinates(image[:, :, c], where, order=1, mode="nearest") for c in range(3)])
+    return np.array(seen)
+
+
+@pytest.mark.parametrize(
+    "augmentation",
+    [
+        only(rotation_degrees=170.0),
+        only(shift=0.4),
+        only(log_scale=0.8),
+        only(shear_degrees=50.0),
+        only(crop=0.6),
+        replace(LARGE, brightness=0.0, contrast=0.0, saturation=0.0, hue_degrees=0.0, grayscale_probability=0.0),
+    ],
+    ids=["rotation", "shift", "scale", "shear", "crop", "all"],
+)
+@pytest.mark.parametrize("size", [32, 45])
+def test_geometry_equals_a_walk_back_through_its_steps(augmentation: Augmentation, size: int) -> None:
+    images = photos(12, size)
+    seen = shown(vary(images, ids(12), augmentation)).numpy()
+    # Places are float32: an error of 1e-6 sides times a slope of at most 1 per pixel.
+    np.testing.assert_allclose(seen, slow_geometry(images, ids(12), augmentation), atol=5e-5)
+
+
+def test_rotation_equals_torchvision_inside_the_circle_that_stays_in_the_frame() -> None:
+    images = photos(8)
+    angles = swings(ids(8), augment.ROTATION, 90.0)
+    seen = shown(vary(images, ids(8), only(rotation_degrees=90.0)))
+    middle = torch.arange(32) - 15.5
+    is_inside = (middle**2 + middle[:, None] ** 2).sqrt() < 14.5
+    for index, angle in enumerate(angles):  # torchvision turns counter-clockwise for positive angles, as we say we do
+        image = images[index].permute(2, 0, 1) / 255
+        turned = tv.rotate(image, angle, interpolation=InterpolationMode.BILINEAR)
+        torch.testing.assert_close(seen[index][:, is_inside], turned[:, is_inside], atol=1e-4, rtol=0)
+
+
+def test_the_border_is_repeated_so_that_white_stays_white() -> None:
+    white = torch.full((64, 32, 32, 3), 255, dtype=torch.uint8)
+    geometry = replace(LARGE, brightness=0.0, contrast=0.0, saturation=0.0, hue_degrees=0.0, grayscale_probability=0.0)
+    torch.testing.assert_close(shown(vary(white, ids(64), geometry)), torch.ones(64, 3, 32, 32), atol=1e-6, rtol=0)
+
+
+def test_no_map_has_a_mirror_in_it() -> None:
+    image_ids = torch.arange(20_000)
+    widest = replace(LARGE, crop=1.0, shear_degrees=80.0, log_scale=3.0)
+    draws_ND = draw_uniform(image_ids, seed=0, epoch=0, num_draws=augment.NUM_DRAWS)
+    maps_N23 = affine_maps(augment._swings(draws_ND, widest)).double()
+    assert (torch.linalg.det(maps_N23[:, :, :2]) > 0).all()
+
+
+def marked(num_images: int) -> Tensor:
+    """A red dot in the left half, a green one in the right, a blue one at the top, on black: turning clockwise
+    from red to blue to green."""
+    image = torch.zeros(64, 64, 3, dtype=torch.uint8)
+    image[28:36, 16:24, 0] = 255
+    image[28:36, 40:48, 1] = 255
+    image[16:24, 28:36, 2] = 255
+    return image.expand(num_images, 64, 64, 3).contiguous()
+
+
+def centres(batch: Tensor) -> Tensor:
+    """Where each channel's light lies: N x 3 x (x, y), in pixels."""
+    light = shown(batch).clamp(min=0)
+    ticks = torch.arange(64.0)
+    across, down = light.sum(2) @ ticks, light.sum(3) @ ticks
+    return torch.stack((across, down), 2) / light.sum((2, 3))[:, :, None]
+
+
+def test_what_is_left_stays_left_in_the_published_protocol() -> None:
+    geometry = replace(Augmentation(), brightness=0.0, contrast=0.0, saturation=0.0, hue_degrees=0.0)
+    geometry = replace(geometry, grayscale_probability=0.0)
+    red, green, _ = centres(vary(marked(500), ids(500), geometry)).unbind(1)
+    assert (red[:, 0] + 10 < green[:, 0]).all()  # 24 pixels apart before
+
+
+def test_three_marks_keep_their_sense_of_rotation_however_far_they_are_turned() -> None:
+    geometry = only(rotation_degrees=180.0, shear_degrees=40.0, log_scale=0.3)
+    red, green, blue = centres(vary(marked(500), ids(500), geometry)).unbind(1)
+    first, second = blue - red, green - red
+    # The product is positive where red, blue, green run clockwise on the screen, y pointing down.
+    assert (first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0] > 0).all()
+
+
+# -- colour -----------------------------------------------------------------------------------------------------------
+
+
+def test_brightness_equals_torchvision() -> None:
+    images = photos(16)
+    seen = shown(vary(images, ids(16), only(brightness=0.8)))
+    for index, swing in enumerate(swings(ids(16), augment.BRIGHTNESS, 0.8)):
+        expected = tv.adjust_brightness(images[index].permute(2, 0, 1) / 255, 1 + swing)
+        torch.testing.assert_close(seen[index], expected, atol=1e-5, rtol=0)
+
+
+def test_contrast_equals_torchvision() -> None:
+    images = photos(16)
+    seen = shown(vary(images, ids(16), only(contrast=0.9)))
+    for index, swing in enumerate(swings(ids(16), augment.CONTRAST, 0.9)):
+        expected = tv.adjust_contrast(images[index].permute(2, 0, 1) / 255, 1 + swing)
+        torch.testing.assert_close(seen[index], expected, atol=3e-4, rtol=0)  # its weight of red is 0.2989
+
+
+def test_saturation_equals_torchvision() -> None:
+    images = photos(16)
+    seen = shown(vary(images, ids(16), only(saturation=0.9)))
+    for index, swing in enumerate(swings(ids(16), augment.SATURATION, 0.9)):
+        expected = tv.adjust_saturation(images[index].permute(2, 0, 1) / 255, 1 + swing)
+        torch.testing.assert_close(seen[index], expected, atol=3e-4, rtol=0)
+
+
+def test_grayscale_equals_torchvision_and_comes_as_often_as_asked() -> None:
+    images = photos(400, 8)
+    seen = shown(vary(images, ids(400), only(grayscale_probability=0.3)))
+    grey = tv.rgb_to_grayscale(images.permute(0, 3, 1, 2) / 255, num_output_channels=3)
+    is_grey = torch.tensor(draws(ids(400), augment.GRAYSCALE)) < 0.3
+    torch.testing.assert_close(seen[is_grey], grey[is_grey], atol=3e-4, rtol=0)
+    torch.testing.assert_close(seen[~is_grey], images[~is_grey].permute(0, 3, 1, 2) / 255, atol=1e-5, rtol=0)
+    assert 92 <= int(is_grey.sum()) <= 148  # 120 expected, deviation sqrt(400 * 0.3 * 0.7) = 9.2, three of them
+
+
+def test_hue_is_a_rotation_about_the_grey_axis() -> None:
+    images = photos(16, low=100, high=155)  # far enough from black and white to need no clip
+    seen = shown(vary(images, ids(16), only(hue_degrees=180.0)))
+    for index, swing in enumerate(swings(ids(16), augment.HUE, 180.0)):
+        turn = Rotation.from_rotvec(np.full(3, np.radians(swing) / np.sqrt(3)))
+        expected = turn.apply(images[index].reshape(-1, 3).numpy() / 255)
+        np.testing.assert_allclose(seen[index].flatten(1).T.numpy(), expected, atol=1e-5)
+
+
+def slow_colour(image: Pixels, swing: dict[str, float], is_grey: bool) -> Pixels:
+    """The steps one after the other on H x W x RGB, without a clip between them."""
+    weights = np.array([0.299, 0.587, 0.114])
+    image = image * (1 + swing["brightness"])
+    mean_grey = (image @ weights).mean()
+    image = mean_grey + (image - mean_grey) * (1 + swing["contrast"])
+    grey = (image @ weights)[:, :, None]
+    image = grey + (image - grey) * (1 + swing["saturation"])
+    turn = Rotation.from_rotvec(np.full(3, swing["hue"] / np.sqrt(3))).as_matrix()
+    image = image @ turn.T
+    if is_grey:
+        image = np.broadcast_to(grey, image.shape)
+    return np.clip(image, 0, 1)
+
+
+def test_all_colour_changes_together_equal_their_steps_in_order() -> None:
+    images = photos(32, 16)
+    a = replace(LARGE, rotation_degrees=0.0, shift=0.0, log_scale=0.0, shear_degrees=0.0, crop=0.0)
+    swing = {
+        "brightness": swings(ids(32), augment.BRIGHTNESS, a.brightness),
+        "contrast": swings(ids(32), augment.CONTRAST, a.contrast),
+        "saturation": swings(ids(32), augment.SATURATION, a.saturation),
+        "hue": swings(ids(32), augment.HUE, np.radians(a.hue_degrees)),
+    }
+    is_grey = [draw < a.grayscale_probability for draw in draws(ids(32), augment.GRAYSCALE)]
+    assert 5 < sum(is_grey) < 27
+    seen = shown(vary(images, ids(32), a)).permute(0, 2, 3, 1).numpy()
+    for index in range(32):
+        own = {name: values[index] for name, values in swing.items()}
+        expected = slow_colour(images[index].numpy() / 255, own, is_grey[index])
+        np.testing.assert_allclose(seen[index], expected, atol=2e-5)
+
+
+def test_contrast_turns_about_the_mean_grey_of_what_is_left_in_the_frame() -> None:
+    images = photos(16)
+    a = only(crop=0.8, contrast=0.5)
+    cropped = shown(vary(images, ids(16), replace(a, contrast=0.0)))
+    seen = shown(vary(images, ids(16), a))
+    for index, swing in enumerate(swings(ids(16), augment.CONTRAST, 0.5)):
+        torch.testing.assert_close(seen[index], tv.adjust_contrast(cropped[index], 1 + swing), atol=3e-4, rtol=0)
+
+
+def test_factors_above_one_reach_black_but_never_a_negative() -> None:
+    images = photos(64, low=60, high=200)
+    dark = torch.tensor(swings(ids(64), augment.BRIGHTNESS, 3.0)) < -1
+    seen = shown(vary(images, ids(64), only(brightness=3.0)))
+    assert dark.any()
+    assert (seen[dark] == 0).all()
+
+
+# -- what the network sees --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("normalisation", ["per-image", "fixed"])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_field_alone_changes_what_the_network_sees(name: str, normalisation: str) -> None:
+    # White and black patches with slopes between them: per-image standardisation leaves of brightness and contrast
+    # only what the clip cuts off, and draws that darken or flatten clip nothing; hence the upper quarter.
+    images = ((photos(64).float() - 128) * 2 + 128).clamp(0, 255).to(torch.uint8)
+    seen = vary(images, ids(64), only(**{name: getattr(LARGE, name)}), normalisation)
+    plain = prepare_batch(images, normalisation=normalisation)
+    changes = (seen - plain).abs().mean((1, 2, 3))  # in deviations, or in quarters of the range
+    assert changes.quantile(0.75) > 0.1
+
+
+@pytest.mark.parametrize("name", ["brightness", "contrast"])
+def test_per_image_standardisation_cancels_all_but_the_clip(name: str) -> None:
+    images = photos(16, low=90, high=140)  # times 1.3 is 182: nothing is clipped
+    seen = vary(images, ids(16), only(**{name: 0.3}), "per-image")
+    torch.testing.assert_close(seen, prepare_batch(images, normalisation="per-image"), atol=1e-4, rtol=0)
+
+
+def test_no_augmentation_is_preparation() -> None:
+    images = photos(16)
+    for normalisation in ("per-image", "fixed"):
+        assert torch.equal(
+            vary(images, ids(16), NOTHING, normalisation), prepare_batch(images, normalisation=normalisation)
+        )
+
+
+def test_augmentation_goes_to_preparation_as_its_widths_go_to_zero() -> None:
+    images = photos(16)
+    tiny = replace(Augmentation(**dict.fromkeys(NAMES, 1e-7)), grayscale_probability=0.0)
+    for normalisation in ("per-image", "fixed"):
+        plain = prepare_batch(images, normalisation=normalisation)
+        torch.testing.assert_close(vary(images, ids(16), tiny, normalisation), plain, atol=1e-4, rtol=0)
+
+
+def test_normalisation_per_image_gives_mean_zero_and_deviation_one() -> None:
+    values = vary(photos(20), ids(20), Augmentation(), "per-image").double().flatten(1)
+    torch.testing.assert_close(values.mean(1), torch.zeros(20).double(), atol=1e-5, rtol=0)
+    torch.testing.assert_close(values.std(1, correction=0), torch.ones(20).double(), atol=1e-5, rtol=0)
+
+
+def test_fixed_normalisation_maps_black_to_minus_two_and_white_to_two() -> None:
+    images = torch.tensor([0, 255, 51], dtype=torch.uint8)[:, None, None, None].expand(3, 16, 16, 3)
+    batch = prepare_batch(images, normalisation="fixed")
+    # (0 - 0.5) / 0.25 = -2; (1 - 0.5) / 0.25 = 2; (0.2 - 0.5) / 0.25 = -1.2
+    torch.testing.assert_close(batch[:, 0, 0, 0], torch.tensor([-2.0, 2.0, -1.2]), atol=1e-6, rtol=0)
