@@ -24,17 +24,16 @@ def measure_start_up() -> list[float]:
     return samples[1:]
 
 
-def imported_modules() -> list[str]:
-    """The top-level packages that the help page needs."""
-    code = "import sys, roadtest.cli as c; c.main(['--help']); print(*sorted({m.split('.')[0] for m in sys.modules}), file=sys.stderr)"
+def imported_packages() -> list[str]:
+    """The top-level packages and modules that the help page needs."""
+    code = "import sys, roadtest.cli; roadtest.cli.main(['--help']); print(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    return done.stderr.split()
+    return sorted({name.split(".")[0] for name in done.stderr.split()})
 
 
 if __name__ == "__main__":
-    samples = measure_start_up()
+    samples, packages = measure_start_up(), imported_packages()
     low, high = min(samples), max(samples)
     print(f"roadtest --help: median {statistics.median(samples):.3f} s of {len(samples)} ({low:.3f} to {high:.3f})")
-    print(
-        f"imports {len(imported_modules())} top-level modules; torch is {'' if 'torch' in imported_modules() else 'not '}among them"
-    )
+    heavy = [name for name in ("torch", "numpy", "scipy", "altair") if name in packages]
+    print(f"imports {len(packages)} top-level packages; heavy ones among them: {', '.join(heavy) or 'none'}")

@@ -29,10 +29,8 @@ def shown(batch: Tensor) -> Tensor:
 
 
 def draws(image_ids: Tensor, column: int) -> list[float]:
-    values: list[float] = draw_uniform(image_ids, seed=SEED, epoch=EPOCH, num_draws=augment.NUM_DRAWS)[
-        :, column
-    ].tolist()
-    return values
+    draws_ND = draw_uniform(image_ids, seed=SEED, epoch=EPOCH, num_draws=augment.NUM_DRAWS)
+    return [float(draw) for draw in draws_ND[:, column]]
 
 
 def swings(image_ids: Tensor, column: int, half_width: float) -> list[float]:

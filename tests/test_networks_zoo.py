@@ -1,6 +1,7 @@
 """VGG-16's fold, ResNet-34's stems and shortcuts, and the networks of torchvision and timm."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -102,6 +103,16 @@ def test_the_counts_are_those_of_the_design(name: str, num_parameters: int, macs
     # The STN's layers 962,288, its grid 6,144, its sampling 12,288.
     assert count_parameters(network) == num_parameters + 8_544 * has_stn
     assert count_macs(network, 32) == macs + 980_720 * has_stn
+
+
+def test_the_documentation_shows_the_numbers_that_are_counted() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "networks.md").read_text(encoding="utf-8")
+    for name in NETWORKS:
+        counts = []
+        for has_stn in (False, True):
+            network = build_on_paper(name, num_classes=43, image_size=32, has_stn=has_stn)
+            counts += [f"{count_parameters(network):,}", f"{count_macs(network, 32):,}"]
+        assert f"| `{name}` | {' | '.join(counts)} |" in page
 
 
 def test_vgg16s_operations_add_up_by_hand() -> None:

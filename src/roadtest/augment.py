@@ -284,7 +284,7 @@ def _normalise(images: Tensor, normalisation: str) -> Tensor:
         raise ValueError(f"normalisation={normalisation!r} is not known: choose one of {', '.join(NORMALISATIONS)}")
     # Sums run over parts first: torch would split one long row over the threads, and round differently.
     parts_NRP = images.flatten(2)
-    num_values = images[0].numel()
+    num_values = math.prod(images.shape[1:])
     parts_NRP.sub_(parts_NRP.sum(2).sum(1).mul_(1 / num_values)[:, None, None])
     lengths_N = torch.linalg.vector_norm(torch.linalg.vector_norm(parts_NRP, dim=2), dim=1)
     deviations_N = lengths_N.mul_(num_values**-0.5).clamp_(min=DEVIATION_FLOOR)

@@ -68,6 +68,7 @@ class Board:
 
 _ASIDES = ("data", "latency", "sweep", "phase")
 _STATES = {"started": AT_WORK, "phase": AT_WORK, "step": AT_WORK, "row": AT_WORK, "finished": DONE, "failed": FAILED}
+_PHASES = {"probing precision": "probing", "final evaluation": "evaluating", "reading the test set": "testing"}
 _NUMBERS = (
     "epoch",
     "train_loss",
@@ -83,7 +84,13 @@ _NUMBERS = (
 def note(line: Line, event: Event) -> None:
     """Write what an event tells about a run into its line."""
     line.state = DONE if event.status == "finished" else _STATES.get(event.kind, line.state)
-    words = {"started": "starting", "phase": event.text, "step": "training", "row": "training", "finished": "done"}
+    words = {
+        "started": "starting",
+        "phase": _PHASES.get(event.text, event.text),
+        "step": "training",
+        "row": "training",
+        "finished": "done",
+    }
     if event.kind == "queued":
         line.status = "done before" if event.status == "finished" else WAITING
     else:

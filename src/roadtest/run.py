@@ -272,7 +272,7 @@ def _write_weights(job: Job, training: Training) -> int:
     if not job.keeps_weights:
         return sum(tensor.nbytes for tensor in weights.values())
     path, temporary = job.run_dir / "weights.safetensors", job.run_dir / ".weights.part"
-    save_file(weights, temporary, metadata={"network": job.run.label, "protocol": job.protocol.name})
+    save_file(weights, temporary, metadata={"network": job.run.label})
     temporary.replace(path)
     return path.stat().st_size
 

@@ -99,7 +99,6 @@ class Training:
         assert len(self.train_ids_N) >= 2, "batch norm needs two images"
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = build_optimizer(self.network, self.protocol)
-        torch.manual_seed(self.seed)  # dropout is all that draws from the global generator
 
     @property
     def batch_size(self) -> int:
@@ -165,6 +164,8 @@ def rate_factor(step: int, *, warmup_steps: int, decay_start: int, num_steps: in
 def train(training: Training) -> Iterator[Tick | EpochRow]:
     """Train to the end, yielding an EpochRow per evaluation and a Tick about twice a second in between."""
     progress = training.progress
+    if progress.step == 0:
+        torch.manual_seed(training.seed)  # dropout is all that draws from the global generator
     if progress.num_steps is None and not _needs_timing(training):
         _plan(training, step_seconds=None)
     row_images, row_seconds = progress.step * training.batch_size, progress.train_seconds
@@ -329,7 +330,8 @@ def _is_timed(training: Training, timed_seconds: float) -> bool:
     budget = training.protocol.budget_seconds
     assert budget is not None
     enough = min(max(0.03 * budget, min(0.5, budget / 4)), 5.0)
-    return training.progress.step >= 2 * NUM_UNTIMED_STEPS and timed_seconds >= enough
+    is_at_end = training.progress.step >= training.protocol.max_epochs * training.steps_per_epoch
+    return is_at_end or (training.progress.step >= 2 * NUM_UNTIMED_STEPS and timed_seconds >= enough)
 
 
 def _tick(training: Training, images_per_second: float) -> Tick:

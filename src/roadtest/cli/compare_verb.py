@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from roadtest.cli.options import CompareOptions, Format, FormatOption, Fresh, Out, Quiet, Verbose, chosen_options
+from roadtest.cli.options import CompareOptions, DemoOut, Format, FormatOption, Fresh, Quiet, Verbose, chosen_options
 
 if TYPE_CHECKING:
     from roadtest.events import Event
@@ -38,14 +38,14 @@ def compare(
 
 def demo(
     *,
-    out: Out = DEMO_DIR,
+    out: DemoOut = DEMO_DIR,
     fresh: Fresh = False,
     format: FormatOption = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
     """Compare the six classic networks on drawn signs, half a minute of training each: no data, no network needed."""
-    chosen = {"stn": "both", "budget_seconds": DEMO_BUDGET_SECONDS, "out": out or DEMO_DIR, "fresh": fresh}
+    chosen = {"stn": "both", "budget_seconds": DEMO_BUDGET_SECONDS, "out": out, "fresh": fresh}
     return _compare("signs", chosen, format=format, is_quiet=quiet)
 
 

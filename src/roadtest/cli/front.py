@@ -14,6 +14,7 @@ from roadtest.cli import compare_verb, verbs
 from roadtest.cli.words import answer_option, answer_surplus, answer_verb
 
 ABOUT = "Road-test image classifiers: train several fairly, measure their costs, see which differences are real."
+COMPLETION = "Let the shell complete verbs and options; says what it changed."
 EPILOGUE = "roadtest VERB --help says more. Without data and without a network: roadtest demo."
 
 
@@ -32,6 +33,7 @@ def build_app() -> App:
         result_action="return_value",
         group_commands=Group("Options", sort_key=9),
     )
+    app.register_install_completion_command(help=COMPLETION, add_to_startup=True)
     app.command(compare_verb.compare, group=compare)
     app.command(compare_verb.demo, group=compare)
     app.command(verbs.leaderboard, group=look)

@@ -21,36 +21,55 @@ OUTPUT = Group("Output", sort_key=6)
 Format = Literal["table", "json", "csv", "md"]
 
 
-# What stands for the value on the help page: cyclopts 5 takes it from here, cyclopts 4 shows none.
-_HAS_METAVAR = hasattr(Parameter(), "metavar")
+# What stands for an option's value on the help page and in docs/cli.md.
+PLACEHOLDERS = {
+    "--budget": "TIME",
+    "--budget-total": "TIME",
+    "--config": "FILE",
+    "--data-dir": "DIR",
+    "--device": "NAME",
+    "--format": "WORD",
+    "--keep-weights": "WORD",
+    "--lr": "RATE",
+    "--networks": "NAMES",
+    "--out": "PATH",
+    "--precision": "WORD",
+    "--preset": "WORD",
+    "--stn": "WORD",
+}
+_NUMBERS = ("--batch-size", "--classes", "--epochs", "--image-size", "--jobs", "--patience", "--seeds", "--threads")
+PLACEHOLDERS |= dict.fromkeys(_NUMBERS, "N")
+_HAS_METAVAR = hasattr(Parameter(), "metavar")  # cyclopts 5 shows them, cyclopts 4 cannot
 
 
-def option(*names: str, help: str, group: Group, value: str = "") -> Parameter:
+def option(*names: str, help: str, group: Group) -> Parameter:
     """An option without the `--no-...` and `--empty-...` forms and the choices that its help names already."""
-    shown: dict[str, Any] = {"metavar": value} if _HAS_METAVAR else {}
+    shown: dict[str, Any] = {"metavar": PLACEHOLDERS.get(names[0], "")} if _HAS_METAVAR else {}
     return Parameter(name=names, help=help, group=group, negative=(), show_default=False, show_choices=False, **shown)
 
 
+DataDir = Annotated[
+    Path | None,
+    option("--data-dir", help="Where GTSRB lies. Default: ROADTEST_GTSRB, else downloaded.", group=DATA),
+]
+Subset = Annotated[bool, option("--subset", help="Take a part of GTSRB, and call it a subset everywhere.", group=DATA)]
+SkipBroken = Annotated[bool, option("--skip-broken", help="Leave unreadable images out.", group=DATA)]
+ImageSize = Annotated[
+    int | None, option("--image-size", "--imgsz", help="Side of the images in pixels. Default: 32.", group=DATA)
+]
 StudyPath = Annotated[Path, Parameter(help="The folder of a study.")]
 FormatOption = Annotated[
     Format | None,
-    option(
-        "--format", help="How the table is printed: table (the default), json, csv or md.", value="FORMAT", group=OUTPUT
-    ),
+    option("--format", help="How the table is printed: table (the default), json, csv or md.", group=OUTPUT),
 ]
 Quiet = Annotated[bool, option("--quiet", "-q", help="Print nothing but errors and the final path.", group=OUTPUT)]
 Verbose = Annotated[bool, option("--verbose", "-v", help="Print the traceback of an error.", group=OUTPUT)]
 NoImages = Annotated[bool, option("--no-images", help="Leave pictures of the data out of the page.", group=OUTPUT)]
 Out = Annotated[
     Path | None,
-    option(
-        "--out",
-        "-o",
-        help="The study's folder. Default: runs/<source>-<protocol>-<fingerprint>.",
-        value="DIR",
-        group=FOLDER,
-    ),
+    option("--out", "-o", help="The study's folder. Default: runs/<source>-<protocol>-<fingerprint>.", group=FOLDER),
 ]
+DemoOut = Annotated[Path, option("--out", "-o", help="The study's folder. Default: runs/demo.", group=FOLDER)]
 Fresh = Annotated[
     bool,
     option(
@@ -74,7 +93,6 @@ class CompareOptions:
             "-m",
             help="Names, lists with commas, wildcards: lenet5,resnet34 or lenet5+stn or timm:resnet*. "
             "Default: lenet5,vgg16,resnet34. See roadtest networks.",
-            value="NAMES",
             group=WHAT,
         ),
     ] = None
@@ -83,30 +101,17 @@ class CompareOptions:
         option(
             "--stn",
             help="A spatial transformer in front: off, on, both. Default: both for lenet5, vgg16, resnet34, else off.",
-            value="WORD",
             group=WHAT,
         ),
     ] = None
     seeds: Annotated[
         str | None,
-        option(
-            "--seeds", help="3 means the seeds 0, 1, 2; 0,4 means these. Default: the preset's.", value="N", group=WHAT
-        ),
+        option("--seeds", help="3 means the seeds 0, 1, 2; 0,4 means these. Default: the preset's.", group=WHAT),
     ] = None
-    data_dir: Annotated[
-        Path | None,
-        option(
-            "--data-dir", help="Where GTSRB lies. Default: ROADTEST_GTSRB, else downloaded.", value="DIR", group=DATA
-        ),
-    ] = None
-    is_subset_allowed: Annotated[
-        bool, option("--subset", help="Take a part of GTSRB, and call it a subset everywhere.", group=DATA)
-    ] = False
-    skip_broken: Annotated[bool, option("--skip-broken", help="Leave unreadable images out.", group=DATA)] = False
-    image_size: Annotated[
-        int | None,
-        option("--image-size", "--imgsz", help="Side of the images in pixels. Default: 32.", value="N", group=DATA),
-    ] = None
+    data_dir: DataDir = None
+    is_subset_allowed: Subset = False
+    skip_broken: SkipBroken = False
+    image_size: ImageSize = None
     no_test: Annotated[bool, option("--no-test", help="Develop without reading the test set.", group=DATA)] = False
     preset: Annotated[
         Literal["quick", "standard", "thorough"] | None,
@@ -114,7 +119,6 @@ class CompareOptions:
             "--preset",
             help="quick: 1 seed, 5 minutes of training a run (30 seconds on signs). standard: 3 seeds, early stopping, "
             "at most 100 epochs. thorough: 10 seeds, learning rates searched first. Default: quick.",
-            value="WORD",
             group=TRAINING,
         ),
     ] = None
@@ -123,61 +127,53 @@ class CompareOptions:
         option(
             "--budget",
             help="Training time of each run: 90s, 10m, 1h30m.",
-            value="TIME",
             group=TRAINING,
         ),
     ] = None
     budget_total: Annotated[
         str | None,
-        option("--budget-total", help="Training time of all runs, divided equally.", value="TIME", group=TRAINING),
+        option("--budget-total", help="Training time of all runs, divided equally.", group=TRAINING),
     ] = None
     epochs: Annotated[
         int | None,
         option(
             "--epochs",
             help="At most so many epochs.",
-            value="N",
             group=TRAINING,
         ),
     ] = None
     patience: Annotated[
         int | None,
-        option(
-            "--patience", help="Stop after so many evaluations without progress; 0 never.", value="N", group=TRAINING
-        ),
+        option("--patience", help="Stop after so many evaluations without progress; 0 never.", group=TRAINING),
     ] = None
     batch_size: Annotated[
-        int | None, option("--batch-size", "-b", help="Images per step. Default: 128.", value="N", group=TRAINING)
+        int | None, option("--batch-size", "-b", help="Images per step. Default: 128.", group=TRAINING)
     ] = None
     lr: Annotated[
         float | None,
         option(
             "--lr",
             help="One learning rate for all. Default: the protocol's table, else a sweep.",
-            value="RATE",
             group=TRAINING,
         ),
     ] = None
     device: Annotated[
         str | None,
-        option("--device", help="auto, cpu, cuda, cuda:1 or mps. Default: auto.", value="NAME", group=MACHINE),
+        option("--device", help="auto, cpu, cuda, cuda:1 or mps. Default: auto.", group=MACHINE),
     ] = None
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"] | None,
-        option(
-            "--precision", help="auto measures which is faster here; float32; bfloat16.", value="WORD", group=MACHINE
-        ),
+        option("--precision", help="auto measures which is faster here; float32; bfloat16.", group=MACHINE),
     ] = None
     threads: Annotated[
         int | None,
-        option("--threads", help="Processor threads of a run. Default: all cores.", value="N", group=MACHINE),
+        option("--threads", help="Processor threads of a run. Default: all cores.", group=MACHINE),
     ] = None
     jobs: Annotated[
         int | None,
         option(
             "--jobs",
             help="Runs at the same time. Default: 1, the fair one for times.",
-            value="N",
             group=MACHINE,
         ),
     ] = None
@@ -188,7 +184,6 @@ class CompareOptions:
         option(
             "--keep-weights",
             help="Whose weights stay on disk: all, chosen or none. Default: all.",
-            value="WORD",
             group=FOLDER,
         ),
     ] = None
@@ -202,9 +197,7 @@ class CompareOptions:
     ] = False
     config: Annotated[
         Path | None,
-        option(
-            "--config", "-c", help="A study.toml with options; those given here come first.", value="FILE", group=FOLDER
-        ),
+        option("--config", "-c", help="A study.toml with options; those given here come first.", group=FOLDER),
     ] = None
     no_images: NoImages = False
 

@@ -8,10 +8,17 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import JustifyMethod
+    from rich.table import Table
 
 Row = dict[str, Any]
 MINUS = "–"  # not measured
+GAP = 2
+ALWAYS = 99
+STYLES = {"ok": "green", "slow": "yellow", "missing": "red"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,39 +27,44 @@ class Column:
 
     title: str
     text: Callable[[Row], str]
-    rank: int = 99
+    rank: int = ALWAYS
     is_right: bool = True
     is_folding: bool = False
     """Long words go on in the next line instead of widening the column."""
 
 
-def percent(row: Row, name: str) -> str:
-    """`97.42 %`, with the interval where one was judged: `97.42 % (96.9 to 97.9)`."""
-    value, low, high = (row.get(f"{name}_{part}") for part in ("mean", "low", "high"))
-    if value is None:
-        return MINUS
-    interval = "" if low is None or high is None else f" ({100 * low:.1f} to {100 * high:.1f})"
-    return f"{100 * value:.2f} %{interval}"
+def percent(value: float | None) -> str:
+    """`97.42 %`."""
+    return MINUS if value is None else f"{100 * value:.2f} %"
+
+
+def interval(row: Row, part: str) -> str:
+    """`96.9 to 97.9`, in percent."""
+    low, high = row.get(f"{part}_accuracy_low"), row.get(f"{part}_accuracy_high")
+    return MINUS if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"
 
 
 def count(value: int | None) -> str:
     """`65,219`, `21.3 M`, `1.16 G`: exact below a hundred thousand, three digits above."""
-    return MINUS if value is None else _scaled(value, 1000, ("", " k", " M", " G"))
+    if value is None:
+        return MINUS
+    return f"{value:,}" if value < 100_000 else _scaled(value, (" k", " M", " G"))
 
 
 def size(value: int | None) -> str:
     """Bytes in decimal units: `81.2 MB`."""
-    return MINUS if value is None else _scaled(value, 1000, (" B", " kB", " MB", " GB"))
+    if value is None:
+        return MINUS
+    return f"{value} B" if value < 1000 else _scaled(value, (" kB", " MB", " GB"))
 
 
-def _scaled(value: float, step: int, units: Sequence[str]) -> str:
-    if value < 100_000 and units[0] == "":
-        return f"{value:,}"
-    place = 0
-    while value >= step and place < len(units) - 1:
-        value, place = value / step, place + 1
-    digits = 0 if place == 0 or value >= 100 else 1 if value >= 10 else 2
-    return f"{value:.{digits}f}{units[place]}"
+def _scaled(value: float, units: Sequence[str]) -> str:
+    """Three significant digits and the unit in which they stay below 1000, also after rounding."""
+    for unit in units:
+        value /= 1000
+        if float(f"{value:.3g}") < 1000:
+            return f"{value:#.3g}".rstrip(".") + unit
+    return f"{value:,.0f}{units[-1]}"
 
 
 def seconds(value: float | None) -> str:
@@ -79,8 +91,9 @@ def label(row: Row) -> str:
 LEADERBOARD = (
     Column(title="network", text=label, is_right=False),
     Column(title="runs", text=lambda row: str(row["num_runs"]), rank=3),
-    Column(title="val accuracy", text=lambda row: percent(row, "val_accuracy")),
-    Column(title="test accuracy", text=lambda row: percent(row, "test_accuracy")),
+    Column(title="val accuracy", text=lambda row: percent(row["val_accuracy_mean"])),
+    Column(title="test accuracy", text=lambda row: percent(row["test_accuracy_mean"])),
+    Column(title="95 % interval", text=lambda row: interval(row, "test"), rank=8),
     Column(title="parameters", text=lambda row: count(row["num_parameters"]), rank=6),
     Column(title="MACs", text=lambda row: count(row["macs"]), rank=4),
     Column(title="size", text=lambda row: size(row["size_bytes"]), rank=2),
@@ -103,7 +116,7 @@ FINDINGS = (
 SECTIONS = {
     "complete": "",
     "incomplete": "",
-    "undertrained": "too little training to compare (less than two epochs)",
+    "undertrained": "too little training to compare: less than two epochs",
     "failed": "failed",
     "waiting": "not trained yet",
 }
@@ -156,12 +169,14 @@ def caution(rows: Sequence[Row]) -> str | None:
 
 def network_rows(names: Sequence[str], *, image_size: int, num_classes: int) -> list[Row]:
     """Count parameters and MACs of the named networks (all of our own where none is named), STN off and on."""
-    from roadtest.cost import count_macs, count_parameters
     from roadtest.networks import NETWORKS as OWN
     from roadtest.networks import build_on_paper, default_stn, describe_network, parse_label, resolve_networks
 
+    labels = resolve_networks(list(names) or list(OWN))
+    from roadtest.cost import count_macs, count_parameters  # brings torch in: not before the names are known
+
     rows: list[Row] = []
-    for word in resolve_networks(list(names) or list(OWN)):
+    for word in labels:
         name, asked = parse_label(word)
         for has_stn in [asked] if asked is not None else [False, True] if default_stn(name) == "both" else [False]:
             network = build_on_paper(name, num_classes=num_classes, image_size=image_size, has_stn=has_stn)
@@ -173,41 +188,51 @@ def network_rows(names: Sequence[str], *, image_size: int, num_classes: int) -> 
 
 def choose_columns(columns: Sequence[Column], rows: Sequence[Row], width: int) -> list[Column]:
     """The columns that fit into `width` characters, those with the highest ranks, in their order."""
-    kept = list(columns)
-    widths = {
-        column.title: 0
-        if column.is_folding
-        else 2 + max(len(column.title), *(len(column.text(row)) for row in rows), 0)
-        for column in columns
-    }
-    while sum(widths[column.title] for column in kept) > width and min(column.rank for column in kept) < 99:
-        kept.remove(min(kept, key=lambda column: column.rank))
-    return kept
+    kept: list[Column] = []
+    left = width + GAP
+    for column in sorted(columns, key=lambda column: -column.rank):
+        wide = _width(column, rows) + GAP
+        if column.rank == ALWAYS or wide <= left:
+            kept.append(column)
+            left -= wide
+    return [column for column in columns if column in kept]
 
 
 def print_table(columns: Sequence[Column], parts: Sequence[tuple[str, list[Row]]]) -> None:
-    """Print rows in named parts; on a terminal in its width, in a file in the width of the table."""
+    """Print rows in parts, each under its heading; on a terminal in its width, in a file as wide as the table is."""
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
     rows = [row for _, part in parts for row in part]
     is_terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if is_terminal else 200
-    console = Console(file=sys.stdout, width=width, highlight=False, force_jupyter=False)
     shown = choose_columns(columns, rows, width)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for column in shown:
-        justify = "right" if column.is_right else "left"
-        overflow = "fold" if column.is_folding else "ellipsis"
-        table.add_column(column.title, justify=justify, no_wrap=not column.is_folding, overflow=overflow)  # type: ignore[arg-type]
-    for heading, part in parts:
-        if heading:
-            table.add_section()
-            table.add_row(Text(f"── {heading}", style="dim"))
-        for row in part:
-            table.add_row(*(Text(column.text(row)) for column in shown))
-    console.print(table)
+    console = Console(file=sys.stdout, width=width, highlight=False, force_jupyter=False)
+    with console.capture() as capture:
+        for place, (heading, part) in enumerate(parts):
+            if heading:
+                console.print(f"── {heading}", style="dim", markup=False)
+            console.print(_draw(shown, rows, part, has_header=place == 0))
+    print("\n".join(line.rstrip() for line in capture.get().splitlines()))
     hidden = [column.title for column in columns if column not in shown]
     if hidden:
-        print(f"(a wider window also shows {', '.join(hidden)})", file=sys.stderr)
+        print(f"a wider window also shows: {', '.join(hidden)}", file=sys.stderr)
+
+
+def _draw(columns: Sequence[Column], rows: Sequence[Row], part: Sequence[Row], *, has_header: bool) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim", show_header=has_header)
+    for column in columns:
+        justify: JustifyMethod = "right" if column.is_right else "left"
+        wide = _width(column, rows) or None
+        table.add_column(column.title, justify=justify, width=wide, no_wrap=not column.is_folding, overflow="fold")
+    for row in part:
+        cells = [column.text(row) for column in columns]
+        table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in cells))
+    return table
+
+
+def _width(column: Column, rows: Sequence[Row]) -> int:
+    """As wide as its longest cell; 0 for a column that folds."""
+    return 0 if column.is_folding else max([len(column.title), *(len(column.text(row)) for row in rows)])

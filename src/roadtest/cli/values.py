@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0, "sec": 1.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(d|h|min|m|sec|s)")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(d|h|min|m|sec|s)")
 MAX_SECONDS = 30 * 86400.0  # beyond a month a duration is a typing error
 MAX_SEEDS = 1000
 
@@ -12,7 +12,7 @@ MAX_SEEDS = 1000
 def parse_duration(text: str, option: str) -> float:
     """Read `10m`, `2h`, `90s`, `1h30m` or plain seconds, `45`, as seconds."""
     words = text.strip().lower()
-    if re.fullmatch(r"\d+(\.\d+)?", words):
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", words):
         seconds = float(words)
     elif re.fullmatch(rf"(?:{_PART.pattern}\s*)+", words):
         parts = [(float(number), _UNITS[unit]) for number, unit in _PART.findall(words)]

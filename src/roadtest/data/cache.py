@@ -101,6 +101,8 @@ def open_image_set(
 
 def cache_key(listing: Listing, image_size: int) -> str:
     """32 hexadecimal digits over everything that decides the array: the items, how they are read and resized."""
+    # Two readers without a name would share one key, and so one listing would be shown the other's pixels.
+    assert reader_word(listing.read_image), "Listing.read_image must be a module-level function"
     how = (PREPROCESSING, PIL.__version__, image_size, reader_word(listing.read_image), len(listing.class_names))
     digest = hashlib.blake2b(repr(how).encode(), digest_size=16)
     for item in listing.items:

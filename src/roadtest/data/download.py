@@ -237,4 +237,8 @@ def _size(path: Path) -> int:
 
 
 def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    if isinstance(error, urllib.error.URLError) and not isinstance(error, urllib.error.HTTPError):
+        text = str(error.reason)
+    else:
+        text = str(error)
+    return " ".join(text.split())[:200] or type(error).__name__

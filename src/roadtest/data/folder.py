@@ -101,9 +101,9 @@ def _parts(root: Path, folders: list[str]) -> dict[str, str]:
 def _list_classes(tree: _Tree, folder: Path, split: str) -> list[Labelled]:
     """The images of every class folder in `folder`."""
     names = _folders_in(folder)
-    num_loose = _count_loose(tree, folder)
+    has_loose = _count_loose(tree, folder)
     if not names:
-        found = f"{num_loose} images that lie in no class folder" if num_loose else "no images"
+        found = "images but no folders" if has_loose else "no images"
         raise ValueError(f"{folder} holds {found}: every class needs a folder of its own; make them")
     spelled: dict[tuple[int, int | str], str] = {}
     labelled = []
@@ -147,15 +147,15 @@ def _pictures_below(tree: _Tree, folder: Path) -> Iterator["os.DirEntry[str]"]:
                 tree.ignored[_kind(entry.name)] += 1
 
 
-def _count_loose(tree: _Tree, folder: Path) -> int:
-    """Count the files that lie beside class folders as left out; return how many of them are pictures."""
+def _count_loose(tree: _Tree, folder: Path) -> bool:
+    """Count the files that lie beside class folders as left out; say whether one is a picture."""
     kinds = [
-        "images in no class folder" if _is_picture(entry.name) else _kind(entry.name)
+        "in no class folder" if _is_picture(entry.name) else _kind(entry.name)
         for entry in _entries(folder)
         if not entry.is_dir()
     ]
     tree.ignored.update(kinds)
-    return kinds.count("images in no class folder")
+    return "in no class folder" in kinds
 
 
 def _entries(folder: Path) -> list["os.DirEntry[str]"]:

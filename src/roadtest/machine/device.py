@@ -1,5 +1,6 @@
 """The device to compute on: the word the user gave, turned into one that is there and works."""
 
+import re
 import warnings
 
 
@@ -12,15 +13,16 @@ def choose_device(word: str) -> tuple[str, str | None]:
     """
     import torch
 
-    kind, _, number = word.partition(":")
     if word == "cpu":
         return "cpu", None
     if word == "auto":
         return _choose_automatically()
-    if kind not in ("cuda", "mps") or (number and not (kind == "cuda" and number.isdigit())):
+    match = re.fullmatch(r"(mps|cuda)(?:(?<=cuda):([0-9]{1,4}))?", word)
+    if match is None:
         raise ValueError(f"device {word!r} is not known: choose auto, cpu, cuda, cuda:<number> or mps; try auto")
+    kind, number = match[1], int(match[2] or 0)
     num_present = torch.cuda.device_count() if kind == "cuda" else int(torch.backends.mps.is_available())
-    if int(number or 0) >= num_present:
+    if number >= num_present:
         raise ValueError(f"device {word!r} is not there: torch finds {num_present} of {kind}; use auto or cpu")
     return word, None
 

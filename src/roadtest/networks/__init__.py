@@ -60,23 +60,20 @@ def build_network(name: str, *, num_classes: int, image_size: int, has_stn: bool
         if has_stn:
             # Drawn from a seed of its own: the network behind starts from the same weights with and without it.
             network = _seeded(seed + (1 << 32), lambda: _put_stn_before(network, image_size))
-    reason = _misfit(network, num_classes, image_size)
-    if reason is None:
-        return network.to(memory_format=torch.channels_last)
-    fitting = _fitting_size(name, num_classes, has_stn)
-    raise ValueError(
-        f"network {name + STN_SUFFIX * has_stn!r} cannot classify {image_size} x {image_size} images ({reason}): "
-        + (f"use --image-size {fitting}" if fitting else "leave it out, or mend it if it is yours")
-    )
+    _check_fit(network, name, num_classes, image_size)
+    return network.to(memory_format=torch.channels_last)
 
 
 def build_on_paper(name: str, *, num_classes: int, image_size: int, has_stn: bool) -> "nn.Module":
     """Build a network without contents, on the meta device, to be counted; a few milliseconds for any size."""
-    import torch
-
-    with torch.device("meta"):
-        network = _build_bare(name, num_classes, image_size)
-        return _put_stn_before(network, image_size) if has_stn else network
+    try:
+        network = _hollow(name, num_classes, image_size, has_stn)
+        if _misfit(network, num_classes, image_size) is None:
+            return network
+    except Exception:
+        pass
+    # Some networks look at values while they are built or run; and an error is told as training would meet it.
+    return build_network(name, num_classes=num_classes, image_size=image_size, has_stn=has_stn, seed=0)
 
 
 def resolve_networks(words: Sequence[str]) -> list[str]:
@@ -135,6 +132,29 @@ def _put_stn_before(network: "nn.Module", image_size: int) -> "nn.Module":
     return WithSTN(SpatialTransformer(image_size), network)
 
 
+def _hollow(name: str, num_classes: int, image_size: int, has_stn: bool) -> "nn.Module":
+    import torch
+
+    with torch.device("meta"):
+        network = _build_bare(name, num_classes, image_size)
+        return _put_stn_before(network, image_size) if has_stn else network
+
+
+def _check_fit(network: "nn.Module", name: str, num_classes: int, image_size: int) -> None:
+    """Refuse a network that cannot classify images of this size, and name a size that it can."""
+    reason = _misfit(network, num_classes, image_size)
+    if reason is None:
+        return
+    from roadtest.networks.stn import WithSTN
+
+    has_stn = isinstance(network, WithSTN)
+    fitting = _fitting_size(name, num_classes, has_stn)
+    raise ValueError(
+        f"network {name + STN_SUFFIX * has_stn!r} cannot classify {image_size} x {image_size} images ({reason}): "
+        + (f"use --image-size {fitting}" if fitting else "leave it out, or mend it if it is yours")
+    )
+
+
 def _misfit(network: "nn.Module", num_classes: int, image_size: int) -> str | None:
     """Why a network cannot classify images of this size; None where it can."""
     from roadtest.networks.shapes import output_shape
@@ -150,7 +170,7 @@ def _fitting_size(name: str, num_classes: int, has_stn: bool) -> int | None:
     """The smallest usual size at which the network runs; not looked for in a user's own file."""
     for size in _USUAL_SIZES if not own.is_own(name) else ():
         try:
-            network = build_on_paper(name, num_classes=num_classes, image_size=size, has_stn=has_stn)
+            network = _hollow(name, num_classes, size, has_stn)
         except Exception:
             continue
         if _misfit(network, num_classes, size) is None:

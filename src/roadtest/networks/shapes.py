@@ -26,17 +26,22 @@ def run_on_paper(network: nn.Module, image_size: int, *, batch_size: int = 1) ->
     """Run the network in evaluation mode on meta tensors; nothing of it is changed."""
     named = dict(network.named_parameters()) | dict(network.named_buffers())
     hollow = {name: torch.empty_like(tensor, device="meta") for name, tensor in named.items()}
-    images_NCHW = torch.empty(batch_size, 3, image_size, image_size, device="meta")
+    images_NCHW = torch.empty_like(_black_images(network, image_size, batch_size), device="meta")
     with evaluation_mode(network), torch.no_grad():
         return torch.func.functional_call(network, hollow, (images_NCHW,))
 
 
 def run_for_real(network: nn.Module, image_size: int, *, batch_size: int = 1) -> object:
     """Run the network in evaluation mode on black images, where it lies."""
-    first = next(network.parameters(), torch.empty(0))
-    images_NCHW = torch.zeros(batch_size, 3, image_size, image_size, device=first.device)
+    images_NCHW = _black_images(network, image_size, batch_size)
     with evaluation_mode(network), torch.no_grad():
         return network(images_NCHW)
+
+
+def _black_images(network: nn.Module, image_size: int, batch_size: int) -> Tensor:
+    """Images of the type of the network's parameters, where they lie."""
+    like = next((parameter for parameter in network.parameters() if parameter.is_floating_point()), torch.empty(0))
+    return like.new_zeros(batch_size, 3, image_size, image_size)
 
 
 @contextmanager

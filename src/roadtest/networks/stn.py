@@ -55,7 +55,7 @@ class SpatialTransformer(nn.Module):
         features_NF = self.localisation(images_NCHW)
         kind = images_NCHW.device.type
         if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
-            # bfloat16 has 8 bits: a coordinate of 512 positions would move by up to a pixel. Float32 from theta on.
+            # bfloat16 has 8 bits: near the edge of 512 pixels a point would move by half of one. Float32 from theta on.
             with torch.autocast(kind, enabled=False):
                 return self._sample(images_NCHW, features_NF)
         return self._sample(images_NCHW, features_NF)

@@ -20,7 +20,7 @@ Builder = Callable[[int, int], "nn.Module"]
 
 
 def build_vgg16(num_classes: int, image_size: int) -> "nn.Module":
-    """VGG-16 with batch norm and the 4096-4096 head behind a 7 x 7 adaptive pool: torchvision's `vgg16_bn`."""
+    """VGG-16 with batch norm and its 4096-4096 head (torchvision's vgg16_bn)."""
     from torchvision.models import vgg16_bn
 
     from roadtest.networks.vgg import FoldedVGG
@@ -30,17 +30,17 @@ def build_vgg16(num_classes: int, image_size: int) -> "nn.Module":
 
 
 def build_resnet34(num_classes: int, image_size: int) -> "nn.Module":
-    """ResNet-34 behind a stem for small images: one 3 x 3 convolution of stride 2, no max pool."""
+    """ResNet-34 with a stem for small images: 3 x 3, stride 2, no max pool."""
     return _resnet34_with_small_stem(num_classes, stride=2)
 
 
 def build_resnet34_s1(num_classes: int, image_size: int) -> "nn.Module":
-    """The same with stride 1, He's own form for 32 x 32: four times the operations."""
+    """ResNet-34 with He's own stem for 32 x 32: 3 x 3, stride 1, no max pool."""
     return _resnet34_with_small_stem(num_classes, stride=1)
 
 
 def build_resnet34_imagenet(num_classes: int, image_size: int) -> "nn.Module":
-    """Torchvision's ResNet-34 as it is, with the stem that ImageNet's larger images need."""
+    """ResNet-34 with ImageNet's stem: 7 x 7, stride 2, and max pool."""
     from torchvision.models import resnet34
 
     network: nn.Module = resnet34(weights=None, num_classes=num_classes)

@@ -166,7 +166,8 @@ def _errors(results: Results, has_images: bool) -> Errors | None:
     found = worst_images(results, best) if has_images else None
     if found is None:
         why = "Pictures were left out of this page." if not has_images else _why_no_mistakes(results)
-        mistakes, text = (), why
+        mistakes: tuple[Mistake, ...] = ()
+        text = why
     else:
         record, listed = found
         mistakes = tuple(listed)

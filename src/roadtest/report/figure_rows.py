@@ -1,14 +1,13 @@
 """The plain rows behind every figure: which points, in which unit, in which order. No drawing here."""
 
-import csv
-import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from roadtest.record import EpochRow, PlannedRun, read_epochs
-from roadtest.report.words import class_title
+from roadtest.report import words
 from roadtest.summarise import (
     Results,
     Variant,
@@ -20,47 +19,82 @@ from roadtest.summarise import (
 )
 
 Row = dict[str, Any]
+Columns = dict[str, list[float | None]]
+CURVE_COLUMNS = ("seed", "epoch", "train_accuracy", "val_accuracy", "train_loss", "val_loss")
+PARTS = (("test", "test"), ("val", "validation"))
 MAX_CURVE_ROWS = 12_000
 """Over the whole page, so that it stays under 3 MB: longer curves are thinned evenly, first and last row kept."""
 MAX_CLASSES = 60
 """More classes than this cannot be read in one figure: the least accurate ones are drawn."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostKind:
+    """One cost: its column in the leaderboard, how it is called, and how it is drawn and written."""
+
+    column: str
+    title: str
+    unit: str
+    """Of an axis; empty for counts."""
+    factor: float
+    """Turns the column's unit into the axis's."""
+    render: Callable[[float], str]
+    """Writes the column's value with its unit."""
+
+
 COSTS = (
-    ("num_parameters", "trainable parameters", 1.0),
-    ("macs", "MACs for one image", 1.0),
-    ("size_bytes", "weights on disk, MB", 1e-6),
-    ("train_seconds_mean", "training time of a run, minutes", 1 / 60),
-    ("latency_p50_ms", "median latency of one image, ms", 1.0),
+    CostKind(column="num_parameters", title="Trainable parameters", unit="", factor=1.0, render=words.short_count),
+    CostKind(column="macs", title="MACs for one image", unit="", factor=1.0, render=words.short_count),
+    CostKind(column="size_bytes", title="Weights on disk", unit="MB", factor=1e-6, render=words.size),
+    CostKind(
+        column="train_seconds_mean", title="Training time of a run", unit="min", factor=1 / 60, render=words.seconds
+    ),
+    CostKind(
+        column="latency_p50_ms", title="Median latency of an image", unit="ms", factor=1.0, render=words.milliseconds
+    ),
+    CostKind(column="peak_memory_bytes", title="Peak memory in training", unit="MB", factor=1e-6, render=words.size),
 )
-"""Column of the leaderboard, its words with unit, and what turns the column's unit into that one."""
+
+
+def accuracy_domain(rows: list[Row]) -> tuple[float, float]:
+    """The range that holds all points and the test set's intervals.
+
+    From three validation folds an interval may be many times wider than everything else; it may leave the frame.
+    """
+    inside = [row["accuracy"] for row in rows]
+    inside += [row[end] for row in rows if row["set"] == "test" for end in ("low", "high")]
+    low, high = min(inside), max(inside)
+    margin = max(0.08 * (high - low), 0.2)
+    if not any(row["set"] == "test" for row in rows):
+        margin = max(margin, 2 * (high - low), 3.0)
+    return max(low - margin, 0.0), min(high + margin, 100.0)
 
 
 def accuracy_rows(results: Results, variants: list[Variant]) -> list[Row]:
     """A point with its interval for each network and each of validation and test, in percent."""
     rows = []
     for variant in variants:
-        for part, words in (("test", "test"), ("val", "validation")):
+        for part, part_words in PARTS:
             estimate = estimate_accuracy(results, variant, part)
             if estimate is None:
                 continue
-            row = {"label": variant.label, "has_stn": variant.has_stn, "set": words, "n": len(variant.records)}
+            row = {"label": variant.label, "has_stn": variant.has_stn, "set": part_words, "n": len(variant.records)}
             row |= {"accuracy": 100 * estimate.value, "low": 100 * estimate.low, "high": 100 * estimate.high}
             rows.append(row)
     return rows
 
 
-def curve_csv(results: Results, variant: Variant) -> str:
-    """Seed, epoch, and training and validation figures of all runs of a network, as compact csv."""
+def curve_columns(results: Results, variant: Variant) -> Columns:
+    """Seed, epoch, and training and validation figures of all runs of a network, column by column to save space."""
     num_runs = max(sum(len(v.planned) for v in results.variants), 1)
     most = max(MAX_CURVE_ROWS // num_runs, 20)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("seed", "epoch", "train_accuracy", "val_accuracy", "train_loss", "val_loss"))
+    columns: Columns = {name: [] for name in CURVE_COLUMNS}
     for run in variant.planned:
         for row in _thinned(_epochs(results, run), most):
-            accuracies = (f"{100 * row.train.accuracy:.2f}", f"{100 * row.val.accuracy:.2f}")
-            losses = (_loss_text(row.train.loss), _loss_text(row.val.loss))
-            writer.writerow((run.seed, f"{row.epoch:.4g}", *accuracies, *losses))
-    return text.getvalue()
+            values = (run.seed, float(f"{row.epoch:.4g}"), *_percents(row), *_losses(row))
+            for name, value in zip(CURVE_COLUMNS, values, strict=True):
+                columns[name].append(value)
+    return columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,19 +128,20 @@ def curve_domains(results: Results, variants: list[Variant]) -> Domains | None:
     )
 
 
-def cost_rows(board: list[Row], column: str, factor: float) -> list[Row]:
-    """One point per compared network: cost in the unit that is drawn, validation accuracy in percent, front or not."""
+def cost_rows(board: list[Row], kind: CostKind) -> list[Row]:
+    """One point per compared network: cost in the axis's unit, validation accuracy in percent, front or not."""
     found = [
         row
         for row in board
-        if row["status"] in ("complete", "incomplete") and row[column] is not None and row[column] > 0
+        if row["status"] in ("complete", "incomplete") and row[kind.column] is not None and row[kind.column] > 0
     ]
-    front = pareto_front([row[column] for row in found], [row["val_accuracy_mean"] for row in found])
+    front = pareto_front([row[kind.column] for row in found], [row["val_accuracy_mean"] for row in found])
     return [
         {
             "label": _label(row),
             "has_stn": row["has_stn"],
-            "cost": row[column] * factor,
+            "cost": row[kind.column] * kind.factor,
+            "text": kind.render(row[kind.column]),
             "accuracy": 100 * row["val_accuracy_mean"],
             "test": None if row["test_accuracy_mean"] is None else round(100 * row["test_accuracy_mean"], 2),
             "is_front": place in front,
@@ -115,36 +150,64 @@ def cost_rows(board: list[Row], column: str, factor: float) -> list[Row]:
     ]
 
 
-def bar_rows(board: list[Row], column: str, factor: float) -> list[Row]:
+def bar_rows(board: list[Row], kind: CostKind) -> list[Row]:
     """One bar per network that has a figure, undertrained ones included: their costs are as real."""
     return [
-        {"label": _label(row), "has_stn": row["has_stn"], "cost": row[column] * factor}
+        {
+            "label": _label(row),
+            "has_stn": row["has_stn"],
+            "cost": row[kind.column],
+            "text": kind.render(row[kind.column]),
+        }
         for row in board
-        if row[column] is not None
+        if row[kind.column] is not None
     ]
+
+
+def log_ticks(low: float, high: float, most: int = 5) -> list[float]:
+    """Round places on a logarithmic axis: powers of ten, with 2 and 5 or 3 between them where there are few."""
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        ticks = [step * 10.0**decade for decade in decades for step in steps]
+        inside = [float(f"{tick:.6g}") for tick in ticks if low <= tick <= high]
+        if len(inside) <= most:
+            return inside
+    return inside[:: -(-len(inside) // most)]
 
 
 def gain_rows(results: Results) -> list[Row]:
     """What the STN added for each network, in percentage points with an interval."""
     rows = []
     for row in stn_rows(results):
-        for part, words in (("test", "test"), ("val", "validation")):
+        for part, part_words in PARTS:
             if row[f"{part}_gain"] is not None:
                 gain, low, high = (100 * row[f"{part}_gain{end}"] for end in ("", "_low", "_high"))
-                rows.append({"label": row["network"], "set": words, "gain": gain, "low": low, "high": high})
+                rows.append({"label": row["network"], "set": part_words, "gain": gain, "low": low, "high": high})
     return rows
 
 
+def gain_domain(rows: list[Row]) -> tuple[float, float]:
+    """The range that holds zero, all points and the test set's intervals; validation's may leave the frame."""
+    inside = [0.0, *(row["gain"] for row in rows)]
+    inside += [row[end] for row in rows if row["set"] == "test" or len(rows) == 1 for end in ("low", "high")]
+    margin = max(0.08 * (max(inside) - min(inside)), 0.2)
+    if not any(row["set"] == "test" for row in rows):
+        margin = max(margin, max(inside) - min(inside))
+    return min(inside) - margin, max(inside) + margin
+
+
 def class_accuracy_rows(results: Results, variant: Variant, part: str) -> list[Row]:
-    """The least accurate classes first, at most MAX_CLASSES."""
+    """The classes with errors, least accurate first, at most MAX_CLASSES."""
     return [
         {
-            "class": class_title(row["label"], row["class_name"]),
+            "class": words.class_title(row["label"], row["class_name"]),
             "accuracy": 100 * row["accuracy"],
+            "share": f"{row['num_correct']:,} of {row['num_answers']:,}",
             "correct": row["num_correct"],
             "answers": row["num_answers"],
         }
         for row in class_rows(results, variant, part)[:MAX_CLASSES]
+        if row["num_correct"] < row["num_answers"]
     ]
 
 
@@ -168,10 +231,10 @@ def confusion_cells(results: Results, variant: Variant, part: str) -> tuple[list
 
 
 def _cell_words(row: Row) -> str:
-    true = class_title(row["true_label"], row["true_name"])
+    true = words.class_title(row["true_label"], row["true_name"])
     if row["true_label"] == row["predicted_label"]:
         return f"{true}, recognised"
-    return f"{true} taken for {class_title(row['predicted_label'], row['predicted_name'])}"
+    return f"{true} taken for {words.class_title(row['predicted_label'], row['predicted_name'])}"
 
 
 def _label(row: Row) -> str:
@@ -183,9 +246,14 @@ def _epochs(results: Results, run: PlannedRun) -> list[EpochRow]:
     return [row for row in rows if row.train_num_seen and row.val_num_seen]
 
 
-def _loss_text(loss: float) -> str:
-    """Four digits, above the zero that a logarithmic axis does not have; empty where training blew up."""
-    return f"{max(loss, 1e-5):.4g}" if np.isfinite(loss) else ""
+def _percents(row: EpochRow) -> tuple[float, float]:
+    return round(100 * row.train.accuracy, 2), round(100 * row.val.accuracy, 2)
+
+
+def _losses(row: EpochRow) -> tuple[float | None, float | None]:
+    """Four digits, above the zero that a logarithmic axis does not have; None where training blew up."""
+    train, val = (float(f"{max(x, 1e-5):.4g}") if np.isfinite(x) else None for x in (row.train.loss, row.val.loss))
+    return train, val
 
 
 def _thinned(rows: list[EpochRow], most: int) -> list[EpochRow]:

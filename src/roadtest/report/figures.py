@@ -20,10 +20,13 @@ from roadtest.record import write_atomically
 
 Row = dict[str, Any]
 Spec = dict[str, Any]
+Columns = Mapping[str, Sequence[float | None]]
 WITHOUT, WITH, QUIET = "#0072B2", "#D55E00", "#848a92"
 """Okabe and Ito's blue and vermilion, which every kind of colour vision tells apart, and a grey; all three reach 3:1
 on white and on the page's dark."""
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
+FONT = (
+    "-apple-system, BlinkMacSystemFont, Segoe UI, Roboto, Noto Sans, Helvetica Neue, Liberation Sans, Arial, sans-serif"
+)
 EXPORT_FONT = "Helvetica Neue, Helvetica, Liberation Sans, Arial, sans-serif"
 INK, PALE = "#3a3f45", "#dfe2e6"
 THEME: Spec = {
@@ -48,7 +51,14 @@ THEME: Spec = {
     "legend": {"labelColor": INK, "titleColor": INK, "labelFontSize": 11, "orient": "top", "title": None, "offset": 4},
     "text": {"color": INK, "fontSize": 11},
 }
-PANEL_WIDTH = 330
+PANEL_WIDTH = 300
+LABEL_PLACES: dict[str, dict[str, Any]] = {
+    "above": {"align": "center", "dy": -12},
+    "below": {"align": "center", "dy": 15},
+    "right": {"align": "left", "dx": 8, "dy": 1},
+    "left": {"align": "right", "dx": -8, "dy": 1},
+}
+"""Where a point's name may stand; figure_rows.place_labels chooses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +82,10 @@ class Figure:
     """For readers who cannot see it: what it shows, and the finding."""
     panels: tuple[Panel, ...]
     num_columns: int = 1
-    datasets: Mapping[str, str] = field(default_factory=dict)
-    """Shared csv data by name."""
+    datasets: Mapping[str, Columns] = field(default_factory=dict)
+    """Data that several panels share, by name."""
+    key: str = ""
+    """What signs mean, for files, which go about without their caption."""
 
     def page_specs(self) -> list[Spec]:
         """One Vega-Lite specification per panel, as wide as its container, without its shared data."""
@@ -86,10 +98,12 @@ class Figure:
     def file_spec(self) -> Spec:
         """The whole figure as one specification with fixed widths, on white."""
         charts = [panel.chart.properties(width=panel.width, height=panel.height) for panel in self.panels]
-        whole = charts[0] if len(charts) == 1 else alt.concat(*charts, columns=self.num_columns, spacing=28)
+        title = alt.TitleParams(self.key, fontWeight="normal", fontSize=11, anchor="start", offset=12)
+        whole = alt.concat(*charts, columns=self.num_columns, spacing=28, title=title)
         config = THEME | {"background": "white", "font": EXPORT_FONT, "padding": 12}
+        datasets = {name: _to_rows(columns) for name, columns in self.datasets.items()}
         spec = _to_dict(whole) | {"config": config}
-        return spec | ({"datasets": dict(self.datasets)} if self.datasets else {})
+        return spec | {"datasets": spec.get("datasets", {}) | datasets}
 
 
 def write_figure_files(figures: Sequence[Figure], folder: Path) -> None:
@@ -113,92 +127,108 @@ def vega_bundle(cache_dir: Path) -> str:
     return bundle
 
 
-def draw_accuracies(rows: Sequence[Row], labels: Sequence[str]) -> Panel:
+def draw_accuracies(rows: Sequence[Row], labels: Sequence[str], domain: tuple[float, float]) -> Panel:
     """A point with its interval for validation and test of each network, best first."""
     base = alt.Chart(_data(rows)).encode(
         y=alt.Y("label:N", sort=list(labels), title=None, axis=_label_axis()),
         yOffset=alt.YOffset("set:N", sort=["validation", "test"]),
-        color=_stn_colour(legend=False),
+        color=_stn_colour(),
         tooltip=_tooltips("label:N", "set:N", "accuracy:Q", "low:Q", "high:Q", "n:Q"),
     )
-    x = alt.X("accuracy:Q", title="accuracy, %, with 95 % interval", scale=alt.Scale(zero=False, nice=True))
-    rule = base.mark_rule(strokeWidth=1.6, clip=True).encode(x=x.title("accuracy, %, with 95 % interval"), x2="high:Q")
-    rule = rule.encode(x=alt.X("low:Q", title="accuracy, %, with 95 % interval", scale=alt.Scale(zero=False)))
+    scale = alt.Scale(domain=list(domain), nice=False)
+    x = alt.X("accuracy:Q", title="accuracy, %, with 95 % interval", scale=scale)
+    rule = base.mark_rule(strokeWidth=1.6, clip=True).encode(x=alt.X("low:Q", scale=scale), x2="high:Q")
     points = base.mark_point(size=62, strokeWidth=1.6, opacity=1).encode(
         x=x,
-        shape=alt.Shape("set:N", scale=alt.Scale(domain=["test", "validation"], range=["diamond", "circle"])),
-        fill=alt.Fill("has_stn:N", scale=alt.Scale(domain=[False, True], range=[WITHOUT, WITH]), legend=None),
+        shape=_set_shape(),
+        fill=_stn_fill(),
         fillOpacity=alt.condition("datum.set == 'test'", alt.value(1), alt.value(0)),
     )
     return Panel(chart=rule + points, height=34 * max(len(labels), 1), width=560)
 
 
 def draw_curves(
-    dataset: str, kind: str, title: str, has_stn: bool, domain: Sequence[float], epochs: Sequence[float]
+    dataset: str,
+    kind: str,
+    title: str,
+    has_stn: bool,
+    domain: Sequence[float],
+    epochs: Sequence[float],
+    ticks: Sequence[float] | None,
 ) -> Panel:
     """Training (dashed) and validation (solid) per evaluation, one line a seed; `kind` is accuracy or loss."""
-    unit, scale = ("accuracy, %", alt.Scale(domain=list(domain), nice=False))
-    if kind == "loss":
-        unit, scale = ("loss, nats", alt.Scale(type="log", domain=list(domain), nice=False))
+    unit, scale, axis = "accuracy, %", alt.Scale(domain=list(domain), nice=False), alt.Axis(tickCount=5)
+    if ticks is not None:
+        unit, axis = "loss, nats", alt.Axis(values=list(ticks), format="~g")
+        scale = alt.Scale(type="log", domain=list(domain), nice=False)
     names = {f"val_{kind}": "validation", f"train_{kind}": "training"}
     chart = (
-        alt.Chart(alt.NamedData(name=dataset, format=alt.CsvDataFormat(type="csv")), title=f"{title}: {unit}")
+        alt.Chart(alt.NamedData(name=dataset), title=f"{title}: {unit}")
         .transform_fold([f"val_{kind}", f"train_{kind}"], as_=["series", "value"])
-        .transform_calculate(set=f"datum.series == 'val_{kind}' ? 'validation' : 'training'", number="+datum.value")
-        .transform_filter("isValid(datum.value) && datum.value !== ''")
+        .transform_calculate(set=f"datum.series == 'val_{kind}' ? 'validation' : 'training'")
+        .transform_filter("isValid(datum.value)")
         .mark_line(clip=True, strokeWidth=1.5, opacity=0.85, point=alt.OverlayMarkDef(size=7, opacity=0.7))
         .encode(
-            x=alt.X("epoch:Q", title="epochs", scale=alt.Scale(domain=list(epochs), nice=False)),
-            y=alt.Y("number:Q", title=None, scale=scale, axis=alt.Axis(tickCount=5)),
+            x=alt.X("epoch:Q", title="epochs", scale=alt.Scale(domain=list(epochs), nice=False), axis=_plain_axis()),
+            y=alt.Y("value:Q", title=None, scale=scale, axis=axis),
             detail="seed:N",
             color=_set_colour(WITH if has_stn else WITHOUT),
             strokeDash=alt.StrokeDash(
                 "set:N", legend=None, scale=alt.Scale(domain=list(names.values()), range=[[1, 0], [4, 3]])
             ),
-            tooltip=_tooltips("set:N", "seed:N", "epoch:Q", "number:Q"),
+            tooltip=_tooltips("set:N", "seed:N", "epoch:Q", "value:Q"),
         )
     )
     return Panel(chart=chart, height=170)
 
 
-def draw_costs(rows: Sequence[Row], words: str) -> Panel:
+def draw_costs(rows: Sequence[Row], title: str, unit: str, ticks: Sequence[float]) -> Panel:
     """Validation accuracy against a cost, with a line through the networks that no other one beats."""
-    base = alt.Chart(_data(rows), title=f"Validation accuracy, %, against {words}")
-    x = alt.X("cost:Q", title=words, scale=alt.Scale(type="log", padding=28), axis=_log_axis())
-    y = alt.Y("accuracy:Q", title=None, scale=alt.Scale(zero=False, padding=16), axis=alt.Axis(tickCount=5))
+    base = alt.Chart(_data(rows), title=f"{title}, {unit}" if unit else title)
+    # an m for thousandths would be read as minutes or metres: only counts get prefixes
+    axis = alt.Axis(values=list(ticks), format=",~g" if unit else "~s", grid=False, domain=True)
+    x = alt.X("cost:Q", title=None, scale=alt.Scale(type="log", padding=30, nice=False), axis=axis)
+    y_title = "validation accuracy, %"
+    y = alt.Y(
+        "accuracy:Q", title=y_title, scale=alt.Scale(zero=False, padding=18, nice=False), axis=alt.Axis(tickCount=5)
+    )
     front = base.transform_filter("datum.is_front").mark_line(
         interpolate="step-after", color=QUIET, strokeWidth=1.2, strokeDash=[5, 3]
     )
     points = base.mark_point(size=70, strokeWidth=1.6, opacity=1).encode(
-        shape=_stn_shape(legend=False),
-        color=_stn_colour(legend=False),
-        fill=alt.Fill("has_stn:N", scale=alt.Scale(domain=[False, True], range=[WITHOUT, WITH]), legend=None),
+        shape=alt.Shape(
+            "has_stn:N", scale=alt.Scale(domain=[False, True], range=["circle", "triangle-up"]), legend=None
+        ),
+        color=_stn_colour(),
+        fill=_stn_fill(),
         fillOpacity=alt.condition("datum.is_front", alt.value(1), alt.value(0)),
-        tooltip=_tooltips("label:N", "cost:Q", "accuracy:Q", "test:Q"),
+        tooltip=_tooltips("label:N", "text:N", "accuracy:Q", "test:Q"),
     )
-    names = base.mark_text(dy=-11, align="center", limit=130).encode(text="label:N")
-    if len(rows) > 12:
-        names = names.transform_filter("datum.is_front")
-    return Panel(chart=alt.layer(front, points, names).encode(x=x, y=y), height=230)
+    places = sorted({row["place"] for row in rows} & set(LABEL_PLACES))
+    names = [
+        base.transform_filter(f"datum.place == '{place}'")
+        .mark_text(limit=130, **LABEL_PLACES[place])
+        .encode(text="label:N")
+        for place in places
+    ]
+    return Panel(chart=alt.layer(front, points, *names).encode(x=x, y=y), height=200)
 
 
-def draw_bars(rows: Sequence[Row], words: str, labels: Sequence[str]) -> Panel:
+def draw_bars(rows: Sequence[Row], title: str, labels: Sequence[str]) -> Panel:
     """One bar per network from zero, with its number at the end."""
-    base = alt.Chart(_data(rows), title=words[0].upper() + words[1:]).encode(
+    base = alt.Chart(_data(rows), title=title).encode(
         y=alt.Y("label:N", sort=list(labels), title=None, axis=_label_axis(limit=110)),
-        tooltip=_tooltips("label:N", "cost:Q"),
+        tooltip=_tooltips("label:N", "text:N"),
     )
-    top = max((float(row["cost"]) for row in rows), default=1.0)
+    top = max(float(row["cost"]) for row in rows)
     # the number stands behind its bar: a third of the width is kept free for it
-    x = alt.X("cost:Q", title=None, axis=None, scale=alt.Scale(domain=[0, top * 1.35 or 1.0], nice=False))
-    bars = base.mark_bar(height={"band": 0.62}).encode(x=x, color=_stn_colour(legend=False))
-    numbers = base.mark_text(align="left", dx=5).encode(
-        x=x, text=alt.Text("cost:Q", format=".3s" if top > 1e4 else ",.3~g")
-    )
-    return Panel(chart=bars + numbers, height=24 * max(len(rows), 1))
+    x = alt.X("cost:Q", title=None, axis=None, scale=alt.Scale(domain=[0, top * 1.45 or 1.0], nice=False))
+    bars = base.mark_bar(height={"band": 0.62}).encode(x=x, color=_stn_colour())
+    numbers = base.mark_text(align="left", dx=5).encode(x=x, text="text:N")
+    return Panel(chart=bars + numbers, height=24 * len(rows))
 
 
-def draw_gains(rows: Sequence[Row], labels: Sequence[str]) -> Panel:
+def draw_gains(rows: Sequence[Row], labels: Sequence[str], domain: tuple[float, float]) -> Panel:
     """What the STN added to each network's accuracy, with intervals and the line of no change."""
     zero = alt.Chart(_data([{"zero": 0}])).mark_rule(color=QUIET, strokeWidth=1.2).encode(x="zero:Q")
     base = alt.Chart(_data(rows)).encode(
@@ -207,10 +237,11 @@ def draw_gains(rows: Sequence[Row], labels: Sequence[str]) -> Panel:
         tooltip=_tooltips("label:N", "set:N", "gain:Q", "low:Q", "high:Q"),
     )
     words = "accuracy with the STN minus without, percentage points, with 95 % interval"
-    rule = base.mark_rule(strokeWidth=1.6, color=WITH).encode(x=alt.X("low:Q", title=words), x2="high:Q")
+    scale = alt.Scale(domain=list(domain), nice=False)
+    rule = base.mark_rule(strokeWidth=1.6, color=WITH, clip=True).encode(x=alt.X("low:Q", scale=scale), x2="high:Q")
     points = base.mark_point(size=62, strokeWidth=1.6, opacity=1, color=WITH).encode(
-        x=alt.X("gain:Q", title=words),
-        shape=alt.Shape("set:N", scale=alt.Scale(domain=["test", "validation"], range=["diamond", "circle"])),
+        x=alt.X("gain:Q", title=words, scale=scale),
+        shape=_set_shape(),
         fill=alt.value(WITH),
         fillOpacity=alt.condition("datum.set == 'test'", alt.value(1), alt.value(0)),
     )
@@ -224,28 +255,29 @@ def draw_classes(rows: Sequence[Row]) -> Panel:
         y=alt.Y("class:N", sort=order, title=None, axis=_label_axis(limit=190)),
         tooltip=_tooltips("class:N", "accuracy:Q", "correct:Q", "answers:Q"),
     )
-    scale = alt.Scale(zero=False, nice=True)
-    x = alt.X("accuracy:Q", title="accuracy, %", scale=scale)
+    lowest = min(float(row["accuracy"]) for row in rows)
+    scale = alt.Scale(domain=[max(0.0, lowest - 0.06 * (100 - lowest)), 100], nice=False)
+    x = alt.X("accuracy:Q", title="accuracy, %", scale=scale, axis=alt.Axis(tickCount=6))
     lines = base.mark_rule(color=QUIET, strokeWidth=1).encode(x=x, x2="all:Q")
     points = base.mark_point(filled=True, size=46, color=WITHOUT, opacity=1).encode(x=x)
-    return Panel(chart=lines + points, height=15 * max(len(rows), 1), width=520)
+    shares = base.mark_text(align="left", dx=7).encode(x=alt.X("all:Q"), text="share:N")
+    return Panel(chart=lines + points + shares, height=15 * max(len(rows), 1), width=520)
 
 
 def draw_confusion(cells: Sequence[Row], classes: Sequence[int]) -> Panel:
     """True classes down, predicted classes across: grey where right, the darker the more where wrong."""
-    opacity = alt.Opacity("share:Q", scale=alt.Scale(type="sqrt", domain=[0, 100], range=[0.12, 1]), legend=None)
     axis = alt.Axis(labelFontSize=8, labelOverlap="parity", grid=False, ticks=False, labelAngle=0)
-    chart = (
-        alt.Chart(_data(cells))
-        .mark_rect()
-        .encode(
-            x=alt.X("predicted:O", title="predicted class", axis=axis, scale=alt.Scale(domain=list(classes))),
-            y=alt.Y("true:O", title="true class", axis=axis, scale=alt.Scale(domain=list(classes))),
-            color=alt.Color("is_error:N", legend=None, scale=alt.Scale(domain=[False, True], range=[QUIET, WITH])),
-            opacity=opacity,
-            tooltip=_tooltips("pair:N", "answers:Q", "share:Q"),
-        )
+    scale = alt.Scale(domain=list(classes))
+    base = alt.Chart(_data(cells)).encode(
+        x=alt.X("predicted:O", title="predicted class", axis=axis, scale=scale),
+        y=alt.Y("true:O", title="true class", axis=axis, scale=scale),
+        tooltip=_tooltips("pair:N", "answers:Q", "share:Q"),
     )
+    top = max((float(row["share"]) for row in cells if row["is_error"]), default=1.0)
+    strength = alt.Scale(type="sqrt", domain=[0, top], range=[0.15, 1])
+    right = base.transform_filter("!datum.is_error").mark_rect(color=QUIET, opacity=0.4)
+    wrong = base.transform_filter("datum.is_error").mark_rect(color=WITH)
+    chart = right + wrong.encode(opacity=alt.Opacity("share:Q", scale=strength, legend=None))
     side = int(min(max(12 * len(classes), 160), 560))
     return Panel(chart=chart, height=side, width=side)
 
@@ -256,6 +288,10 @@ def _to_dict(chart: Any) -> Spec:
     return spec
 
 
+def _to_rows(columns: Columns) -> list[Row]:
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
 def _data(rows: Sequence[Row]) -> Any:
     return alt.InlineData(values=list(rows))
 
@@ -264,18 +300,20 @@ def _label_axis(limit: int = 150) -> Any:
     return alt.Axis(labelLimit=limit, ticks=False, labelPadding=8)
 
 
-def _log_axis() -> Any:
-    return alt.Axis(format="~s", tickCount=4, grid=False, labelOverlap=True, domain=True)
+def _plain_axis() -> Any:
+    return alt.Axis(grid=False, domain=True, tickCount=8)
 
 
-def _stn_colour(*, legend: bool) -> Any:
-    scale = alt.Scale(domain=[False, True], range=[WITHOUT, WITH])
-    return alt.Color("has_stn:N", scale=scale, legend=alt.Legend() if legend else None)
+def _stn_colour() -> Any:
+    return alt.Color("has_stn:N", scale=alt.Scale(domain=[False, True], range=[WITHOUT, WITH]), legend=None)
 
 
-def _stn_shape(*, legend: bool) -> Any:
-    scale = alt.Scale(domain=[False, True], range=["circle", "triangle-up"])
-    return alt.Shape("has_stn:N", scale=scale, legend=alt.Legend() if legend else None)
+def _stn_fill() -> Any:
+    return alt.Fill("has_stn:N", scale=alt.Scale(domain=[False, True], range=[WITHOUT, WITH]), legend=None)
+
+
+def _set_shape() -> Any:
+    return alt.Shape("set:N", scale=alt.Scale(domain=["test", "validation"], range=["diamond", "circle"]), legend=None)
 
 
 def _set_colour(colour: str) -> Any:
@@ -291,6 +329,9 @@ _TITLES = {
     "number": "value",
     "pair": "",
     "share": "% of class",
+    "text": "cost",
+    "test": "test accuracy",
+    "accuracy": "accuracy, %",
 }
 
 

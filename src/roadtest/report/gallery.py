@@ -20,11 +20,14 @@ from roadtest.report.figures import (
     draw_curves,
     draw_gains,
 )
+from roadtest.report.labels import place_labels
 from roadtest.report.words import listed, percent, plural
-from roadtest.summarise import Results, Variant, best_variant, ranked_variants
+from roadtest.summarise import Results, Variant, best_variant, class_rows, ranked_variants
 
 Row = dict[str, Any]
 PART_WORDS = {"test": "test", "val": "validation"}
+KEY_SETS = "filled diamond: test; open circle: validation; line: 95 % interval"
+KEY_STN = "blue: without STN; vermilion: with STN"
 
 
 def build_figures(results: Results, board: list[Row]) -> dict[str, list[Figure]]:
@@ -59,20 +62,26 @@ def _accuracy_figure(results: Results, compared: list[Variant], labels: list[str
     points = "Filled diamonds: test; open circles: validation" if has_test else "Open circles: validation"
     caption = (
         f"{points}; lines: 95 % intervals. Blue: without STN; vermilion: with STN. In the order of validation, which "
-        "chooses; intervals of two networks that overlap say nothing of their difference, which is judged in pairs."
+        "chooses. A line that reaches the frame goes on beyond it. Whether two networks differ is judged in pairs, not "
+        "by whether their lines overlap."
     )
     said = [f"{row['label']} {row['accuracy']:.2f} % in {row['set']}" for row in rows]
     alt = f"Accuracy of {plural(len(shown), 'network')}: {listed(said)}."
-    return Figure(name="accuracy", caption=caption, alt=alt, panels=(draw_accuracies(rows, shown),))
+    panel = draw_accuracies(rows, shown, rows_of.accuracy_domain(rows))
+    return Figure(name="accuracy", caption=caption, alt=alt, key=f"{KEY_SETS}; {KEY_STN}", panels=(panel,))
 
 
 def _cost_figure(board: list[Row]) -> Figure | None:
     panels, said = [], []
-    for column, words, factor in rows_of.COSTS:
-        rows = rows_of.cost_rows(board, column, factor)
+    for kind in rows_of.COSTS:
+        rows = rows_of.cost_rows(board, kind)
+        place_labels(rows)
         if rows:
-            panels.append(draw_costs(rows, words))
-            said.append(f"{words}: {listed([row['label'] for row in rows if row['is_front']])}")
+            costs = [row["cost"] for row in rows]
+            panels.append(
+                draw_costs(rows, kind.title, kind.unit, rows_of.log_ticks(min(costs) / 1.5, max(costs) * 1.5))
+            )
+            said.append(f"{kind.title}: {listed([row['label'] for row in rows if row['is_front']])}")
     if not panels:
         return None
     caption = (
@@ -81,24 +90,22 @@ def _cost_figure(board: list[Row]) -> Figure | None:
         "Blue circles: without STN; vermilion triangles: with STN. Validation, because choosing by test would flatter "
         "the chosen."
     )
-    alt = f"Validation accuracy against costs. On the Pareto front stand, for {'; for '.join(said)}."
-    return Figure(name="pareto", caption=caption, alt=alt, panels=tuple(panels), num_columns=2)
+    alt = f"Validation accuracy against costs. On the Pareto front: {'; '.join(said)}."
+    key = f"{KEY_STN}; filled and dashed: Pareto front"
+    return Figure(name="pareto", caption=caption, alt=alt, key=key, panels=tuple(panels), num_columns=3)
 
 
 def _bar_figure(board: list[Row]) -> Figure | None:
-    panels = []
-    for column, words, factor in rows_of.COSTS:
-        rows = rows_of.bar_rows(board, column, factor)
-        if rows:
-            panels.append(draw_bars(rows, words, [row["label"] for row in rows]))
+    drawn = [(kind, rows_of.bar_rows(board, kind)) for kind in rows_of.COSTS]
+    panels = [draw_bars(rows, kind.title, [row["label"] for row in rows]) for kind, rows in drawn if rows]
     if not panels:
         return None
     caption = (
         "The same costs as lengths from zero, so that a bar twice as long is twice the cost; networks in the order of "
-        "the leaderboard. Blue: without STN; vermilion: with STN. M: million, k: thousand."
+        "the leaderboard. Blue: without STN; vermilion: with STN. k: thousand, M: million."
     )
-    alt = "Bars of parameters, operations, size, training time and latency; the numbers stand in the leaderboard."
-    return Figure(name="costs", caption=caption, alt=alt, panels=tuple(panels), num_columns=2)
+    alt = "Bars of parameters, MACs, size, training time, latency and memory; the numbers stand in the leaderboard."
+    return Figure(name="costs", caption=caption, alt=alt, key=KEY_STN, panels=tuple(panels), num_columns=3)
 
 
 def _curve_figures(results: Results) -> list[Figure]:
@@ -111,13 +118,14 @@ def _curve_figure(results: Results, network: str, number: int) -> Figure | None:
     domains = rows_of.curve_domains(results, variants)
     if domains is None:
         return None
-    datasets = {f"curves-{number}-{int(v.has_stn)}": rows_of.curve_csv(results, v) for v in variants}
-    drawn = [
-        (name, variant) for name, variant in zip(datasets, variants, strict=True) if datasets[name].count("\n") > 1
-    ]
+    datasets = {f"curves-{number}-{int(v.has_stn)}": rows_of.curve_columns(results, v) for v in variants}
+    drawn = [(name, v) for name, v in zip(datasets, variants, strict=True) if datasets[name]["epoch"]]
     panels: list[Panel] = [
-        draw_curves(name, kind, variant.label, variant.has_stn, domain, domains.epochs)
-        for kind, domain in (("accuracy", domains.accuracy), ("loss", domains.loss))
+        draw_curves(name, kind, variant.label, variant.has_stn, domain, domains.epochs, ticks)
+        for kind, domain, ticks in (
+            ("accuracy", domains.accuracy, None),
+            ("loss", domains.loss, rows_of.log_ticks(*domains.loss)),
+        )
         for name, variant in drawn
     ]
     sides = " Left without, right with the STN, on equal axes." if len(drawn) == 2 else ""
@@ -134,6 +142,7 @@ def _curve_figure(results: Results, network: str, number: int) -> Figure | None:
         caption=caption,
         alt=alt,
         panels=tuple(panels),
+        key="solid: validation; dashed grey: training",
         num_columns=len(drawn),
         datasets=datasets,
     )
@@ -147,11 +156,13 @@ def _gain_figure(results: Results) -> Figure | None:
     caption = (
         "What the STN added to the accuracy, in percentage points, over the seeds that both forms of a network "
         "finished. Filled diamonds: test; open circles: validation; lines: 95 % intervals. Where a line crosses zero, "
-        "with and without are not separated. Each interval stands for its own network."
+        "with and without are not separated; a line that reaches the frame goes on beyond it. Each interval "
+        "stands for its own network."
     )
     said = [f"{row['label']} {row['gain']:+.2f} points in {row['set']}" for row in rows]
     alt = f"Gain in accuracy through the STN: {listed(said)}."
-    return Figure(name="stn-gain", caption=caption, alt=alt, panels=(draw_gains(rows, labels),))
+    panel = draw_gains(rows, labels, rows_of.gain_domain(rows))
+    return Figure(name="stn-gain", caption=caption, alt=alt, key=KEY_SETS, panels=(panel,))
 
 
 def _class_figure(results: Results, best: Variant | None) -> Figure | None:
@@ -159,14 +170,18 @@ def _class_figure(results: Results, best: Variant | None) -> Figure | None:
     if best is None or not rows:
         return None
     part = PART_WORDS[error_part(results, best)]
-    of_all = len(results.info.class_names)
-    which = f"the {len(rows)} least accurate of {of_all} classes" if len(rows) < of_all else f"all {of_all} classes"
+    seen = class_rows(results, best, error_part(results, best))
+    num_flawed = sum(row["num_correct"] < row["num_answers"] for row in seen)
+    cut = f" (the {len(rows)} least accurate of {num_flawed})" if len(rows) < num_flawed else ""
     caption = (
-        f"{best.label}: accuracy per class on the {part} images, least accurate first, all "
-        f"{plural(len(best.records), 'seed')} together; {which}. The number behind a name is the class's number."
+        f"{best.label}: the classes with errors on the {part} images{cut}, least accurate first, "
+        f"{plural(len(best.records), 'seed')} together; the number behind a name is the class's. "
+        f"{plural(len(seen) - num_flawed, 'further class was', 'further classes were')} recognised without an error."
     )
     alt = f"Accuracy per class of {best.label}; lowest: {rows[0]['class']} with {rows[0]['accuracy']:.1f} %."
-    return Figure(name="classes", caption=caption, alt=alt, panels=(draw_classes(rows),))
+    return Figure(
+        name="classes", caption=caption, alt=alt, key=f"{best.label}, {part} images", panels=(draw_classes(rows),)
+    )
 
 
 def _confusion_figure(results: Results, best: Variant | None) -> Figure | None:
@@ -178,16 +193,23 @@ def _confusion_figure(results: Results, best: Variant | None) -> Figure | None:
         return None
     of_all = len(results.info.class_names)
     which = f" The {len(classes)} least accurate of {of_all} classes." if len(classes) < of_all else ""
+    top = max((row["share"] for row in cells if row["is_error"]), default=0.0)
     num_wrong = sum(row["answers"] for row in cells if row["is_error"])
     caption = (
         f"{best.label}: confusion matrix on the {PART_WORDS[part]} images. Grey: recognised; vermilion: mistaken, the "
-        "stronger the larger the share of the true class (square-root scale). Classes by number; names in the tables "
-        f"below and under the pointer.{which}"
+        f"stronger the larger the share of the true class, up to {top:.0f} % (square-root scale). Classes by number; "
+        f"names in the tables below and under the pointer.{which}"
     )
     alt = (
         f"Confusion matrix of {best.label}: {num_wrong:,} mistaken answers; the most frequent pairs follow as a table."
     )
-    return Figure(name="confusion", caption=caption, alt=alt, panels=(draw_confusion(cells, classes),))
+    return Figure(
+        name="confusion",
+        caption=caption,
+        alt=alt,
+        key=f"{best.label}, {PART_WORDS[part]} images",
+        panels=(draw_confusion(cells, classes),),
+    )
 
 
 def _safe(name: str) -> str:

@@ -5,9 +5,14 @@
   const charts = JSON.parse(document.getElementById("charts").textContent);
   const isDark = window.matchMedia("(prefers-color-scheme: dark)");
 
+  function toRows(columns) {
+    const names = Object.keys(columns);
+    return columns[names[0]].map((_, place) => Object.fromEntries(names.map((name) => [name, columns[name][place]])));
+  }
+
   function shared(spec) {
     const name = spec.data && spec.data.name;
-    return name && name in charts.datasets ? { [name]: charts.datasets[name] } : {};
+    return name && name in charts.datasets ? { [name]: toRows(charts.datasets[name]) } : {};
   }
 
   async function draw(place, spec) {

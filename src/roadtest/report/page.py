@@ -4,6 +4,7 @@ The page is one file. Its content-security policy forbids every request, so that
 mail or from an archive ten years on.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from roadtest.report.contents import Contents
-from roadtest.report.figures import THEME, Figure
+from roadtest.report.figures import THEME, Columns, Figure
+from roadtest.report.page_tables import Table
 
 
 def render_page(contents: Contents, figures: Mapping[str, Sequence[Figure]], *, bundle: str, has_files: bool) -> str:
@@ -22,12 +24,14 @@ def render_page(contents: Contents, figures: Mapping[str, Sequence[Figure]], *, 
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_with_fixed_spaces,
     )
     numbers = {figure.name: number for number, figure in enumerate(_all(figures), start=1)}
     return environment.get_template("page.html.jinja").render(
         page=contents,
         figures=figures,
         numbers=numbers,
+        table_numbers={table.name: number for number, table in enumerate(_tables(contents), start=1)},
         charts=_charts(figures),
         has_files=has_files,
         css=_read("page.css"),
@@ -38,12 +42,25 @@ def render_page(contents: Contents, figures: Mapping[str, Sequence[Figure]], *, 
 
 def _charts(figures: Mapping[str, Sequence[Figure]]) -> dict[str, Any]:
     """What the page's script draws: shared data once, and each panel's specification by its place."""
-    datasets: dict[str, str] = {}
+    datasets: dict[str, Columns] = {}
     panels: dict[str, Any] = {}
     for figure in _all(figures):
         datasets |= figure.datasets
         panels |= {f"{figure.name}-{place}": spec for place, spec in enumerate(figure.page_specs())}
     return {"config": THEME, "datasets": datasets, "panels": panels}
+
+
+def _tables(contents: Contents) -> list[Table]:
+    """In the order of the page."""
+    errors = contents.errors
+    found = [contents.leaderboard, contents.latency, contents.stn]
+    found += [errors.pairs, errors.classes] if errors else []
+    return [table for table in [*found, contents.runs] if table is not None]
+
+
+def _with_fixed_spaces(value: Any) -> Any:
+    """Keep a number and its percent sign on one line; markup and scripts stay as they are."""
+    return re.sub(r"(\d) %", "\\1\u00a0%", value) if type(value) is str else value
 
 
 def _all(figures: Mapping[str, Sequence[Figure]]) -> list[Figure]:

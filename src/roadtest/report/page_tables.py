@@ -9,7 +9,16 @@ from typing import Any
 
 from roadtest.report import words
 from roadtest.report.gallery import error_part
-from roadtest.summarise import Results, Variant, class_rows, latency_rows, pair_rows, seed_rows, stn_rows
+from roadtest.summarise import (
+    Results,
+    Variant,
+    class_rows,
+    latency_rows,
+    pair_rows,
+    ranked_variants,
+    seed_rows,
+    stn_rows,
+)
 
 Row = dict[str, Any]
 STATUS_WORDS = {
@@ -80,12 +89,11 @@ def leaderboard_table(results: Results, board: Sequence[Row]) -> Table:
         Column(title="Training", unit="per run"),
         Column(title="Latency", unit="1 image"),
         Column(title="Memory", unit="peak"),
-        Column(title="Status", is_number=False),
     )
     line = next((place for place, row in enumerate(board) if row["status"] == "undertrained"), None)
     several = " ± standard deviation over seeds" if any(row["num_runs"] > 1 for row in board) else ""
     caption = (
-        f"Leaderboard, in the order of validation accuracy. Accuracies: mean{several}, below it the 95 % interval. "
+        f"Networks in the order of validation accuracy. Accuracies: mean{several}, below it the 95 % interval. "
         "MACs: multiply-accumulates for one image (not FLOPs). Latency: median. A dash means not measured."
     )
     return Table(
@@ -101,7 +109,7 @@ def leaderboard_table(results: Results, board: Sequence[Row]) -> Table:
 def _leaderboard_cells(row: Row) -> tuple[Cell, ...]:
     loss = row["test_loss_mean"]
     return (
-        Cell(text=_label(row)),
+        Cell(text=_label(row), below=_remark(row["status"])),
         Cell(text=str(row["num_runs"])),
         _accuracy_cell(row, "val"),
         _accuracy_cell(row, "test"),
@@ -112,8 +120,12 @@ def _leaderboard_cells(row: Row) -> tuple[Cell, ...]:
         Cell(text=words.seconds(row["train_seconds_mean"])),
         Cell(text=words.milliseconds(row["latency_p50_ms"])),
         Cell(text=words.size(row["peak_memory_bytes"])),
-        Cell(text=STATUS_WORDS[row["status"]]),
     )
+
+
+def _remark(status: str) -> str:
+    """Nothing where all is well."""
+    return "" if status == "complete" else STATUS_WORDS[status]
 
 
 def _accuracy_cell(row: Row, part: str) -> Cell:
@@ -137,11 +149,10 @@ def runs_table(results: Results) -> Table:
         Column(title="Validation", unit="%"),
         Column(title="Test", unit="%"),
         Column(title="Time", unit="training"),
-        Column(title="of it data"),
+        Column(title="Data", unit="part of it"),
         Column(title="Evaluation"),
         Column(title="Precision", is_number=False),
         Column(title="Resumed", unit="times"),
-        Column(title="Status", is_number=False),
     )
     rows = []
     for row in seed_rows(results):
@@ -152,14 +163,13 @@ def runs_table(results: Results) -> Table:
         times = [Cell(text=words.seconds(row[name])) for name in ("train_seconds", "data_seconds", "eval_seconds")]
         rows.append(
             (
-                Cell(text=f"{_label(row)}, seed {row['seed']}"),
+                Cell(text=f"{_label(row)}, seed {row['seed']}", below=_remark(row["status"])),
                 Cell(text=epochs),
                 Cell(text=row["stop_reason"] or words.DASH),
                 *accuracies,
                 *times,
                 Cell(text=row["precision"] or words.DASH),
                 Cell(text=resumes, below=uneasy),
-                Cell(text=STATUS_WORDS[row["status"]]),
             )
         )
     caption = (
@@ -174,6 +184,8 @@ def latency_table(results: Results) -> Table | None:
     measured = latency_rows(results)
     if not measured:
         return None
+    ranks = {variant.label: rank for rank, variant in enumerate(ranked_variants(results))}
+    measured.sort(key=lambda row: (row["batch_size"], ranks.get(_label(row), len(ranks))))
     columns = (
         Column(title="Network", is_number=False),
         Column(title="Runtime", is_number=False),
@@ -189,8 +201,8 @@ def latency_table(results: Results) -> Table | None:
             Cell(text=_label(row)),
             Cell(text=f"{row['runtime']}, {row['device']}, {words.plural(row['num_threads'], 'thread')}"),
             Cell(text=str(row["batch_size"])),
-            *(Cell(text=f"{row[f'latency_{p}_ms']:,.4g}") for p in ("p50", "p90", "p99")),
-            Cell(text=f"{row['latency_p50_ms'] / row['batch_size']:.3g}"),
+            *(Cell(text=words.three_digits(row[f"latency_{p}_ms"])) for p in ("p50", "p90", "p99")),
+            Cell(text=words.three_digits(row["latency_p50_ms"] / row["batch_size"])),
             Cell(text=str(row["num_samples"]), below="machine was busy" if row["is_busy"] else ""),
         )
         for row in measured

@@ -63,7 +63,12 @@ def seconds(value: float | None) -> str:
 
 def milliseconds(value: float | None) -> str:
     """A latency with three digits."""
-    return DASH if value is None else f"{value:.3g} ms" if value < 1000 else f"{value:,.0f} ms"
+    return DASH if value is None else f"{three_digits(value)} ms"
+
+
+def three_digits(value: float) -> str:
+    """0.33 as `0.330`, 31.04 as `31.0`, 2310 as `2,310`: as sure as a measurement is."""
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:#.3g}"
 
 
 def plural(number: int, singular: str, plural_form: str | None = None) -> str:

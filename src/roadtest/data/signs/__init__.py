@@ -1,34 +1,39 @@
 """Traffic signs drawn by this program: the 43 classes of GTSRB without a download, for demonstrations and tests.
 
-Plates are vector shapes of our own (plates, pictograms, letters); a track ages one and puts it into a scene (wear, scene,
-track); a camera takes ten frames as it comes nearer (camera). An image depends on its key alone, so the same seed gives
-the same pixels with any number of processes. It deliberately fits nothing to GTSRB's images: a network's accuracy here
-says that the machinery works, and how networks rank on easy data, never how well they read real signs.
+Plates are vector shapes of our own (plates, pictograms, letters, strokes); a track ages one and puts it into a scene
+(wear, scene, track); a camera takes ten frames as it comes nearer (camera). An image depends on its key alone, so the
+same seed gives the same pixels with any number of processes. It deliberately fits nothing to GTSRB's images: accuracy
+here says that the machinery works and how networks rank on easy data, never how well they read real signs.
 """
+
+import re
 
 from PIL import Image
 
-from ..gtsrb_names import CLASS_NAMES
-from ..imageset import TEST, TRAIN, Item, Listing
-from .camera import take_photo
-from .track import FRAMES_PER_TRACK, SPLIT_CODES, build_track, random_stream
+from roadtest.data.gtsrb_counts import NUM_TRAIN_BY_CLASS
+from roadtest.data.gtsrb_names import CLASS_NAMES
+from roadtest.data.imageset import TEST, TRAIN, Item, Listing
+from roadtest.data.signs.camera import take_photo
+from roadtest.data.signs.track import FRAMES_PER_TRACK, build_track, random_stream
 
 __all__ = ["list_signs", "read_image"]
 
 NUM_CLASSES = len(CLASS_NAMES)
-GTSRB_TRACKS = (
-    7, 74, 75, 47, 66, 62, 14, 48, 47, 49, 67, 44, 70, 72, 26, 21, 14, 37, 40, 7, 12, 11, 13, 17, 9, 50, 20, 8, 18, 9, 15,
-    26, 8, 23, 14, 40, 13, 7, 69, 10, 12, 8, 8,
-)  # fmt: skip
-"""Training tracks per class in GTSRB: the shape of a skewed set."""
+DRAWING_VERSION = 1
+"""Raise it whenever a change here moves a pixel: a cache of decoded images then draws anew."""
 _MAX_IMAGES = 1_000_000
+_KEY = re.compile(
+    r"(?P<seed>[0-9]{1,19})/(?P<split>train|test)/(?P<label>[0-9]{1,6})/(?P<track>[0-9]{1,9})/(?P<frame>[0-9]{1,6})"
+)
 _NOTE = "The signs are drawn by the program: accuracies say nothing about real traffic signs."
 
 
 def list_signs(*, num_train: int = 4300, num_test: int = 1290, seed: int = 0, is_skewed: bool = False) -> Listing:
     """List drawn images in tracks of ten, equally many per class or as skewed as GTSRB; draws nothing yet."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-        raise ValueError(f"seed={seed!r} is not a seed: it must be a whole number from 0 on; choose one such as 0")
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 10**19:
+        raise ValueError(
+            f"seed={seed!r} is not a seed: seeds are whole numbers of 1 to 19 digits; choose one such as 0"
+        )
     items = [
         item
         for split, num_images in ((TRAIN, num_train), (TEST, num_test))
@@ -55,8 +60,8 @@ def _checked(name: str, num_images: int) -> int:
     least = NUM_CLASSES * FRAMES_PER_TRACK
     if isinstance(num_images, bool) or not isinstance(num_images, int) or not least <= num_images <= _MAX_IMAGES:
         raise ValueError(
-            f"{name}={num_images!r} is out of range: a part needs {least} (one track of {FRAMES_PER_TRACK} frames for each "
-            f"of {NUM_CLASSES} classes) to {_MAX_IMAGES} images; choose a number between"
+            f"{name}={num_images!r} is out of range: a part has {least} images (one track of {FRAMES_PER_TRACK} frames "
+            f"for each of {NUM_CLASSES} classes) to {_MAX_IMAGES}; choose a whole number between"
         )
     return num_images
 
@@ -74,15 +79,13 @@ def _items_of(split: str, num_images: int, seed: int, *, is_skewed: bool) -> lis
 
 
 def _tracks_per_class(num_tracks: int, *, is_skewed: bool) -> list[int]:
-    """Share out tracks, one at least per class, the rest by largest remainder."""
-    shares = GTSRB_TRACKS if is_skewed else (1,) * NUM_CLASSES
-    exact = [num_tracks * share / sum(shares) for share in shares]
-    counts = [max(1, int(part)) for part in exact]
-    while sum(counts) < num_tracks:
-        neediest = max(range(NUM_CLASSES), key=lambda label: exact[label] - counts[label])
-        counts[neediest] += 1
-    while sum(counts) > num_tracks:  # the classes that got their one track as a favour took it from the richest
-        counts[max(range(NUM_CLASSES), key=lambda label: counts[label] - exact[label] + (counts[label] > 1) * 1e6)] -= 1
+    """Give one track to every class and share out the rest by largest remainder."""
+    shares = NUM_TRAIN_BY_CLASS if is_skewed else (1,) * NUM_CLASSES
+    exact = [(num_tracks - NUM_CLASSES) * share / sum(shares) for share in shares]
+    counts = [1 + int(part) for part in exact]
+    by_remainder = sorted(range(NUM_CLASSES), key=lambda label: int(exact[label]) - exact[label])
+    for label in by_remainder[: num_tracks - sum(counts)]:
+        counts[label] += 1
     return counts
 
 
@@ -96,26 +99,17 @@ def _item(split: str, label: int, track: int, frame: int, seed: int) -> Item:
         group=group,
         frame=frame,
         split=split,
+        modified_ns=DRAWING_VERSION,
     )
 
 
 def _parsed(key: str) -> tuple[int, str, int, int, int]:
-    parts = key.split("/")
-    numbers = [part for k, part in enumerate(parts) if k != 1]
-    is_key = (
-        len(parts) == 5
-        and parts[1] in SPLIT_CODES
-        and all(n.isascii() and n.isdigit() and len(n) < 20 for n in numbers)
-    )
-    if not is_key:
+    match = _KEY.fullmatch(key)
+    if match is None:
         raise ValueError(f"{key[:80]!r} is not a drawn sign: keys look like 0/train/14/3/7; list them with list_signs")
-    seed, label, track, frame = (int(number) for number in numbers)
+    seed, label, track, frame = (int(match[name]) for name in ("seed", "label", "track", "frame"))
     if label >= NUM_CLASSES:
-        raise ValueError(
-            f"class {label} of {key!r} is not known: classes are 0 to {NUM_CLASSES - 1}; choose one of them"
-        )
+        raise ValueError(f"{key!r} names class {label}: classes are 0 to {NUM_CLASSES - 1}; choose one of them")
     if frame >= FRAMES_PER_TRACK:
-        raise ValueError(
-            f"frame {frame} of {key!r} is not there: tracks have {FRAMES_PER_TRACK}; choose 0 to {FRAMES_PER_TRACK - 1}"
-        )
-    return seed, parts[1], label, track, frame
+        raise ValueError(f"{key!r} names frame {frame}: frames are 0 to {FRAMES_PER_TRACK - 1}; choose one of them")
+    return seed, match["split"], label, track, frame

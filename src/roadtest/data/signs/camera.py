@@ -1,8 +1,9 @@
 """The camera: from a sign's plane, its background and the light to the pixels of one frame.
 
-The order is that of a real camera: perspective, light, lens and motion blur, the sensor that clips and adds noise behind
-a mosaic of colour filters, interpolation of the missing colours (the coloured zips along edges in small images), white
-balance, tone curve, compression. Arrays: H x W pixels, C = 3 channels, linear light until the tone curve.
+The order is that of a real camera: perspective, light, blur of lens and motion, a sensor that clips and adds noise
+behind a mosaic of colour filters, interpolation of the missing colours (which leaves coloured zips along edges in
+small images), white balance, tone curve, compression. Arrays: H x W pixels, C = 3 channels, linear light until the
+tone curve.
 """
 
 import io
@@ -11,9 +12,9 @@ import math
 import numpy as np
 from PIL import Image
 
-from .plates import FACE_SIZE
-from .scene import BOARD_SIZE, BRIGHTEST, SCENE_SIZE, FloatArray
-from .track import Track
+from roadtest.data.signs.plates import FACE_SIZE
+from roadtest.data.signs.scene import BOARD_SIZE, BRIGHTEST, SCENE_SIZE, FloatArray
+from roadtest.data.signs.track import Track
 
 MARGIN = 0.1
 """GTSRB leaves a tenth of the sign's size around it, and 5 pixels at least."""

@@ -3,7 +3,7 @@
 Only what the 43 signs need: the digits of 20, 30, 50, 60, 70, 80, 100 and 120, and S, T, O, P.
 """
 
-from .strokes import Outlines, Point, arc, curve, stroke
+from roadtest.data.signs.strokes import Outlines, Point, arc, curve, stroke
 
 _RING = [*arc(0.5, 0.3, 0.5, 0.3, 180, 360), *arc(0.5, 0.7, 0.5, 0.3, 0, 180), (0.0, 0.3)]
 

@@ -6,7 +6,19 @@ one, so a window is a white patch on a car. Triangular signs have room for x in 
 
 import math
 
-from .strokes import Outlines, Point, arc, arrow_head, box, circle, curve, ellipse, place, polygon, stroke
+from roadtest.data.signs.strokes import (
+    Outlines,
+    Point,
+    arc,
+    arrow_head,
+    box,
+    circle,
+    curve,
+    ellipse,
+    place,
+    polygon,
+    stroke,
+)
 
 Patch = tuple[str, Outlines]
 """An ink's name and what it fills."""

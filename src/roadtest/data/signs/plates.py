@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from . import pictograms as show
-from .letters import write
-from .pictograms import Patch
-from .strokes import Outlines, circle, place, polygon, rounded, stroke
+from roadtest.data.signs import pictograms as show
+from roadtest.data.signs.letters import write
+from roadtest.data.signs.pictograms import Patch
+from roadtest.data.signs.strokes import Outlines, box, circle, place, polygon, rounded, stroke
 
 FACE_SIZE = 120
 """Side of a plate's raster in pixels; the plate touches its edges."""
@@ -62,7 +62,7 @@ def raster_of(label: int, variant: int) -> npt.NDArray[np.uint8]:
         for outline in outlines:
             pen.polygon([((x + 1) / 2 * side - 0.5, (y + 1) / 2 * side - 0.5) for x, y in outline], fill=colour)
     blocks = np.asarray(canvas).reshape(FACE_SIZE, _OVERSAMPLING, FACE_SIZE, _OVERSAMPLING, 4)
-    raster = (blocks.mean(axis=(1, 3)) + 0.5).astype(np.uint8)
+    raster: npt.NDArray[np.uint8] = (blocks.mean(axis=(1, 3)) + 0.5).astype(np.uint8)
     raster.flags.writeable = False
     return raster
 
@@ -153,7 +153,7 @@ def _no_overtaking_for_trucks(style: Style) -> list[Patch]:
 
 
 def _no_entry(style: Style) -> list[Patch]:
-    bar = [((-0.74, -0.15), (0.74, -0.15), (0.74, 0.15), (-0.74, 0.15))]
+    bar = box(-0.74, -0.16, 0.74, 0.16)
     return [("white", circle(0, 0, 1)), ("red", circle(0, 0, 0.96)), ("white", bar)]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from .plates import FACE_SIZE, STYLES, raster_of
+from roadtest.data.signs.plates import FACE_SIZE, STYLES, raster_of
 
 SCENE_SIZE = 224
 """Side of the background texture in pixels."""
@@ -29,8 +29,8 @@ _LEAVES: tuple[tuple[Colour, ...], ...] = (
     ((0.006, 0.007, 0.007), (0.014, 0.016, 0.015), (0.03, 0.030, 0.026), (0.10, 0.095, 0.08)),
 )
 _WALLS: tuple[Colour, ...] = (
-    (0.55, 0.50, 0.42), (0.30, 0.11, 0.07), (0.35, 0.34, 0.33), (0.62, 0.45, 0.22), (0.75, 0.74, 0.72), (0.13, 0.12, 0.12),
-    (0.45, 0.28, 0.24),
+    (0.55, 0.50, 0.42), (0.30, 0.11, 0.07), (0.35, 0.34, 0.33), (0.62, 0.45, 0.22), (0.75, 0.74, 0.72),
+    (0.13, 0.12, 0.12), (0.45, 0.28, 0.24),
 )  # fmt: skip
 _SKIES: tuple[Colour, ...] = (
     (0.80, 0.88, 1.0),
@@ -60,7 +60,8 @@ def draw_scene(rng: np.random.Generator) -> Image.Image:
 
 
 def _coded(light: FloatArray) -> npt.NDArray[np.uint8]:
-    return (np.sqrt(np.clip(light / BRIGHTEST, 0, 1)) * 255).astype(np.uint8)
+    coded: npt.NDArray[np.uint8] = (np.sqrt(np.clip(light / BRIGHTEST, 0, 1)) * 255).astype(np.uint8)
+    return coded
 
 
 def _tinted(value: FloatArray, palette: tuple[Colour, ...]) -> FloatArray:
@@ -102,7 +103,8 @@ def _with_drawing(
     """Let `draw` paint over a background with Pillow."""
     image = Image.fromarray(_coded(light))
     draw(rng, ImageDraw.Draw(image))
-    return (np.asarray(image, np.float32) / 255) ** 2 * BRIGHTEST
+    root = np.asarray(image, np.float32) / np.float32(255)
+    return root * root * np.float32(BRIGHTEST)
 
 
 def _ink(colour: Colour | FloatArray, gain: float = 1.0) -> tuple[int, int, int]:

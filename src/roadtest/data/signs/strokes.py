@@ -7,6 +7,7 @@ no font, no image file, the same shapes on every machine.
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 Point = tuple[float, float]
 Outline = tuple[Point, ...]
@@ -48,7 +49,7 @@ def box(left: float, top: float, right: float, bottom: float) -> Outlines:
 
 def stroke(points: Sequence[Point], width: float, *, has_round_ends: bool = False) -> Outlines:
     """Draw a line of constant width with round joints: a slab per segment, a disc per joint."""
-    slabs = [_slab(a, b, width) for a, b in zip(points, points[1:], strict=False) if a != b]
+    slabs = [_slab(a, b, width) for a, b in pairwise(points) if a != b]
     joints = points if has_round_ends else points[1:-1]
     return slabs + [outline for x, y in joints for outline in circle(x, y, width / 2)]
 

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from .plates import FACE_SIZE, STYLES, raster_of
-from .scene import BOARD_SIZE, draw_board, draw_scene, lay_over
-from .wear import wear_plate
+from roadtest.data.signs.plates import FACE_SIZE, STYLES, raster_of
+from roadtest.data.signs.scene import BOARD_SIZE, draw_board, draw_scene, lay_over
+from roadtest.data.signs.wear import wear_plate
 
 FRAMES_PER_TRACK = 10
 """GTSRB has 30; ten keep a small set rich in signs."""

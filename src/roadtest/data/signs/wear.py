@@ -6,8 +6,8 @@ All of it is part of the sign's track: every frame of one sign shows the same st
 import numpy as np
 import numpy.typing as npt
 
-from .plates import FACE_SIZE
-from .scene import FloatArray, noise_texture
+from roadtest.data.signs.plates import FACE_SIZE
+from roadtest.data.signs.scene import FloatArray, noise_texture
 
 _GRID = np.linspace(-1, 1, FACE_SIZE, dtype=np.float32)
 _DIRT = np.array((0.10, 0.085, 0.06), np.float32)
@@ -16,8 +16,8 @@ _STICKERS = ((0.7, 0.7, 0.68), (0.03, 0.03, 0.03), (0.6, 0.5, 0.1), (0.1, 0.35, 
 
 def wear_plate(rng: np.random.Generator, raster: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Age a premultiplied plate; its outline stays."""
-    cover = raster[..., 3:].astype(np.float32) / 255
-    paint = raster[..., :3].astype(np.float32) / 255
+    cover = raster[..., 3:].astype(np.float32) / np.float32(255)
+    paint = raster[..., :3].astype(np.float32) / np.float32(255)
     paint = _faded(rng, paint, cover)
     if rng.random() < 0.35:
         paint = _dirty(rng, paint, cover)

@@ -1,0 +1,62 @@
+"""Do one run in this process and end it by SIGKILL at a named point: `python killed_run.py JOB.json POINT`.
+
+The points are reached by the run itself, never by a clock. POINT `nowhere` lets it finish.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from roadtest import run, train
+from roadtest.events import Event
+from roadtest.job import Job
+
+NUM_STEPS_BEFORE = 7
+"""In the second of three epochs of coloured squares (5 steps each): inside an epoch, after a row."""
+
+
+def end_now() -> None:
+    """As hard as it gets: nothing is flushed, nothing is cleaned up."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main(job_path: str, point: str) -> None:
+    """Run the job up to the point."""
+    train.TICK_SECONDS = 0.0  # a tick, and so a chance to save, after every step
+    run.SAVE_SECONDS = 0.0
+    num_ticks, honest_save, honest_replace = 0, torch.save, Path.replace
+
+    def tell(event: Event) -> None:
+        nonlocal num_ticks
+        num_ticks += event.kind == "step"
+        if point == "mid-epoch" and num_ticks == NUM_STEPS_BEFORE:
+            end_now()
+        if point == "after a row" and event.kind == "row" and num_ticks >= NUM_STEPS_BEFORE:
+            end_now()
+
+    def save(state: Any, path: Path) -> None:
+        honest_save(state, path)
+        if point == "inside the state's write" and num_ticks >= NUM_STEPS_BEFORE:
+            os.truncate(path, path.stat().st_size // 2)
+            end_now()
+
+    def replace(self: Path, target: Path) -> Path:
+        if point == "between write and rename" and Path(target).name == "state.pt" and num_ticks >= NUM_STEPS_BEFORE:
+            end_now()
+        if point == "before the test set is kept" and Path(target).name == "test.npz":
+            end_now()
+        if point == "before record.json" and Path(target).name == "record.json":
+            end_now()
+        return honest_replace(self, target)
+
+    torch.save = save
+    Path.replace = replace  # type: ignore[method-assign, assignment]
+    run.execute(Job.from_json(Path(job_path).read_text()), tell=tell)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

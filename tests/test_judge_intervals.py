@@ -1,0 +1,211 @@
+"""Intervals over seeds and units: golden cases, oracles, edges, and the two statements kept apart."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from roadtest import judge
+from roadtest.judge_intervals import correlation
+
+EVERY_IMAGE = np.arange
+
+
+def _correct(text: str) -> npt.NDArray[np.bool_]:
+    """One line per seed, a 1 for each correct image."""
+    return np.array([[mark == "1" for mark in line] for line in text.split()])
+
+
+def _random_study(seed: int, *, num_seeds: int = 3, num_units: int = 20) -> npt.NDArray[np.bool_]:
+    rng = np.random.default_rng(seed)
+    hard_U = rng.beta(0.3, 1.5, num_units)
+    return rng.random((num_seeds, num_units * 5)) > np.repeat(hard_U, 5)
+
+
+UNITS = np.repeat(np.arange(20), 5)
+
+
+def test_one_seed_by_hand_is_over_units_alone() -> None:
+    # 4 single images, 3 correct: variance 4/3 * (3 * (1/16)^2 + (3/16)^2) = 4/3 * 12/256 = 1/16, standard error 1/4.
+    found = judge.accuracy_interval(_correct("1110"), EVERY_IMAGE(4))
+    assert found.estimate == 0.75
+    assert found.standard_error == pytest.approx(0.25)
+    assert found.degrees_of_freedom == 3
+    # on the logit scale: ln 3 +- t(3) * 0.25 / (0.75 * 0.25)
+    half = stats.t.ppf(0.975, 3) * 0.25 / 0.1875
+    assert found.high == pytest.approx(1 / (1 + np.exp(-(np.log(3) + half))))
+    assert found.low == pytest.approx(1 / (1 + np.exp(-(np.log(3) - half))))
+
+
+@pytest.mark.parametrize(
+    ("num_seeds", "statement"), [(1, judge.THESE_WEIGHTS), (2, judge.THESE_WEIGHTS), (3, judge.ON_NEW_SIGNS)]
+)
+def test_the_statement_says_what_the_seeds_allow(num_seeds: int, statement: str) -> None:
+    study = _random_study(0, num_seeds=num_seeds)
+    assert judge.accuracy_interval(study, UNITS).statement == statement
+    assert judge.difference_interval(study, _random_study(1, num_seeds=num_seeds), UNITS).statement == statement
+
+
+def test_the_two_statements_are_two_intervals() -> None:
+    study = _random_study(2, num_seeds=4)
+    again = judge.retraining_interval(study)
+    assert again is not None
+    assert again.statement == "on these test images, if trained again"
+    assert again.standard_error == pytest.approx(study.mean(1).std(ddof=1) / 2)
+    assert again.degrees_of_freedom == 3
+    assert (
+        again.high - again.low < judge.accuracy_interval(study, UNITS).high - judge.accuracy_interval(study, UNITS).low
+    )
+    assert judge.retraining_interval(study[:2]) is None
+
+
+def test_images_of_one_track_count_as_little_as_they_tell() -> None:
+    # Every image copied ten times, the copies one unit: the same interval, a design effect of about ten.
+    study_SU = np.random.default_rng(3).random((3, 50)) > 0.2
+    single = judge.accuracy_interval(study_SU, EVERY_IMAGE(50))
+    copied = judge.accuracy_interval(np.repeat(study_SU, 10, axis=1), np.repeat(EVERY_IMAGE(50), 10))
+    assert (copied.low, copied.high) == pytest.approx((single.low, single.high))
+    assert single.design_effect == pytest.approx(1.0)
+    assert copied.design_effect == pytest.approx(10 * (499 / 500) / (49 / 50))
+    assert copied.num_units == 50
+
+
+def test_a_perfect_network_may_still_err_on_what_was_not_seen() -> None:
+    found = judge.accuracy_interval(np.ones((3, 60), bool), np.repeat(np.arange(6), 10))
+    assert found.high == 1.0
+    # six units without an error: an error-prone share of 46 % would show none with a chance of 2.5 %.
+    assert found.low == pytest.approx(0.025 ** (1 / 6))
+    assert found.standard_error == 0.0
+    assert judge.accuracy_interval(np.zeros((3, 60), bool), np.repeat(np.arange(6), 10)).high == pytest.approx(
+        1 - 0.025 ** (1 / 6)
+    )
+
+
+def test_one_error_more_never_makes_a_lower_bound_rise() -> None:
+    lows = []
+    for num_wrong in range(6):
+        study = np.ones((1, 300), bool)
+        study[0, : 10 * num_wrong : 10] = False
+        lows.append(judge.accuracy_interval(study, np.repeat(np.arange(30), 10)).low)
+    assert lows == sorted(lows, reverse=True)
+
+
+def test_a_single_track_says_nothing_about_others() -> None:
+    study = _random_study(4)
+    found = judge.accuracy_interval(study, np.zeros(100, int))
+    assert (found.low, found.high, found.standard_error) == (0.0, 1.0, 0.5)
+    difference = judge.difference_interval(study, ~study, np.zeros(100, int))
+    assert (difference.low, difference.high, difference.p_value) == (-1.0, 1.0, 1.0)
+
+
+def test_a_difference_is_paired_by_image() -> None:
+    # Both fail on the same hard units; one also fails on every 25th image: pairing must see through the shared luck.
+    shared = _random_study(5, num_seeds=3, num_units=20)
+    worse = shared.copy()
+    worse[:, ::25] = False
+    found = judge.difference_interval(shared, worse, UNITS)
+    assert found.standard_error < judge.accuracy_interval(shared, UNITS).standard_error
+    assert found.estimate == pytest.approx(shared.mean() - worse.mean())
+
+
+def test_one_seed_each_on_single_images_is_the_paired_t_test() -> None:
+    a, b = _random_study(6, num_seeds=1), _random_study(7, num_seeds=1)
+    found = judge.difference_interval(a, b, EVERY_IMAGE(100))
+    oracle = stats.ttest_rel(a[0].astype(float), b[0].astype(float))
+    assert found.p_value == pytest.approx(float(oracle.pvalue))
+    assert (found.low, found.high) == pytest.approx(tuple(oracle.confidence_interval()))
+
+
+def test_many_units_and_noisy_seeds_approach_welchs_test_over_seeds() -> None:
+    # Seeds differ by 20 points, units hardly matter: then only the seeds' luck is left.
+    rng = np.random.default_rng(8)
+    a, b = (rng.random((5, 200_00)) < rng.uniform(0.3, 0.9, 5)[:, None] for _ in range(2))
+    found = judge.difference_interval(a, b, EVERY_IMAGE(200_00))
+    oracle = stats.ttest_ind(a.mean(1), b.mean(1), equal_var=False)
+    assert found.p_value == pytest.approx(float(oracle.pvalue), rel=0.02)
+    assert found.degrees_of_freedom == pytest.approx(oracle.df, rel=0.02)
+
+
+def test_swapping_two_networks_only_turns_the_sign() -> None:
+    a, b = _random_study(9), _random_study(10, num_seeds=5)
+    there, back = judge.difference_interval(a, b, UNITS), judge.difference_interval(b, a, UNITS)
+    assert there.estimate == pytest.approx(-back.estimate)
+    assert (there.low, there.high, there.p_value) == pytest.approx((-back.high, -back.low, back.p_value))
+
+
+def test_two_equal_sets_of_predictions_are_not_proof_of_equality() -> None:
+    study = _random_study(11)
+    found = judge.difference_interval(study, study, UNITS[:100])
+    assert (found.estimate, found.p_value) == (0.0, 1.0)
+    assert found.low < 0 < found.high
+    assert judge.difference_interval(study[:1], study[:1], UNITS).high == pytest.approx(1 - 0.025 ** (1 / 20))
+
+
+@pytest.mark.parametrize(("num_differing", "is_called"), [(5, False), (6, True)])
+def test_five_tracks_can_never_separate_and_six_can(num_differing: int, is_called: bool) -> None:
+    # Signs of 5 units agree by chance with probability 2 / 32 = 0.0625; of 6 with 2 / 64 = 0.031.
+    a, b = np.ones((1, 200), bool), np.ones((1, 200), bool)
+    b[0, : num_differing * 10] = False
+    found = judge.difference_interval(a, b, np.repeat(np.arange(20), 10))
+    assert (found.p_value <= 0.05) == is_called
+    assert (found.low > 0) == is_called
+    assert found.num_differing_units == num_differing
+
+
+def test_a_difference_without_any_spread_is_not_certain() -> None:
+    # All right against all wrong on three images: the variance is zero, and yet three signs prove little.
+    found = judge.difference_interval(np.ones((3, 3), bool), np.zeros((3, 3), bool), EVERY_IMAGE(3))
+    assert found.estimate == 1.0
+    assert found.p_value == 0.25
+    assert found.low < 0
+
+
+def test_seeds_are_reported_as_correlated_where_they_are() -> None:
+    a_S = np.array([0.1, 0.2, 0.4])
+    assert correlation(a_S, 1 - a_S) == pytest.approx(-1)
+    assert correlation(a_S, a_S[:2]) is None
+    assert correlation(a_S, np.ones(3)) is None
+
+
+def test_networks_judged_on_different_images_are_refused() -> None:
+    with pytest.raises(ValueError, match="both must see the same images; align them"):
+        judge.difference_interval(_correct("111"), _correct("11"), EVERY_IMAGE(3))
+    with pytest.raises(ValueError, match="one unit per image"):
+        judge.accuracy_interval(_correct("111"), EVERY_IMAGE(4))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    study=st.integers(1, 5).flatmap(
+        lambda num_seeds: st.integers(1, 12).flatmap(
+            lambda num_images: st.tuples(
+                st.lists(
+                    st.lists(st.booleans(), min_size=num_images, max_size=num_images),
+                    min_size=num_seeds,
+                    max_size=num_seeds,
+                ),
+                st.lists(st.lists(st.booleans(), min_size=num_images, max_size=num_images), min_size=1, max_size=4),
+                st.lists(st.integers(-3, 99), min_size=num_images, max_size=num_images),
+            )
+        )
+    )
+)
+def test_whatever_the_data_an_interval_holds_its_estimate_and_is_finite(study: tuple[list, list, list]) -> None:  # type: ignore[type-arg]
+    a, b, units = np.array(study[0]), np.array(study[1]), np.array(study[2])
+    accuracy, difference = judge.accuracy_interval(a, units), judge.difference_interval(a, b, units)
+    assert 0 <= accuracy.low <= accuracy.estimate <= accuracy.high <= 1
+    assert -1 <= difference.low <= difference.estimate <= difference.high <= 1
+    assert 0 <= difference.p_value <= 1
+    assert all(np.isfinite([accuracy.standard_error, accuracy.degrees_of_freedom, accuracy.design_effect]))
+    assert (difference.p_value <= 0.05) <= (difference.low * difference.high >= 0)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_neither_the_images_order_nor_the_units_names_matter(seed: int) -> None:
+    study, order = _random_study(seed), np.random.default_rng(seed).permutation(100)
+    there = judge.accuracy_interval(study, UNITS)
+    again = judge.accuracy_interval(study[:, order], 7 * UNITS[order] - 3)
+    assert (there.low, there.high) == pytest.approx((again.low, again.high))

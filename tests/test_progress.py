@@ -1,0 +1,181 @@
+"""What is shown while a study works: lines for a file, a table that fits any window, nothing when quiet."""
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from roadtest.board import AT_WORK, DONE, FAILED, WAITING, Board, Line
+from roadtest.events import Event
+from roadtest.progress import choose_columns, choose_lines, draw, render_clock, render_line, show_progress
+
+ROW = Event(
+    kind="row",
+    label="lenet5+stn",
+    seed=0,
+    epoch=3.25,
+    images_per_second=4210.4,
+    train_seconds=62.0,
+    seconds_left=238.0,
+    train_loss=0.3111,
+    train_accuracy=0.912,
+    val_loss=0.2804,
+    val_accuracy=0.9207,
+)
+
+
+def board_of(num_runs: int, state: str = WAITING) -> Board:
+    board = Board()
+    for seed in range(num_runs):
+        board.lines["resnet34+stn", seed] = Line(label="resnet34+stn", seed=seed, state=state, status=state)
+    return board
+
+
+def picture(board: Board, *, width: int, height: int, is_plain: bool = False) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, height=height, force_terminal=False)
+    with console.capture() as capture:
+        console.print(draw(board, width=width, height=height, is_plain=is_plain))
+    return capture.get().splitlines()
+
+
+def test_a_row_is_one_plain_line() -> None:
+    assert render_line(ROW) == (
+        "lenet5+stn seed 0  epoch 3.2  train loss 0.311  val loss 0.280  train acc 91.2 %  val acc 92.1 %"
+        "  images/s 4,210  used 1:02  left 3:58"
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (Event(kind="planned", text="6 runs, about 30 min"), "6 runs, about 30 min"),
+        (Event(kind="warning", text="no GPU"), "warning: no GPU"),
+        (Event(kind="started", label="a", seed=1, text="from epoch 3.2"), "a seed 1  starts from epoch 3.2"),
+        (Event(kind="queued", label="a", seed=1, status="finished"), "a seed 1  was finished before"),
+        (Event(kind="queued", label="a", seed=1, status="waiting"), None),
+        (Event(kind="step", label="a", seed=1, epoch=0.1), None),
+        (Event(kind="phase", label="a", seed=1, text="evaluating"), None),
+        (Event(kind="failed", label="a", seed=1, text="NaN"), "a seed 1  failed: NaN"),
+        (Event(kind="sweep", label="a", text="rate 0.05: 0.31"), "a  sweep  rate 0.05: 0.31"),
+        (Event(kind="data", num_done=5, num_total=1000), None),
+        (Event(kind="data", num_done=1000, num_total=1000), "1,000 images decoded"),
+        (Event(kind="latency", num_done=6, num_total=6), "latency measured"),
+        (
+            Event(kind="finished", label="a", seed=1, val_accuracy=0.5, train_seconds=9.0),
+            "a seed 1  done  val acc 50.0 %  in 0:09",
+        ),
+    ],
+)
+def test_every_kind_of_event_has_its_line_or_none(event: Event, line: str | None) -> None:
+    assert render_line(event) == line
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, ""), (0.0, "0:00"), (59.6, "1:00"), (725.0, "12:05"), (3599.7, "1:00:00"), (7390.0, "2:03:10")],
+)
+def test_a_clock_reads_as_clocks_do(seconds: float | None, text: str) -> None:
+    assert render_clock(seconds) == text
+
+
+def test_a_file_gets_whole_lines_and_no_control_characters() -> None:
+    stream = io.StringIO()
+    with show_progress(stream=stream) as on_event:
+        on_event(ROW)
+        on_event(Event(kind="step", label="a", seed=0, epoch=0.1))
+    assert stream.getvalue() == f"{render_line(ROW)}\n"
+
+
+def test_a_notebook_gets_whole_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_COLUMNS", "40")
+    stream = io.StringIO()
+    with show_progress(stream=stream) as on_event:
+        on_event(ROW)
+    assert stream.getvalue().count("\n") == 1
+
+
+def test_quiet_shows_nothing_at_all() -> None:
+    stream = io.StringIO()
+    with show_progress(is_quiet=True, stream=stream) as on_event:
+        on_event(ROW)
+        on_event(Event(kind="failed", label="a", seed=0, text="NaN"))
+    assert stream.getvalue() == ""
+
+
+def test_a_terminal_gets_a_live_table_and_keeps_failures_above_it() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=100, height=30, color_system=None)
+    with show_progress(console=console) as on_event:
+        on_event(Event(kind="planned", text="2 runs"))
+        on_event(ROW)
+        on_event(Event(kind="failed", label="vgg16", seed=0, text="out of memory [really]"))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "lenet5+stn" in text
+    assert "92.1 %" in text
+    assert "vgg16 seed 0  failed: out of memory [really]" in text  # brackets are text, not markup
+
+
+def test_a_wide_window_shows_every_column() -> None:
+    titles = [column.title for column in choose_columns(list(board_of(2).lines.values()), 140)]
+    assert titles == [
+        "run",
+        "seed",
+        "status",
+        "epoch",
+        "train loss",
+        "val loss",
+        "train acc",
+        "val acc",
+        "images/s",
+        "used",
+        "left",
+    ]
+
+
+def test_eighty_characters_keep_what_matters_most() -> None:
+    titles = [column.title for column in choose_columns(list(board_of(2).lines.values()), 80)]
+    assert titles == ["run", "seed", "status", "epoch", "train acc", "val acc", "used", "left"]
+
+
+def test_a_single_seed_needs_no_column() -> None:
+    assert "seed" not in [column.title for column in choose_columns(list(board_of(1).lines.values()), 140)]
+
+
+@given(st.integers(40, 200), st.integers(10, 60), st.integers(0, 80), st.sampled_from([WAITING, AT_WORK, DONE, FAILED]))
+def test_the_picture_fits_the_window(width: int, height: int, num_runs: int, state: str) -> None:
+    lines = picture(board_of(num_runs, state), width=width, height=height)
+    assert max(map(len, lines)) <= width
+    assert len(lines) < height
+
+
+def test_a_low_window_keeps_the_runs_at_work_and_counts_the_rest() -> None:
+    board = board_of(40)
+    for seed in range(20):
+        board.lines["resnet34+stn", seed].state = DONE
+    board.lines["resnet34+stn", 20].state = board.lines["resnet34+stn", 20].status = AT_WORK
+    lines = list(board.lines.values())
+    shown = choose_lines(lines, 5)
+    assert [line.seed for line in shown] == [18, 19, 20, 21, 22]
+    assert "  and 18 done, 17 waiting" in [line.rstrip() for line in picture(board, width=80, height=11)]
+
+
+def test_a_failed_run_stays_in_sight() -> None:
+    board = board_of(40, DONE)
+    board.lines["resnet34+stn", 3].state = FAILED
+    assert 3 in [line.seed for line in choose_lines(list(board.lines.values()), 5)]
+
+
+def test_a_long_label_is_cut_and_not_the_numbers() -> None:
+    board = Board()
+    board.take(ROW)
+    board.lines["x", 0] = Line(label="timm:" + "x" * 60, seed=0)
+    lines = picture(board, width=120, height=20)
+    assert any("92.1 %" in line for line in lines)
+    assert any("timm:xxx" in line and "…" in line for line in lines)
+
+
+def test_a_terminal_without_unicode_gets_plain_marks() -> None:
+    text = "\n".join(picture(board_of(3, DONE), width=80, height=20, is_plain=True))
+    assert text.isascii()
+    assert "+  resnet34+stn" in text

@@ -1,0 +1,173 @@
+"""One run: what it leaves, and that being killed anywhere changes nothing but the clock."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny import TINY, with_budget, write_tiny_study
+
+from roadtest import run as run_module
+from roadtest.events import Event
+from roadtest.job import Job
+from roadtest.record import read_epochs, read_predictions, read_record, read_rows
+from roadtest.run import Stopped, execute
+
+KILLED_RUN = Path(__file__).with_name("killed_run.py")
+POINTS = (
+    "mid-epoch",
+    "after a row",
+    "inside the state's write",
+    "between write and rename",
+    "before the test set is kept",
+    "before record.json",
+)
+CLOCKS = {"train_seconds", "data_seconds", "eval_seconds", "images_per_second"}
+
+
+def start(job: Job, point: str) -> int:
+    path = job.study_dir.parent / "job.json"
+    path.write_text(job.to_json())
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, str(KILLED_RUN), str(path), point], env=environment, capture_output=True, timeout=120
+    )
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
+    return done.returncode
+
+
+def without_clocks(run_dir: Path) -> list[dict[str, str]]:
+    return [{k: v for k, v in row.items() if k not in CLOCKS} for row in read_rows(run_dir / "epochs.csv")]
+
+
+def quiet(event: Event) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Job:
+    """A run that nobody interrupted."""
+    job = write_tiny_study(tmp_path_factory.mktemp("whole"))
+    assert start(job, "nowhere") == 0
+    return job
+
+
+def test_a_run_leaves_exactly_the_files_it_promises(whole: Job) -> None:
+    names = {path.name for path in whole.run_dir.iterdir()}
+    assert names == {"epochs.csv", "val.npz", "test.npz", "weights.safetensors", "examples.npz", "record.json"}
+
+
+def test_the_record_agrees_with_the_raw_outputs(whole: Job) -> None:
+    record = read_record(whole.run_dir)
+    test, val = read_predictions(whole.run_dir / "test.npz"), read_predictions(whole.run_dir / "val.npz")
+    assert record.test is not None
+    assert record.test.num_seen == len(test.labels_N) == 30
+    assert record.test.num_correct == int((test.logits_NK.argmax(1) == test.labels_N).sum())
+    assert record.val.num_correct == int((val.logits_NK.argmax(1) == val.labels_N).sum())
+    assert record.train.num_seen + record.val.num_seen == 120
+    assert not record.is_undertrained
+    assert record.cost.num_images_seen == 3 * (record.train.num_seen // 16) * 16
+    assert record.cost.num_parameters > 60_000
+    assert record.cost.size_bytes == (whole.run_dir / "weights.safetensors").stat().st_size
+
+
+def test_seed_k_validates_on_fold_k(whole: Job) -> None:
+    rows = read_rows(whole.study_dir / "split.csv")
+    val = read_predictions(whole.run_dir / "val.npz")
+    assert {rows[i]["fold"] for i in val.image_ids_N} == {"0"}
+    assert sum(row["fold"] == "0" for row in rows) == len(val.image_ids_N)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", POINTS)
+def test_a_run_killed_anywhere_and_started_again_ends_with_the_same_bits(
+    point: str, tmp_path: Path, whole: Job
+) -> None:
+    job = write_tiny_study(tmp_path)
+    assert start(job, point) == -signal.SIGKILL
+    assert not (job.run_dir / "record.json").exists()
+    had_state = (job.run_dir / "state.pt").exists()
+    assert start(job, "nowhere") == 0
+    weights = (job.run_dir / "weights.safetensors").read_bytes()
+    assert weights == (whole.run_dir / "weights.safetensors").read_bytes()
+    assert without_clocks(job.run_dir) == without_clocks(whole.run_dir)
+    for name in ("val.npz", "test.npz"):
+        mine, theirs = read_predictions(job.run_dir / name), read_predictions(whole.run_dir / name)
+        assert np.array_equal(mine.logits_NK, theirs.logits_NK)
+    assert had_state, "the point lies after the first save"
+    assert read_record(job.run_dir).num_resumes == 1
+
+
+@pytest.mark.slow
+def test_a_run_under_a_budget_keeps_its_plan_when_it_goes_on(tmp_path: Path) -> None:
+    job = write_tiny_study(tmp_path, with_budget(replace(TINY, max_epochs=1000), 3.0))
+    assert start(job, "after a row") == -signal.SIGKILL
+    planned = torch.load(job.run_dir / "state.pt", weights_only=True)["training"]["progress"]["num_steps"]
+    assert start(job, "nowhere") == 0
+    assert read_record(job.run_dir).cost.num_steps == planned
+
+
+def test_a_finished_run_is_never_touched_again(whole: Job) -> None:
+    before = {path: path.stat().st_mtime_ns for path in whole.run_dir.iterdir()}
+    execute(whole, tell=quiet)
+    assert {path: path.stat().st_mtime_ns for path in whole.run_dir.iterdir()} == before
+
+
+def test_a_run_that_is_asked_to_stop_keeps_its_state_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roadtest.train.TICK_SECONDS", 0.0)
+    job = write_tiny_study(tmp_path)
+    events: list[Event] = []
+    with pytest.raises(Stopped):
+        execute(job, tell=events.append, should_stop=lambda: sum(e.kind == "step" for e in events) >= 4)
+    assert (job.run_dir / "state.pt").exists()
+    assert not (job.run_dir / "record.json").exists()
+    execute(job, tell=events.append)
+    assert [e.text for e in events if e.kind == "started"] == ["from the start", "from epoch 0.8"]
+    assert not (job.run_dir / "state.pt").exists()
+
+
+def test_a_state_of_another_protocol_is_not_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("roadtest.train.TICK_SECONDS", 0.0)
+    job = write_tiny_study(tmp_path)
+    events: list[Event] = []
+    with pytest.raises(Stopped):
+        execute(job, tell=quiet, should_stop=lambda: True)
+    execute(replace(job, learning_rate=0.01), tell=events.append)
+    assert next(e.text for e in events if e.kind == "started") == "from the start"
+
+
+def test_without_the_test_set_nothing_of_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = replace(write_tiny_study(tmp_path), reads_test=False)
+    execute(job, tell=quiet)
+    assert read_record(job.run_dir).test is None
+    assert not (job.run_dir / "test.npz").exists()
+    assert not (job.cache_dir / "test-reads.csv").exists()
+
+
+def test_a_full_disk_leaves_the_last_state_usable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("roadtest.train.TICK_SECONDS", 0.0)
+    monkeypatch.setattr(run_module, "SAVE_SECONDS", 0.0)
+    job = write_tiny_study(tmp_path)
+    honest, num_saves = torch.save, 0
+
+    def full(state: object, path: Path) -> None:
+        nonlocal num_saves
+        num_saves += 1
+        honest(state, path)
+        if num_saves == 4:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="No space"):
+        execute(job, tell=quiet)
+    assert torch.load(job.run_dir / "state.pt", weights_only=True)["training"]["progress"]["step"] == 3
+    assert not list(job.run_dir.glob("*.part")) and not list(job.run_dir.glob(".*part"))
+    execute(job, tell=quiet)
+    assert read_epochs(job.run_dir)[-1].epoch == 3

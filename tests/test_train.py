@@ -1,0 +1,221 @@
+"""The loop: its schedule, its clock, its saved state, and what it must never see."""
+
+import time
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+from tiny import TINY, TinyNet, tiny_training, with_budget
+
+from roadtest import train as train_module
+from roadtest.record import EpochRow
+from roadtest.train import DivergedError, Tick, Training, build_optimizer, rate_factor, train
+
+
+def rows_of(training: Training) -> list[EpochRow]:
+    return [happening for happening in train(training) if isinstance(happening, EpochRow)]
+
+
+def weights_of(training: Training) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in training.network.state_dict().values()])
+
+
+def test_the_rate_rises_stays_and_falls_to_nearly_zero() -> None:
+    # warm-up 3: 1/4 2/4 3/4 1; decay from step 6 to 10 over 4 + 1 parts: 4/5 3/5 2/5 1/5
+    factors = [rate_factor(s, warmup_steps=3, decay_start=6, num_steps=10) for s in range(10)]
+    assert factors == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1, 0.8, 0.6, 0.4, 0.2])
+
+
+def test_before_the_plan_the_rate_only_warms_up() -> None:
+    assert [rate_factor(s, warmup_steps=1, decay_start=0, num_steps=None) for s in (0, 1, 50)] == [0.5, 1, 1]
+
+
+def test_there_is_a_row_per_epoch_and_the_last_step_is_evaluated() -> None:
+    training = tiny_training(replace(TINY, max_epochs=6))
+    rows = rows_of(training)
+    assert [row.epoch for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert rows[-1].step == 6 * training.steps_per_epoch == training.progress.num_steps
+
+
+def test_a_short_run_is_evaluated_more_often_than_once_an_epoch() -> None:
+    rows = rows_of(tiny_training(replace(TINY, max_epochs=1)))
+    assert len(rows) >= 3
+    assert rows[0].epoch < 1
+    assert rows[-1].epoch == 1
+
+
+def test_the_network_learns() -> None:
+    rows = rows_of(tiny_training(replace(TINY, max_epochs=12)))
+    assert rows[-1].val.accuracy > 0.8
+    assert rows[-1].train.loss < rows[0].train.loss
+
+
+def test_going_on_from_a_saved_state_gives_the_same_bits_wherever_it_was_saved() -> None:
+    whole = tiny_training()
+    expected_rows = rows_of(whole)
+    for stop_step in (1, 5, 6, 13):
+        broken = tiny_training(replace(TINY), should_stop=lambda: False)
+        train_module.TICK_SECONDS, kept = 0.0, train_module.TICK_SECONDS  # a tick after every step
+        try:
+            for _ in train(broken):
+                if broken.progress.step == stop_step:
+                    break
+            state = broken.to_state()
+            state = {**state, "network": {k: v.clone() for k, v in state["network"].items()}}
+            resumed = tiny_training(network=TinyNet())
+            torch.manual_seed(999)
+            resumed.restore(state)
+            rows = rows_of(resumed)
+        finally:
+            train_module.TICK_SECONDS = kept
+        assert torch.equal(weights_of(resumed), weights_of(whole)), f"stopped at step {stop_step}"
+        assert [r.val_loss_sum for r in rows] == [r.val_loss_sum for r in expected_rows][-len(rows) :]
+
+
+def test_an_evaluation_that_was_interrupted_is_made_up_for() -> None:
+    training = tiny_training(should_stop=lambda: True)  # evaluation asks, training does not
+    with pytest.raises(InterruptedError):
+        list(train(training))
+    assert training.progress.step > training.progress.last_eval_step == 0
+    resumed = tiny_training()
+    resumed.restore(training.to_state())
+    assert next(h for h in train(resumed) if isinstance(h, EpochRow)).step == training.progress.step
+
+
+def test_two_seeds_differ_and_one_seed_repeats() -> None:
+    first, again, other = tiny_training(seed=0), tiny_training(seed=0), tiny_training(seed=1)
+    for training in (first, again, other):
+        list(train(training))
+    assert torch.equal(weights_of(first), weights_of(again))
+    assert not torch.equal(weights_of(first), weights_of(other))
+
+
+def test_patience_starts_the_decay_and_the_decay_is_the_protocols_share() -> None:
+    # The rate is so small that the loss hardly moves; a budget of evaluations without improvement must come.
+    protocol = replace(TINY, max_epochs=60, patience=2, decay_fraction=0.5)
+    training = tiny_training(protocol, learning_rate=3.0)  # too high to improve for long
+    rows_of(training)
+    progress = training.progress
+    assert progress.stop_reason == "patience"
+    assert progress.num_steps == 2 * progress.decay_start  # a decay as long as the constant part
+    assert progress.num_steps < 60 * training.steps_per_epoch
+
+
+def test_patience_zero_never_stops() -> None:
+    training = tiny_training(replace(TINY, max_epochs=8, patience=0), learning_rate=3.0)
+    rows_of(training)
+    assert training.progress.stop_reason == "max epochs"
+
+
+def test_a_budget_becomes_steps_once_and_is_kept_roughly() -> None:
+    training = tiny_training(with_budget(replace(TINY, max_epochs=100_000), 1.0))
+    rows = rows_of(training)
+    assert training.progress.stop_reason == "budget"
+    assert training.progress.num_steps == training.progress.step == rows[-1].step
+    assert 0.3 < rows[-1].train_seconds < 3.0  # a noisy machine may double it
+
+
+def test_the_planned_number_of_steps_is_never_reconsidered() -> None:
+    training = tiny_training(with_budget(replace(TINY, max_epochs=100_000), 0.5))
+    planned = set()
+    for _ in train(training):
+        planned.add(training.progress.num_steps)
+    assert len(planned - {None}) == 1
+
+
+def test_a_run_never_exceeds_the_largest_number_of_epochs_whatever_the_budget() -> None:
+    training = tiny_training(with_budget(replace(TINY, max_epochs=2), 1000.0))
+    assert rows_of(training)[-1].epoch == 2
+    assert training.progress.stop_reason == "max epochs"
+
+
+def test_evaluation_and_the_consumer_are_off_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = train_module.predict_logits
+
+    def slow_evaluation(*arguments: object, **more: object) -> torch.Tensor:
+        time.sleep(0.1)
+        return honest(*arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(train_module, "predict_logits", slow_evaluation)
+    training = tiny_training()
+    start = time.perf_counter()
+    for _ in train(training):
+        time.sleep(0.05)
+    elapsed = time.perf_counter() - start
+    assert training.progress.eval_seconds >= 0.2 * 3  # three rows, two sets each
+    assert training.progress.train_seconds < elapsed - 0.6
+
+
+def test_making_batches_is_counted_as_training_and_also_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = train_module.augment_batch
+
+    def slow_augmentation(*arguments: object, **more: object) -> torch.Tensor:
+        time.sleep(0.02)
+        return honest(*arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(train_module, "augment_batch", slow_augmentation)
+    training = tiny_training(replace(TINY, max_epochs=1))
+    list(train(training))
+    assert training.progress.data_seconds >= 0.02 * training.progress.step
+    assert training.progress.train_seconds >= training.progress.data_seconds
+
+
+def test_no_validation_image_is_ever_trained_on_and_every_epoch_shuffles_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[int]] = []
+    honest = train_module.augment_batch
+
+    def watched(images: torch.Tensor, ids_N: torch.Tensor, **more: object) -> torch.Tensor:
+        seen.append(ids_N.tolist())
+        return honest(images, ids_N, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(train_module, "augment_batch", watched)
+    training = tiny_training(replace(TINY, max_epochs=2))
+    list(train(training))
+    flat = [i for batch in seen for i in batch]
+    assert not set(flat) & set(training.val_ids_N.tolist())
+    half = len(flat) // 2
+    assert len(set(flat[:half])) == half  # no image twice in an epoch
+    assert flat[:half] != flat[half:]
+
+
+def test_a_diverging_loss_ends_the_run_with_advice() -> None:
+    with pytest.raises(DivergedError, match="lower --lr"):
+        list(train(tiny_training(learning_rate=1e30)))
+
+
+def test_biases_norms_and_the_stn_are_not_decayed_and_the_stn_has_its_own_rate() -> None:
+    class Fronted(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stn = torch.nn.Linear(2, 2)
+            self.network = TinyNet()
+
+    groups = build_optimizer(Fronted(), replace(TINY, stn_learning_rate_factor=0.25)).param_groups
+    assert [(g["weight_decay"], g["factor"]) for g in groups] == [(5e-4, 1.0), (0.0, 1.0), (0.0, 0.25)]
+    assert [sum(p.numel() for p in g["params"]) for g in groups] == [300 + 588, 4 + 4 + 4 + 3, 6]
+
+
+def test_ticks_show_the_way_between_evaluations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_module, "TICK_SECONDS", 0.0)
+    ticks = [happening for happening in train(tiny_training()) if isinstance(happening, Tick)]
+    assert len(ticks) == 3 * tiny_training().steps_per_epoch
+    assert all(tick.images_per_second > 0 for tick in ticks)
+    assert ticks[-1].seconds_left == 0
+
+
+def test_the_state_holds_plain_values_and_tensors_only(tmp_path: object) -> None:
+    training = tiny_training()
+    list(train(training))
+    path = f"{tmp_path}/state.pt"
+    torch.save(training.to_state(), path)
+    state = torch.load(path, weights_only=True)
+    assert state["progress"] == asdict(training.progress)
+
+
+def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone() -> None:
+    ids_N = np.arange(10)
+    shuffle = train_module._shuffle
+    assert (shuffle(ids_N, 3, 4) == shuffle(ids_N, 3, 4)).all()
+    assert (shuffle(ids_N, 3, 4) != shuffle(ids_N, 3, 5)).any()
+    assert (shuffle(ids_N, 3, 4) != shuffle(ids_N, 4, 4)).any()
