@@ -72,5 +72,9 @@ def test_what_happens_beside_the_runs_is_told_until_it_is_over() -> None:
     assert board.aside == "decoding images  10 of 2,000"
     board.take(Event(kind="data", num_done=2000, num_total=2000))
     assert board.aside == ""
+    board.take(Event(kind="download", num_done=12_000_000, num_total=263_000_000))
+    assert board.aside == "downloading  12 of 263 MB"
+    board.take(Event(kind="download", num_done=12_000_000))  # the server did not say how much there is
+    assert board.aside == "downloading  12 MB"
     board.take(Event(kind="phase", text="writing the report"))
     assert board.aside == "writing the report"

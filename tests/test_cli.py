@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from fake_study import build_fake_study
 from roadtest import cli, config, study
 from roadtest.cli import terminal
 from roadtest.cli.front import build_app, verb_names
 from roadtest.events import Event
+from roadtest.machine import Finding
 
 VERBS = ["compare", "demo", "leaderboard", "report", "data", "doctor", "networks"]
 Answer = Callable[..., tuple[int, str, str]]
@@ -325,6 +328,31 @@ def test_networks_are_counted_with_and_without_the_transformer(roadtest: Answer)
         ("lenet5", True, 65_219 + 8_544),
         ("resnet34", True, 21_299_051 + 8_544),
     ]
+
+
+def test_the_doctor_says_what_to_do(roadtest: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
+    finding = Finding(topic="load", status="slow", text="the machine is busy", advice="stop other work")
+    monkeypatch.setattr("roadtest.machine.doctor_findings", lambda: [finding])
+    code, out, _ = roadtest("doctor")
+    assert code == 0
+    assert re.split(r" {2,}", out.splitlines()[1]) == ["slow", "load", "the machine is busy", "stop other work"]
+    assert json.loads(roadtest("doctor", "--format", "json")[1])[0]["advice"] == "stop other work"
+
+
+def test_a_contact_sheet_is_drawn_from_a_folder(
+    roadtest: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROADTEST_CACHE", str(tmp_path / "cache"))
+    for name, colour in (("red", (200, 0, 0)), ("blue", (0, 0, 200))):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for place in range(10):
+            Image.new("RGB", (20 + place, 24), colour).save(tmp_path / "images" / name / f"{place}.png")
+    sheet = tmp_path / "sheet.png"
+    code, out, err = roadtest("data", "preview", str(tmp_path / "images"), "-o", str(sheet), "--augmented")
+    assert (code, out) == (0, "")
+    assert err.endswith(sheet.as_uri() + "\n")
+    with Image.open(sheet) as picture:
+        assert picture.width > 100
 
 
 def test_a_narrow_window_keeps_accuracies_and_drops_what_matters_less(study_dir: Path) -> None:

@@ -61,6 +61,8 @@ def test_a_row_is_one_plain_line() -> None:
         (Event(kind="sweep", label="a", text="rate 0.05: 0.31"), "a  sweep  rate 0.05: 0.31"),
         (Event(kind="data", num_done=5, num_total=1000), None),
         (Event(kind="data", num_done=1000, num_total=1000), "1,000 images decoded"),
+        (Event(kind="download", num_done=5, num_total=10**8), None),
+        (Event(kind="download", num_done=10**8, num_total=10**8), "100 MB downloaded"),
         (Event(kind="latency", num_done=6, num_total=6), "latency measured"),
         (
             Event(kind="finished", label="a", seed=1, val_accuracy=0.5, train_seconds=9.0),

@@ -66,7 +66,7 @@ class Board:
         return (left + to_come) / len(at_work)
 
 
-_ASIDES = ("data", "latency", "sweep", "phase")
+_ASIDES = ("download", "data", "latency", "sweep", "phase")
 _STATES = {"started": AT_WORK, "phase": AT_WORK, "step": AT_WORK, "row": AT_WORK, "finished": DONE, "failed": FAILED}
 _PHASES = {"probing precision": "probing", "final evaluation": "evaluating", "reading the test set": "testing"}
 _NUMBERS = (
@@ -108,6 +108,10 @@ def _aside(event: Event) -> str:
         return f"sweep  {event.label}  {event.text}"
     if event.kind == "phase":
         return event.text
-    what = "decoding images" if event.kind == "data" else "measuring latency"
     done, total = event.num_done or 0, event.num_total or 0
+    if event.kind == "download" and not total:
+        return f"downloading  {done / 1e6:,.0f} MB"
+    if event.kind == "download" and done < total:
+        return f"downloading  {done / 1e6:,.0f} of {total / 1e6:,.0f} MB"
+    what = "decoding images" if event.kind == "data" else "measuring latency"
     return "" if total and done >= total else f"{what}  {done:,} of {total:,}"

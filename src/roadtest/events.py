@@ -4,7 +4,7 @@ Floor of plain words: the worker writes events as JSON lines, the study passes t
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 
@@ -14,6 +14,7 @@ class Event:
 
     | kind | when | fields |
     |---|---|---|
+    | download | a data set is fetched | num_done, num_total: bytes |
     | data | images are decoded | num_done, num_total |
     | planned | the study knows its runs | text: "12 runs, about 2 h 05 min, 6.4 GB"; num_total: number of runs |
     | queued | once per run, at the start | label, seed, status: "waiting" or "finished" (found complete) |
@@ -53,6 +54,6 @@ class Event:
     def from_line(cls, line: str) -> "Event":
         """Read `to_line` back; a ValueError where the line is something else."""
         plain: Any = json.loads(line)
-        if not isinstance(plain, dict) or "kind" not in plain:
+        if not isinstance(plain, dict) or "kind" not in plain or not set(plain) <= {f.name for f in fields(cls)}:
             raise ValueError(f"not an event: {line[:80]!r}")
         return cls(**plain)

@@ -12,7 +12,7 @@ import torch
 
 from roadtest.augment import prepare_batch
 from roadtest.networks.stn import WithSTN
-from roadtest.record import Predictions
+from roadtest.record import Predictions, replacing
 from roadtest.train import Training
 
 NUM_WORST = 24
@@ -33,10 +33,8 @@ def write_examples(path: Path, training: Training, test: Predictions | None) -> 
         arrays["stn_after_NHWC"] = _transformed(training.network, before_NHWC, training.protocol.normalisation)
     if not arrays:
         return
-    temporary = path.with_suffix(".part")
-    with temporary.open("wb") as file:
+    with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-    temporary.replace(path)
 
 
 def _worst_ids(test: Predictions) -> npt.NDArray[np.int64]:

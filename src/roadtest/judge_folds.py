@@ -61,7 +61,8 @@ def validation_difference(
     pairs = [(fold, by_fold_b[fold.fold]) for fold in _add_up(results_a) if fold.fold in by_fold_b]
     if not pairs:
         raise ValueError("the two networks share no validation fold: they need a seed in common; train one")
-    differences_F = np.array([a.accuracy - b.accuracy for a, b in pairs])
+    a_F, b_F = (np.array([fold.accuracy for fold in side]) for side in zip(*pairs, strict=True))
+    differences_F = a_F - b_F
     seen_F = np.array([a.num_seen for a, _ in pairs])
     num_differing = np.rint(np.abs(differences_F) * seen_F).sum()
     total = _fold_total(differences_F, least=float((np.abs(differences_F) * seen_F).sum() / seen_F.sum() ** 2))
@@ -81,7 +82,7 @@ def validation_difference(
         seed_variance=float(total.variance),
         p_value=float(p_value),
         num_differing_units=int(np.count_nonzero(differences_F)),
-        seed_correlation=correlation(*(np.array([fold.accuracy for fold in side]) for side in zip(*pairs, strict=True))),
+        seed_correlation=correlation(a_F, b_F),
     )
 
 

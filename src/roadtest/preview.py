@@ -113,6 +113,8 @@ def _check_area(width: int, height: int) -> None:
 
 
 def _blocks(image_set: ImageSet, splits: Sequence[str], *, has_varied: bool) -> list[_Block]:
+    if not splits:
+        raise ValueError(f"no part was named: {', '.join(_TITLES)} can be shown; name one of those")
     known = {split: len(image_set.indices_of(split)) for split in _TITLES}
     for split in splits:
         if not known.get(split):

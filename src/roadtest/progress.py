@@ -153,6 +153,13 @@ def _foot(board: Board, *, is_plain: bool) -> str:
     return dot.join(parts)
 
 
+_ENDS = {
+    "download": "{megabytes:,.0f} MB downloaded",
+    "data": "{total:,} images decoded",
+    "latency": "latency measured",
+}
+
+
 def render_line(event: Event) -> str | None:
     """One event as one plain line for a file or a notebook; None for those that would only be noise there."""
     who = f"{event.label} seed {event.seed}" if event.seed is not None else event.label
@@ -172,8 +179,8 @@ def render_line(event: Event) -> str | None:
         return f"{who}  sweep  {event.text}"
     if event.kind == "phase" and event.seed is None:
         return event.text
-    if event.kind in ("data", "latency") and event.num_done == event.num_total:
-        return f"{event.num_total:,} images decoded" if event.kind == "data" else "latency measured"
+    if event.kind in _ENDS and event.num_total and event.num_done == event.num_total:
+        return _ENDS[event.kind].format(total=event.num_total, megabytes=event.num_total / 1e6)
     return None
 
 
@@ -223,7 +230,10 @@ def _live(screen: "Console") -> Iterator[Callable[[Event], None]]:
             screen.print(render_line(event), style=_LOUD[event.kind], markup=False, highlight=False, soft_wrap=True)
 
     with Live(console=screen, get_renderable=picture, refresh_per_second=4, vertical_overflow="crop"):
-        yield on_event
+        try:
+            yield on_event
+        finally:
+            board.aside = ""  # the last picture stays on the screen, and nothing is going on any more
 
 
 _LOUD = {"planned": "bold", "warning": "yellow", "failed": "red"}

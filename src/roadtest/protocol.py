@@ -67,9 +67,9 @@ class Protocol:
     """The STN's learning rate over the network's."""
     learning_rates: tuple[tuple[str, float], ...] = ()
     """(label, rate) with labels as `lenet5+stn`; `*` is any network; one that is missing runs the sweep first."""
-    sweep_rates: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2)
+    sweep_rates: tuple[float, ...] = (0.02, 0.05, 0.1, 0.2)
     """The rates an unlisted network tries, each for sweep_steps steps of the full schedule, on seed 0's fold."""
-    sweep_steps: int = 200
+    sweep_steps: int = 150
     """Optimiser steps per tried rate."""
     warmup_steps: int = 100
     """The rate rises linearly over these steps, or over a tenth of the run where that is fewer."""
@@ -104,12 +104,18 @@ class Protocol:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Protocol":
-        """Rebuild a protocol from `to_dict`; an unknown field is a TypeError."""
-        plain = dict(fields)
-        plain["augmentation"] = Augmentation(**plain["augmentation"])
-        plain["learning_rates"] = tuple((str(label), float(rate)) for label, rate in plain["learning_rates"])
-        plain["sweep_rates"] = tuple(plain["sweep_rates"])
-        return cls(**plain)
+        """Rebuild a protocol from `to_dict`; a ValueError where it is none, or one of another version."""
+        try:
+            plain = dict(fields)
+            plain["augmentation"] = Augmentation(**plain["augmentation"])
+            plain["learning_rates"] = tuple((str(label), float(rate)) for label, rate in plain["learning_rates"])
+            plain["sweep_rates"] = tuple(float(rate) for rate in plain["sweep_rates"])
+            return cls(**plain)
+        except (TypeError, KeyError, ValueError) as error:
+            raise ValueError(
+                f"this is no protocol of this roadtest ({error}): it must have the fields of {cls.__name__}; "
+                "use the version that wrote it"
+            ) from None
 
     def learning_rate(self, label: str) -> float | None:
         """The rate of the network `label`, or None where the sweep has to find it."""

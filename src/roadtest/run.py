@@ -9,13 +9,10 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import save_file
 
 from roadtest.cost import count_macs, count_parameters, peak_memory_bytes
 from roadtest.data.imageset import ImageSet
@@ -36,11 +33,10 @@ from roadtest.record import (
     RunRecord,
     SetResult,
     append_row,
-    read_rows,
     write_predictions,
     write_record,
-    write_rows,
 )
+from roadtest.state import Origin, count_weight_bytes, drop_rows_after, read_state, write_state, write_weights
 from roadtest.train import Tick, Training, train
 
 SAVE_SECONDS = 60.0
@@ -51,20 +47,6 @@ UNDERTRAINED_EPOCHS = 2.0
 
 class Stopped(Exception):  # noqa: N818
     """Asked to stop; the state is kept."""
-
-
-@dataclass(kw_only=True)
-class Origin:
-    """How a run began; saved with its state, so that a continued run knows whether it is still the same."""
-
-    identity: str
-    """Protocol, data, split and learning rate: a state of another identity is never gone on from."""
-    machine: str
-    precision: str
-    precision_probe_ms: dict[str, float]
-    started_at: str
-    num_resumes: int = 0
-    is_time_comparable: bool = True
 
 
 def execute(job: Job, *, tell: Callable[[Event], None], should_stop: Callable[[], bool] = lambda: False) -> None:
@@ -82,7 +64,7 @@ def execute(job: Job, *, tell: Callable[[Event], None], should_stop: Callable[[]
         _train_and_save(job, training, origin, tell, should_stop)
         results = _measure_all(job, training, image_set, tell)
     except InterruptedError:
-        _write_state(job, training, origin)
+        write_state(job, training, origin)
         raise Stopped from None
     size_bytes = _write_weights(job, training)
     write_examples(job.run_dir / "examples.npz", training, results.test_predictions)
@@ -155,13 +137,13 @@ def _begin_or_go_on(job: Job, training: Training, image_set: ImageSet, tell: Cal
     identity = " ".join(
         [job.protocol.fingerprint, image_set.fingerprint, job.split_fingerprint, str(job.learning_rate)]
     )
-    state = _read_state(job)
+    state = read_state(job)
     if state is not None and state["origin"]["identity"] == identity:
         training.restore(state["training"])
         origin = Origin(**state["origin"])
         origin.num_resumes += 1
         origin.is_time_comparable = origin.is_time_comparable and origin.machine == machine
-        _drop_rows_after(job.run_dir / "epochs.csv", training.progress.last_eval_step)
+        drop_rows_after(job.run_dir / "epochs.csv", training.progress.last_eval_step)
         tell(job.event("started", text=f"from epoch {training.epoch:.1f}"))
     else:
         (job.run_dir / "epochs.csv").unlink(missing_ok=True)
@@ -199,11 +181,11 @@ def _train_and_save(
         # The timed plan is saved at once: without it a run that is killed would be timed again and end elsewhere.
         if is_planned and (is_due or not has_saved_plan):
             start = time.monotonic()
-            _write_state(job, training, origin)
+            write_state(job, training, origin)
             saved_at, save_seconds, has_saved_plan = time.monotonic(), time.monotonic() - start, True
         if should_stop():
             raise InterruptedError
-    _write_state(job, training, origin)
+    write_state(job, training, origin)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,48 +244,16 @@ def _measure_cost(training: Training, size_bytes: int) -> Cost:
         eval_seconds=round(progress.eval_seconds, 3),
         num_steps=progress.step,
         num_images_seen=progress.step * training.batch_size,
-        peak_memory_bytes=peak_memory_bytes(),
+        peak_memory_bytes=peak_memory_bytes(training.device),
     )
 
 
 def _write_weights(job: Job, training: Training) -> int:
     """Write `weights.safetensors` where it is kept, and return how many bytes it takes or would take."""
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in training.network.state_dict().items()}
     if not job.keeps_weights:
-        return sum(tensor.nbytes for tensor in weights.values())
-    path, temporary = job.run_dir / "weights.safetensors", job.run_dir / ".weights.part"
-    save_file(weights, temporary, metadata={"network": job.run.label})
-    temporary.replace(path)
-    return path.stat().st_size
-
-
-def _write_state(job: Job, training: Training, origin: Origin) -> None:
-    """Replace `state.pt` by the present state; whoever is killed in between leaves the old one."""
-    if training.progress.num_steps is None:
-        return
-    temporary = job.run_dir / ".state.part"
-    try:
-        torch.save({"origin": asdict(origin), "training": training.to_state()}, temporary)
-        temporary.replace(job.run_dir / "state.pt")
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _read_state(job: Job) -> dict[str, Any] | None:
-    """The saved state, read without running any code in it; None where there is none."""
-    path = job.run_dir / "state.pt"
-    if not path.exists():
-        return None
-    state: dict[str, Any] = torch.load(path, map_location=job.device, weights_only=True)
-    state["training"]["generator"] = state["training"]["generator"].cpu()
-    return state
-
-
-def _drop_rows_after(path: Path, step: int) -> None:
-    rows = read_rows(path)
-    kept = [row for row in rows if int(row["step"]) <= step]
-    if rows:
-        write_rows(path, kept, rows[0].keys())
+        return count_weight_bytes(training.network)
+    metadata = {"network": job.run.label, "protocol": job.protocol.name}
+    return write_weights(job.run_dir / "weights.safetensors", training.network, metadata)
 
 
 def _progress_event(job: Job, training: Training, happening: Tick | EpochRow) -> Event:

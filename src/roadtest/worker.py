@@ -27,7 +27,10 @@ def main(arguments: list[str]) -> int:
     threading.Thread(target=_watch_stdin, args=(stop,), daemon=True).start()
 
     def tell(event: Event) -> None:
-        print(event.to_line(), file=events, flush=True)
+        try:
+            print(event.to_line(), file=events, flush=True)
+        except OSError:  # nobody listens any more: save and go, as when standard input closes
+            stop.set()
 
     try:
         KINDS[kind](Path(job_path).read_text(encoding="utf-8"), tell, stop.is_set)
@@ -100,8 +103,18 @@ def measure_latencies(text: str, tell: Callable[[Event], None], should_stop: Cal
         )
         for name, has_stn in plain["networks"]
     }
+
+    def go_on(num_done: int, num_total: int) -> None:
+        tell(Event(kind="latency", num_done=num_done, num_total=num_total))
+        if should_stop():
+            raise InterruptedError
+
     samples = measure_latency(
-        networks, image_size=plain["image_size"], num_threads=plain["num_threads"], device=plain["device"]
+        networks,
+        image_size=plain["image_size"],
+        num_threads=plain["num_threads"],
+        device=plain["device"],
+        on_progress=go_on,
     )
     rows = [asdict(sample) for sample in samples]
     write_rows(Path(plain["study_dir"]) / "latency.csv", rows, rows[0].keys())

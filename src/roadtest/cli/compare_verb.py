@@ -77,6 +77,8 @@ def _conclude(study: "Study", *, has_trained: bool, format: Format | None, is_qu
     from roadtest.cli.terminal import caution, print_leaderboard
 
     rows = study.leaderboard()
+    if sys.stderr.isatty() and not is_quiet:
+        print(file=sys.stderr)  # between the live table and the leaderboard
     if format is not None or not is_quiet:
         print_leaderboard(rows, format or "table")
     failures = study.failures()

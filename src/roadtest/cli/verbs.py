@@ -114,6 +114,7 @@ def preview(
             is_subset_allowed=subset,
             skip_broken=skip_broken,
             on_progress=lambda done, total: on_event(Event(kind="data", num_done=done, num_total=total)),
+            on_download=lambda done, total: on_event(Event(kind="download", num_done=done, num_total=total)),
         )
     sheet = write_contact_sheet(out, image_set, augment=_vary if augmented else None)
     print(sheet.resolve().as_uri(), file=sys.stderr)

@@ -24,5 +24,6 @@ def note_test_read(
 
 def copy_test_reads(cache_dir: Path, study_dir: Path, data_fingerprint: str) -> None:
     """Copy the lines about one test set into a study."""
-    rows = [row for row in read_rows(cache_dir / "test-reads.csv") if row["data_fingerprint"] == data_fingerprint]
+    rows = read_rows(cache_dir / "test-reads.csv", COLUMNS)
+    rows = [row for row in rows if row["data_fingerprint"] == data_fingerprint]
     write_rows(study_dir / "test-reads.csv", rows, COLUMNS)

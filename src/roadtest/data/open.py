@@ -23,19 +23,32 @@ def open_source(
     is_subset_allowed: bool = False,
     skip_broken: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
+    on_download: Callable[[int, int], None] | None = None,
 ) -> ImageSet:
-    """Find, decode once and open a data set; a ValueError in one line where something is wrong with it."""
-    listing = list_source(source, cache_dir=cache_dir, data_dir=data_dir, is_subset_allowed=is_subset_allowed)
+    """Find, decode once and open a data set; a ValueError in one line where something is wrong with it.
+
+    `on_download` hears bytes there and bytes in all, `on_progress` images decoded and images in all.
+    """
+    listing = list_source(
+        source, cache_dir=cache_dir, data_dir=data_dir, is_subset_allowed=is_subset_allowed, on_download=on_download
+    )
     image_set = open_image_set(
         listing, image_size=image_size, cache_dir=cache_dir, skip_broken=skip_broken, on_progress=on_progress
     )
     return with_recovered_tracks(image_set) if listing.source == "gtsrb" else image_set
 
 
-def list_source(source: str, *, cache_dir: Path, data_dir: Path | None, is_subset_allowed: bool) -> Listing:
+def list_source(
+    source: str,
+    *,
+    cache_dir: Path,
+    data_dir: Path | None,
+    is_subset_allowed: bool,
+    on_download: Callable[[int, int], None] | None = None,
+) -> Listing:
     """What lies there, not yet decoded."""
     if source == "gtsrb":
-        return list_gtsrb(data_dir, is_subset_allowed=is_subset_allowed, cache_dir=cache_dir)
+        return list_gtsrb(data_dir, is_subset_allowed=is_subset_allowed, cache_dir=cache_dir, on_progress=on_download)
     for name, value in (("--data-dir", data_dir), ("--subset", is_subset_allowed or None)):
         if value is not None:
             raise ValueError(f"{name} goes with the source gtsrb, not with {source}: leave it out")

@@ -44,11 +44,6 @@ def recover_tracks(
     return ids_N
 
 
-def name_tracks(ids_N: npt.NDArray[np.int64], labels_N: npt.NDArray[np.int64]) -> tuple[str, ...]:
-    """Groups for an ImageSet, `~<class>-<id>`: the tilde tells people that they were recovered, not given."""
-    return tuple(f"~{label}-{track}" for label, track in zip(labels_N.tolist(), ids_N.tolist(), strict=True))
-
-
 def thumbnails(images_NHWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """One row of log(1 + mean level) per image: its averages over 8 x 8 patches, for each colour."""
     height, width = images_NHWC.shape[1:3]

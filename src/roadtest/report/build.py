@@ -8,13 +8,14 @@ from roadtest.data.cache import default_cache_dir
 from roadtest.record import write_atomically
 from roadtest.report.contents import Contents, collect_contents
 from roadtest.report.figures import vega_bundle, write_figure_files
-from roadtest.report.gallery import build_figures, error_part
+from roadtest.report.gallery import build_figures
 from roadtest.report.page import render_page
 from roadtest.summarise import (
     Results,
     best_variant,
     class_rows,
     confusion_rows,
+    error_part,
     latency_rows,
     leaderboard_rows,
     read_results,

@@ -1,21 +1,19 @@
 """Everything that stands on the page, as plain values: the template only sets it.
 
-Read from the study's folder through `roadtest.summarise`; words come from words.py, tables from page_tables.py,
+Read from the study's folder through `roadtest.summarise`; words come from words.py, tables from result_tables.py,
 figures from gallery.py. No markup here.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from roadtest.record import Failure, Machine, RunRecord, read_rows
-from roadtest.report import page_tables, words
-from roadtest.report.gallery import PART_WORDS, error_part
-from roadtest.report.page_tables import Table
+from roadtest.report import error_tables, result_tables, words
+from roadtest.report.table import Table
 from roadtest.report.thumbnails import BeforeAfter, Mistake, stn_examples, worst_images
-from roadtest.summarise import Results, best_variant, ranked_variants
+from roadtest.summarise import Results, best_variant, error_part, ranked_variants
 
 BUSY_LOAD = 0.5
 """Runnable processes per core before a run; above it times are not to be trusted (record.Machine.load)."""
@@ -68,6 +66,8 @@ class Contents:
     test_reads: str
     notes: tuple[str, ...]
     created_on: str
+    has_test: bool
+    """Whether any run read a test set."""
 
 
 def collect_contents(results: Results, board: list[dict[str, Any]], *, has_images: bool) -> Contents:
@@ -80,14 +80,14 @@ def collect_contents(results: Results, board: list[dict[str, Any]], *, has_image
         headline=words.headline(results),
         verdict=tuple(words.verdict(results)),
         facts=tuple(_facts(results)),
-        leaderboard=page_tables.leaderboard_table(results, board),
-        latency=page_tables.latency_table(results),
-        stn=page_tables.stn_table(results),
+        leaderboard=result_tables.leaderboard_table(results, board),
+        latency=result_tables.latency_table(results),
+        stn=result_tables.stn_table(results),
         stn_examples=examples,
         stn_examples_text=_why_no_examples(has_images),
         errors=_errors(results, has_images),
         errors_text="No network was trained long enough to look at its errors." if best is None else "",
-        runs=page_tables.runs_table(results),
+        runs=result_tables.runs_table(results),
         failures=failures,
         command=info.command,
         machines=tuple(_machines(results.records)),
@@ -96,6 +96,7 @@ def collect_contents(results: Results, board: list[dict[str, Any]], *, has_image
         test_reads=_test_reads(results),
         notes=(*info.notes, *_time_notes(results)),
         created_on=info.created_at[:10],
+        has_test=any(record.test is not None for record in results.records),
     )
 
 
@@ -176,9 +177,9 @@ def _errors(results: Results, has_images: bool) -> Errors | None:
         text = text or f"{best.label}, seed {record.seed}, made no mistake on the test images."
     return Errors(
         label=best.label,
-        part=PART_WORDS[error_part(results, best)],
-        classes=page_tables.class_table(results, best),
-        pairs=page_tables.pairs_table(results, best),
+        part=words.PART_WORDS[error_part(results, best)],
+        classes=error_tables.class_table(results, best),
+        pairs=error_tables.pairs_table(results, best),
         mistakes=mistakes,
         mistakes_text=text,
     )
@@ -262,9 +263,9 @@ def _test_reads(results: Results) -> str:
     if not info.num_test:
         return "no test set"
     rows = read_rows(results.study_dir / "test-reads.csv")
-    here = sum(row.get("study") == results.study_dir.name for row in rows)
+    here = sum(row.get("study") == results.study_dir.resolve().name for row in rows)
     if not rows:
-        return "not read" if not info.reads_test else "no reading is noted"
+        return "not read in this study" if not info.reads_test else "not read yet"
     own = f", {here:,} of them by this study" if 0 < here < len(rows) else ""
     return f"read {words.plural(len(rows), 'time')} on this machine so far{own}; once a run, after its choice"
 
@@ -282,8 +283,3 @@ def _time_notes(results: Results) -> list[str]:
     if any(row["is_busy"] == "True" for row in results.latency_rows):
         notes.append("Some latencies were taken on a busy machine; the table marks them.")
     return notes
-
-
-def study_name(study_dir: Path) -> str:
-    """The folder's own name, also where it was given as `.`."""
-    return study_dir.resolve().name

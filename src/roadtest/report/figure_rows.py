@@ -14,18 +14,22 @@ from roadtest.summarise import (
     class_rows,
     confusion_rows,
     estimate_accuracy,
+    pair_rows,
     pareto_front,
     stn_rows,
 )
 
 Row = dict[str, Any]
 Columns = dict[str, list[float | None]]
+"""A table column by column."""
 CURVE_COLUMNS = ("seed", "epoch", "train_accuracy", "val_accuracy", "train_loss", "val_loss")
 PARTS = (("test", "test"), ("val", "validation"))
 MAX_CURVE_ROWS = 12_000
 """Over the whole page, so that it stays under 3 MB: longer curves are thinned evenly, first and last row kept."""
 MAX_CLASSES = 60
-"""More classes than this cannot be read in one figure: the least accurate ones are drawn."""
+"""More classes than this cannot be read in one figure: the least accurate, or most confused, ones are drawn."""
+MAX_NETWORKS, MAX_BARS = 12, 24
+"""More networks than this would push everything else off the first screen; the tables have them all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,20 +60,6 @@ COSTS = (
 )
 
 
-def accuracy_domain(rows: list[Row]) -> tuple[float, float]:
-    """The range that holds all points and the test set's intervals.
-
-    From three validation folds an interval may be many times wider than everything else; it may leave the frame.
-    """
-    inside = [row["accuracy"] for row in rows]
-    inside += [row[end] for row in rows if row["set"] == "test" for end in ("low", "high")]
-    low, high = min(inside), max(inside)
-    margin = max(0.08 * (high - low), 0.2)
-    if not any(row["set"] == "test" for row in rows):
-        margin = max(margin, 2 * (high - low), 3.0)
-    return max(low - margin, 0.0), min(high + margin, 100.0)
-
-
 def accuracy_rows(results: Results, variants: list[Variant]) -> list[Row]:
     """A point with its interval for each network and each of validation and test, in percent."""
     rows = []
@@ -79,7 +69,7 @@ def accuracy_rows(results: Results, variants: list[Variant]) -> list[Row]:
             if estimate is None:
                 continue
             row = {"label": variant.label, "has_stn": variant.has_stn, "set": part_words, "n": len(variant.records)}
-            row |= {"accuracy": 100 * estimate.value, "low": 100 * estimate.low, "high": 100 * estimate.high}
+            row |= {"value": 100 * estimate.value, "low": 100 * estimate.low, "high": 100 * estimate.high}
             rows.append(row)
     return rows
 
@@ -97,35 +87,9 @@ def curve_columns(results: Results, variant: Variant) -> Columns:
     return columns
 
 
-@dataclass(frozen=True, kw_only=True)
-class Domains:
-    """The axes that the curves of a network share, with and without the STN."""
-
-    epochs: tuple[float, float]
-    accuracy: tuple[float, float]
-    """Percent."""
-    loss: tuple[float, float]
-    """Nats."""
-
-
-def curve_domains(results: Results, variants: list[Variant]) -> Domains | None:
-    """The ranges for the panels that stand side by side; None without rows.
-
-    The accuracy axis starts below the second half of all curves: the first epochs would leave no room for the rest.
-    """
-    runs = [rows for variant in variants for run in variant.planned if (rows := _epochs(results, run))]
-    if not runs:
-        return None
-    late = [row for rows in runs for row in rows[len(rows) // 2 :]]
-    lowest = min(min(100 * row.train.accuracy, 100 * row.val.accuracy) for row in late)
-    losses = [max(loss, 1e-5) for rows in runs for row in rows for loss in (row.train.loss, row.val.loss)]
-    finite = [loss for loss in losses if np.isfinite(loss)] or [1.0]
-    step = 10.0 if lowest < 80 else 5.0 if lowest < 93 else 1.0
-    return Domains(
-        epochs=(0.0, max(row.epoch for rows in runs for row in rows)),
-        accuracy=(max(0.0, float(step * np.floor(lowest / step - 0.5))), 100.0),
-        loss=(min(finite) * 0.8, max(finite) * 1.25),
-    )
+def evaluations(results: Results, variants: list[Variant]) -> list[list[EpochRow]]:
+    """The rows of all runs of some networks, run by run; runs without any are left out."""
+    return [rows for variant in variants for run in variant.planned if (rows := _epochs(results, run))]
 
 
 def cost_rows(board: list[Row], kind: CostKind) -> list[Row]:
@@ -164,17 +128,6 @@ def bar_rows(board: list[Row], kind: CostKind) -> list[Row]:
     ]
 
 
-def log_ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Round places on a logarithmic axis: powers of ten, with 2 and 5 or 3 between them where there are few."""
-    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
-    for steps in ((1, 2, 5), (1, 3), (1,)):
-        ticks = [step * 10.0**decade for decade in decades for step in steps]
-        inside = [float(f"{tick:.6g}") for tick in ticks if low <= tick <= high]
-        if len(inside) <= most:
-            return inside
-    return inside[:: -(-len(inside) // most)]
-
-
 def gain_rows(results: Results) -> list[Row]:
     """What the STN added for each network, in percentage points with an interval."""
     rows = []
@@ -182,18 +135,9 @@ def gain_rows(results: Results) -> list[Row]:
         for part, part_words in PARTS:
             if row[f"{part}_gain"] is not None:
                 gain, low, high = (100 * row[f"{part}_gain{end}"] for end in ("", "_low", "_high"))
-                rows.append({"label": row["network"], "set": part_words, "gain": gain, "low": low, "high": high})
+                shown = {"label": row["network"], "set": part_words, "has_stn": True, "n": row["num_runs"]}
+                rows.append(shown | {"value": gain, "low": low, "high": high})
     return rows
-
-
-def gain_domain(rows: list[Row]) -> tuple[float, float]:
-    """The range that holds zero, all points and the test set's intervals; validation's may leave the frame."""
-    inside = [0.0, *(row["gain"] for row in rows)]
-    inside += [row[end] for row in rows if row["set"] == "test" or len(rows) == 1 for end in ("low", "high")]
-    margin = max(0.08 * (max(inside) - min(inside)), 0.2)
-    if not any(row["set"] == "test" for row in rows):
-        margin = max(margin, max(inside) - min(inside))
-    return min(inside) - margin, max(inside) + margin
 
 
 def class_accuracy_rows(results: Results, variant: Variant, part: str) -> list[Row]:
@@ -213,8 +157,7 @@ def class_accuracy_rows(results: Results, variant: Variant, part: str) -> list[R
 
 def confusion_cells(results: Results, variant: Variant, part: str) -> tuple[list[Row], list[int]]:
     """The cells that are not empty among the drawn classes, and those classes in order."""
-    worst = [row["label"] for row in class_rows(results, variant, part)[:MAX_CLASSES]]
-    drawn = sorted(worst)
+    drawn = _drawn_classes(results, variant, part)
     cells = [
         {
             "true": row["true_label"],
@@ -228,6 +171,19 @@ def confusion_cells(results: Results, variant: Variant, part: str) -> tuple[list
         if row["true_label"] in set(drawn) and row["predicted_label"] in set(drawn)
     ]
     return cells, drawn
+
+
+def _drawn_classes(results: Results, variant: Variant, part: str) -> list[int]:
+    """All classes that have images, or, where these are too many, those of the most frequent confusions."""
+    seen = [row["label"] for row in class_rows(results, variant, part)]
+    if len(seen) <= MAX_CLASSES:
+        return sorted(seen)
+    chosen: set[int] = set()
+    for row in pair_rows(results, variant, part):
+        if len(chosen | {row["label_a"], row["label_b"]}) > MAX_CLASSES:
+            break
+        chosen |= {row["label_a"], row["label_b"]}
+    return sorted(chosen)
 
 
 def _cell_words(row: Row) -> str:

@@ -1,9 +1,7 @@
 """Every chart of the report, drawn once: the page shows it live, the same chart is saved as SVG and PNG.
 
 The only door to altair and vl-convert. A figure is one or several panels; the page lets each panel take the width of
-its place (one column on a narrow window), the files set them side by side. Colour always means the same: blue circles
-without the STN, vermilion triangles with it; shape, dash and place say it again for readers in grey. Backgrounds are
-transparent and every text and line colour is left to the page's style sheet, so that dark and print follow it.
+its place (one column on a narrow window), the files set them side by side. style.py says how they look.
 """
 
 import contextlib
@@ -17,48 +15,12 @@ import altair as alt
 import vl_convert
 
 from roadtest.record import write_atomically
+from roadtest.report.axes import CostAxes, Curve
+from roadtest.report.figure_rows import Columns
+from roadtest.report.style import EXPORT_FONT, LABEL_PLACES, PANEL_WIDTH, QUIET, THEME, WITH, WITHOUT
 
 Row = dict[str, Any]
 Spec = dict[str, Any]
-Columns = Mapping[str, Sequence[float | None]]
-WITHOUT, WITH, QUIET = "#0072B2", "#D55E00", "#848a92"
-"""Okabe and Ito's blue and vermilion, which every kind of colour vision tells apart, and a grey; all three reach 3:1
-on white and on the page's dark."""
-FONT = (
-    "-apple-system, BlinkMacSystemFont, Segoe UI, Roboto, Noto Sans, Helvetica Neue, Liberation Sans, Arial, sans-serif"
-)
-EXPORT_FONT = "Helvetica Neue, Helvetica, Liberation Sans, Arial, sans-serif"
-INK, PALE = "#3a3f45", "#dfe2e6"
-THEME: Spec = {
-    "background": None,
-    "font": FONT,
-    "view": {"stroke": None},
-    "axis": {
-        "labelFontSize": 11,
-        "titleFontSize": 11,
-        "titleFontWeight": "normal",
-        "labelColor": INK,
-        "titleColor": INK,
-        "gridColor": PALE,
-        "domainColor": QUIET,
-        "tickColor": QUIET,
-        "domain": False,
-        "tickSize": 4,
-        "labelPadding": 4,
-        "titlePadding": 8,
-    },
-    "title": {"anchor": "start", "fontSize": 12, "fontWeight": 600, "color": INK, "offset": 8, "frame": "group"},
-    "legend": {"labelColor": INK, "titleColor": INK, "labelFontSize": 11, "orient": "top", "title": None, "offset": 4},
-    "text": {"color": INK, "fontSize": 11},
-}
-PANEL_WIDTH = 300
-LABEL_PLACES: dict[str, dict[str, Any]] = {
-    "above": {"align": "center", "dy": -12},
-    "below": {"align": "center", "dy": 15},
-    "right": {"align": "left", "dx": 8, "dy": 1},
-    "left": {"align": "right", "dx": -8, "dy": 1},
-}
-"""Where a point's name may stand; figure_rows.place_labels chooses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,89 +89,83 @@ def vega_bundle(cache_dir: Path) -> str:
     return bundle
 
 
-def draw_accuracies(rows: Sequence[Row], labels: Sequence[str], domain: tuple[float, float]) -> Panel:
-    """A point with its interval for validation and test of each network, best first."""
+def draw_intervals(rows: Sequence[Row], words: str, domain: tuple[float, float], *, marks_zero: bool = False) -> Panel:
+    """A point with its interval for validation and test of each network, in the order of the rows."""
+    labels = list(dict.fromkeys(row["label"] for row in rows))
     base = alt.Chart(_data(rows)).encode(
-        y=alt.Y("label:N", sort=list(labels), title=None, axis=_label_axis()),
+        y=alt.Y("label:N", sort=labels, title=None, axis=_label_axis()),
         yOffset=alt.YOffset("set:N", sort=["validation", "test"]),
         color=_stn_colour(),
-        tooltip=_tooltips("label:N", "set:N", "accuracy:Q", "low:Q", "high:Q", "n:Q"),
+        tooltip=_tooltips("label:N", "set:N", "value:Q", "low:Q", "high:Q", "n:Q"),
     )
     scale = alt.Scale(domain=list(domain), nice=False)
-    x = alt.X("accuracy:Q", title="accuracy, %, with 95 % interval", scale=scale)
-    rule = base.mark_rule(strokeWidth=1.6, clip=True).encode(x=alt.X("low:Q", scale=scale), x2="high:Q")
+    rules = base.mark_rule(strokeWidth=1.6, clip=True).encode(x=alt.X("low:Q", scale=scale), x2="high:Q")
     points = base.mark_point(size=62, strokeWidth=1.6, opacity=1).encode(
-        x=x,
-        shape=_set_shape(),
+        x=alt.X("value:Q", title=words, scale=scale, axis=alt.Axis(tickCount=8)),
+        shape=_shape("set", ["test", "validation"], ["diamond", "circle"]),
         fill=_stn_fill(),
         fillOpacity=alt.condition("datum.set == 'test'", alt.value(1), alt.value(0)),
     )
-    return Panel(chart=rule + points, height=34 * max(len(labels), 1), width=560)
+    zero = alt.Chart(_data([{"zero": 0}])).mark_rule(color=QUIET, strokeWidth=1.2).encode(x="zero:Q")
+    chart = zero + rules + points if marks_zero else rules + points
+    return Panel(chart=chart, height=34 * len(labels), width=560)
 
 
-def draw_curves(
-    dataset: str,
-    kind: str,
-    title: str,
-    has_stn: bool,
-    domain: Sequence[float],
-    epochs: Sequence[float],
-    ticks: Sequence[float] | None,
-) -> Panel:
-    """Training (dashed) and validation (solid) per evaluation, one line a seed; `kind` is accuracy or loss."""
-    unit, scale, axis = "accuracy, %", alt.Scale(domain=list(domain), nice=False), alt.Axis(tickCount=5)
-    if ticks is not None:
-        unit, axis = "loss, nats", alt.Axis(values=list(ticks), format="~g")
-        scale = alt.Scale(type="log", domain=list(domain), nice=False)
-    names = {f"val_{kind}": "validation", f"train_{kind}": "training"}
+def draw_curve(curve: Curve) -> Panel:
+    """Training (dashed) and validation (solid) per evaluation, one line a seed."""
+    series: list[Any] = [f"val_{curve.kind}", f"train_{curve.kind}"]
+    domains = curve.domains
+    if curve.kind == "accuracy":
+        words, axis = "accuracy, %", alt.Axis(tickCount=5)
+        scale = alt.Scale(domain=list(domains.accuracy), nice=False)
+    else:
+        words, axis = "loss, nats", alt.Axis(values=domains.loss_ticks, format="~g")
+        scale = alt.Scale(type="log", domain=list(domains.loss), nice=False)
+    epochs = alt.Scale(domain=list(domains.epochs), nice=False)
+    # single evaluations are marked where a line has few of them; one alone would not show at all
+    point: Any = alt.OverlayMarkDef(size=9) if curve.num_rows <= 20 * curve.num_runs else False
+    width, opacity = (1.5, 0.9) if curve.num_runs <= 4 else (1.0, 0.6)
     chart = (
-        alt.Chart(alt.NamedData(name=dataset), title=f"{title}: {unit}")
-        .transform_fold([f"val_{kind}", f"train_{kind}"], as_=["series", "value"])
-        .transform_calculate(set=f"datum.series == 'val_{kind}' ? 'validation' : 'training'")
+        alt.Chart(alt.NamedData(name=curve.dataset), title=f"{curve.title}: {words}")
+        .transform_fold(series, as_=["series", "value"])
+        .transform_calculate(set=f"datum.series == '{series[0]}' ? 'validation' : 'training'")
         .transform_filter("isValid(datum.value)")
-        .mark_line(clip=True, strokeWidth=1.5, opacity=0.85, point=alt.OverlayMarkDef(size=7, opacity=0.7))
+        .mark_line(clip=True, strokeWidth=width, opacity=opacity, point=point)
         .encode(
-            x=alt.X("epoch:Q", title="epochs", scale=alt.Scale(domain=list(epochs), nice=False), axis=_plain_axis()),
+            x=alt.X("epoch:Q", title="epochs", scale=epochs, axis=alt.Axis(grid=False, domain=True, tickCount=8)),
             y=alt.Y("value:Q", title=None, scale=scale, axis=axis),
             detail="seed:N",
-            color=_set_colour(WITH if has_stn else WITHOUT),
-            strokeDash=alt.StrokeDash(
-                "set:N", legend=None, scale=alt.Scale(domain=list(names.values()), range=[[1, 0], [4, 3]])
-            ),
+            color=alt.Color("set:N", legend=None, scale=_sets([WITH if curve.has_stn else WITHOUT, QUIET])),
+            strokeDash=alt.StrokeDash("set:N", legend=None, scale=_sets([[1, 0], [4, 3]])),
             tooltip=_tooltips("set:N", "seed:N", "epoch:Q", "value:Q"),
         )
     )
     return Panel(chart=chart, height=170)
 
 
-def draw_costs(rows: Sequence[Row], title: str, unit: str, ticks: Sequence[float]) -> Panel:
+def draw_costs(rows: Sequence[Row], title: str, unit: str, axes: CostAxes) -> Panel:
     """Validation accuracy against a cost, with a line through the networks that no other one beats."""
     base = alt.Chart(_data(rows), title=f"{title}, {unit}" if unit else title)
     # an m for thousandths would be read as minutes or metres: only counts get prefixes
-    axis = alt.Axis(values=list(ticks), format=",~g" if unit else "~s", grid=False, domain=True)
-    x = alt.X("cost:Q", title=None, scale=alt.Scale(type="log", padding=30, nice=False), axis=axis)
-    y_title = "validation accuracy, %"
-    y = alt.Y(
-        "accuracy:Q", title=y_title, scale=alt.Scale(zero=False, padding=18, nice=False), axis=alt.Axis(tickCount=5)
-    )
+    across = alt.Axis(values=axes.cost_ticks, format=",~g" if unit else "~s", grid=False, domain=True)
+    down = alt.Axis(values=axes.accuracy_ticks, format="~g")
+    x = alt.X("cost:Q", title=None, axis=across, scale=alt.Scale(type="log", domain=list(axes.cost), nice=False))
+    y_scale = alt.Scale(domain=list(axes.accuracy), nice=False)
+    y = alt.Y("accuracy:Q", title="validation accuracy, %", axis=down, scale=y_scale)
     front = base.transform_filter("datum.is_front").mark_line(
         interpolate="step-after", color=QUIET, strokeWidth=1.2, strokeDash=[5, 3]
     )
     points = base.mark_point(size=70, strokeWidth=1.6, opacity=1).encode(
-        shape=alt.Shape(
-            "has_stn:N", scale=alt.Scale(domain=[False, True], range=["circle", "triangle-up"]), legend=None
-        ),
+        shape=_shape("has_stn", [False, True], ["circle", "triangle-up"]),
         color=_stn_colour(),
         fill=_stn_fill(),
         fillOpacity=alt.condition("datum.is_front", alt.value(1), alt.value(0)),
         tooltip=_tooltips("label:N", "text:N", "accuracy:Q", "test:Q"),
     )
-    places = sorted({row["place"] for row in rows} & set(LABEL_PLACES))
     names = [
-        base.transform_filter(f"datum.place == '{place}'")
-        .mark_text(limit=130, **LABEL_PLACES[place])
-        .encode(text="label:N")
-        for place in places
+        base.transform_filter(f"datum.place == '{place}'").mark_text(limit=130, **offsets).encode(text="label:N")
+        for place, offsets in LABEL_PLACES.items()
+        if any(row["place"] == place for row in rows)
     ]
     return Panel(chart=alt.layer(front, points, *names).encode(x=x, y=y), height=200)
 
@@ -226,26 +182,6 @@ def draw_bars(rows: Sequence[Row], title: str, labels: Sequence[str]) -> Panel:
     bars = base.mark_bar(height={"band": 0.62}).encode(x=x, color=_stn_colour())
     numbers = base.mark_text(align="left", dx=5).encode(x=x, text="text:N")
     return Panel(chart=bars + numbers, height=24 * len(rows))
-
-
-def draw_gains(rows: Sequence[Row], labels: Sequence[str], domain: tuple[float, float]) -> Panel:
-    """What the STN added to each network's accuracy, with intervals and the line of no change."""
-    zero = alt.Chart(_data([{"zero": 0}])).mark_rule(color=QUIET, strokeWidth=1.2).encode(x="zero:Q")
-    base = alt.Chart(_data(rows)).encode(
-        y=alt.Y("label:N", sort=list(labels), title=None, axis=_label_axis()),
-        yOffset=alt.YOffset("set:N", sort=["validation", "test"]),
-        tooltip=_tooltips("label:N", "set:N", "gain:Q", "low:Q", "high:Q"),
-    )
-    words = "accuracy with the STN minus without, percentage points, with 95 % interval"
-    scale = alt.Scale(domain=list(domain), nice=False)
-    rule = base.mark_rule(strokeWidth=1.6, color=WITH, clip=True).encode(x=alt.X("low:Q", scale=scale), x2="high:Q")
-    points = base.mark_point(size=62, strokeWidth=1.6, opacity=1, color=WITH).encode(
-        x=alt.X("gain:Q", title=words, scale=scale),
-        shape=_set_shape(),
-        fill=alt.value(WITH),
-        fillOpacity=alt.condition("datum.set == 'test'", alt.value(1), alt.value(0)),
-    )
-    return Panel(chart=zero + rule + points, height=46 * max(len(labels), 1), width=560)
 
 
 def draw_classes(rows: Sequence[Row]) -> Panel:
@@ -300,10 +236,6 @@ def _label_axis(limit: int = 150) -> Any:
     return alt.Axis(labelLimit=limit, ticks=False, labelPadding=8)
 
 
-def _plain_axis() -> Any:
-    return alt.Axis(grid=False, domain=True, tickCount=8)
-
-
 def _stn_colour() -> Any:
     return alt.Color("has_stn:N", scale=alt.Scale(domain=[False, True], range=[WITHOUT, WITH]), legend=None)
 
@@ -312,13 +244,13 @@ def _stn_fill() -> Any:
     return alt.Fill("has_stn:N", scale=alt.Scale(domain=[False, True], range=[WITHOUT, WITH]), legend=None)
 
 
-def _set_shape() -> Any:
-    return alt.Shape("set:N", scale=alt.Scale(domain=["test", "validation"], range=["diamond", "circle"]), legend=None)
+def _shape(name: str, domain: list[Any], shapes: list[str]) -> Any:
+    return alt.Shape(f"{name}:N", scale=alt.Scale(domain=domain, range=shapes), legend=None)
 
 
-def _set_colour(colour: str) -> Any:
-    scale = alt.Scale(domain=["validation", "training"], range=[colour, QUIET])
-    return alt.Color("set:N", legend=None, scale=scale)
+def _sets(signs: list[Any]) -> Any:
+    """A colour or a dash for validation, then for training."""
+    return alt.Scale(domain=["validation", "training"], range=signs)
 
 
 _TITLES = {
@@ -326,7 +258,6 @@ _TITLES = {
     "low": "from",
     "high": "to",
     "label": "network",
-    "number": "value",
     "pair": "",
     "share": "% of class",
     "text": "cost",
@@ -340,8 +271,6 @@ def _tooltips(*shorthands: str) -> list[Any]:
     lines = []
     for shorthand in shorthands:
         name, kind = shorthand.split(":")
-        title = _TITLES.get(name, name)
-        lines.append(
-            alt.Tooltip(shorthand, title=title, format=",.4~g") if kind == "Q" else alt.Tooltip(shorthand, title=title)
-        )
+        line = alt.Tooltip(shorthand, title=_TITLES.get(name, name))
+        lines.append(line.format(",.4~g") if kind == "Q" else line)
     return lines

@@ -9,23 +9,21 @@ from typing import Any
 
 from roadtest.record import folder_name
 from roadtest.report import figure_rows as rows_of
+from roadtest.report.axes import Curve, accuracy_domain, cost_axes, curve_domains, gain_domain
 from roadtest.report.figures import (
     Figure,
-    Panel,
-    draw_accuracies,
     draw_bars,
     draw_classes,
     draw_confusion,
     draw_costs,
-    draw_curves,
-    draw_gains,
+    draw_curve,
+    draw_intervals,
 )
 from roadtest.report.labels import place_labels
-from roadtest.report.words import listed, percent, plural
-from roadtest.summarise import Results, Variant, best_variant, class_rows, ranked_variants
+from roadtest.report.words import PART_WORDS, listed, percent, plural, seeds_together
+from roadtest.summarise import Results, Variant, best_variant, class_rows, error_part, ranked_variants
 
 Row = dict[str, Any]
-PART_WORDS = {"test": "test", "val": "validation"}
 KEY_SETS = "filled diamond: test; open circle: validation; line: 95 % interval"
 KEY_STN = "blue: without STN; vermilion: with STN"
 
@@ -33,10 +31,9 @@ KEY_STN = "blue: without STN; vermilion: with STN"
 def build_figures(results: Results, board: list[Row]) -> dict[str, list[Figure]]:
     """All figures of a study, by the section they stand in; sections may be empty."""
     compared = [variant for variant in ranked_variants(results) if variant.is_compared]
-    labels = [variant.label for variant in compared]
     best = best_variant(results)
     return {
-        "result": _present(lambda: _accuracy_figure(results, compared, labels)),
+        "result": _present(lambda: _accuracy_figure(results, compared)),
         "costs": _present(lambda: _cost_figure(board), lambda: _bar_figure(board)),
         "curves": _curve_figures(results),
         "stn": _present(lambda: _gain_figure(results)),
@@ -44,30 +41,26 @@ def build_figures(results: Results, board: list[Row]) -> dict[str, list[Figure]]
     }
 
 
-def error_part(results: Results, variant: Variant) -> str:
-    """The set whose errors are looked at: test where all of a network's runs read it."""
-    return "test" if len(results.outcomes(variant, "test")) == len(variant.records) else "val"
-
-
 def _present(*builders: Callable[[], Figure | None]) -> list[Figure]:
     return [figure for builder in builders if (figure := builder()) is not None]
 
 
-def _accuracy_figure(results: Results, compared: list[Variant], labels: list[str]) -> Figure | None:
-    rows = rows_of.accuracy_rows(results, compared)
+def _accuracy_figure(results: Results, compared: list[Variant]) -> Figure | None:
+    rows = rows_of.accuracy_rows(results, compared[: rows_of.MAX_NETWORKS])
     if not rows:
         return None
-    shown = [label for label in labels if any(row["label"] == label for row in rows)]
+    shown = list(dict.fromkeys(row["label"] for row in rows))
+    first = f" The first {len(shown)} of {len(compared)} networks." if len(compared) > len(shown) else ""
     has_test = any(row["set"] == "test" for row in rows)
     points = "Filled diamonds: test; open circles: validation" if has_test else "Open circles: validation"
     caption = (
         f"{points}; lines: 95 % intervals. Blue: without STN; vermilion: with STN. In the order of validation, which "
         "chooses. A line that reaches the frame goes on beyond it. Whether two networks differ is judged in pairs, not "
-        "by whether their lines overlap."
+        f"by whether their lines overlap.{first}"
     )
-    said = [f"{row['label']} {row['accuracy']:.2f} % in {row['set']}" for row in rows]
+    said = [f"{row['label']} {row['value']:.2f} % in {row['set']}" for row in rows]
     alt = f"Accuracy of {plural(len(shown), 'network')}: {listed(said)}."
-    panel = draw_accuracies(rows, shown, rows_of.accuracy_domain(rows))
+    panel = draw_intervals(rows, "accuracy, %", accuracy_domain(rows))
     return Figure(name="accuracy", caption=caption, alt=alt, key=f"{KEY_SETS}; {KEY_STN}", panels=(panel,))
 
 
@@ -76,11 +69,8 @@ def _cost_figure(board: list[Row]) -> Figure | None:
     for kind in rows_of.COSTS:
         rows = rows_of.cost_rows(board, kind)
         place_labels(rows)
-        if rows:
-            costs = [row["cost"] for row in rows]
-            panels.append(
-                draw_costs(rows, kind.title, kind.unit, rows_of.log_ticks(min(costs) / 1.5, max(costs) * 1.5))
-            )
+        if len(rows) > 1:
+            panels.append(draw_costs(rows, kind.title, kind.unit, cost_axes(rows)))
             said.append(f"{kind.title}: {listed([row['label'] for row in rows if row['is_front']])}")
     if not panels:
         return None
@@ -96,13 +86,15 @@ def _cost_figure(board: list[Row]) -> Figure | None:
 
 
 def _bar_figure(board: list[Row]) -> Figure | None:
-    drawn = [(kind, rows_of.bar_rows(board, kind)) for kind in rows_of.COSTS]
+    drawn = [(kind, rows_of.bar_rows(board[: rows_of.MAX_BARS], kind)) for kind in rows_of.COSTS]
+    first = f" The first {rows_of.MAX_BARS} of {len(board)}." if len(board) > rows_of.MAX_BARS else ""
     panels = [draw_bars(rows, kind.title, [row["label"] for row in rows]) for kind, rows in drawn if rows]
     if not panels:
         return None
     caption = (
         "The same costs as lengths from zero, so that a bar twice as long is twice the cost; networks in the order of "
         "the leaderboard. Blue: without STN; vermilion: with STN. k: thousand, M: million."
+        f"{first}"
     )
     alt = "Bars of parameters, MACs, size, training time, latency and memory; the numbers stand in the leaderboard."
     return Figure(name="costs", caption=caption, alt=alt, key=KEY_STN, panels=tuple(panels), num_columns=3)
@@ -115,17 +107,25 @@ def _curve_figures(results: Results) -> list[Figure]:
 
 def _curve_figure(results: Results, network: str, number: int) -> Figure | None:
     variants = [v for v in (results.variant(network, False), results.variant(network, True)) if v is not None]
-    domains = rows_of.curve_domains(results, variants)
-    if domains is None:
+    runs = rows_of.evaluations(results, variants)
+    if not runs:
         return None
+    domains = curve_domains(runs)
     datasets = {f"curves-{number}-{int(v.has_stn)}": rows_of.curve_columns(results, v) for v in variants}
     drawn = [(name, v) for name, v in zip(datasets, variants, strict=True) if datasets[name]["epoch"]]
-    panels: list[Panel] = [
-        draw_curves(name, kind, variant.label, variant.has_stn, domain, domains.epochs, ticks)
-        for kind, domain, ticks in (
-            ("accuracy", domains.accuracy, None),
-            ("loss", domains.loss, rows_of.log_ticks(*domains.loss)),
+    panels = [
+        draw_curve(
+            Curve(
+                dataset=name,
+                kind=kind,
+                title=variant.label,
+                has_stn=variant.has_stn,
+                domains=domains,
+                num_runs=len(set(datasets[name]["seed"])),
+                num_rows=len(datasets[name]["seed"]),
+            )
         )
+        for kind in ("accuracy", "loss")
         for name, variant in drawn
     ]
     sides = " Left without, right with the STN, on equal axes." if len(drawn) == 2 else ""
@@ -152,16 +152,15 @@ def _gain_figure(results: Results) -> Figure | None:
     rows = rows_of.gain_rows(results)
     if not rows:
         return None
-    labels = list(dict.fromkeys(row["label"] for row in rows))
     caption = (
         "What the STN added to the accuracy, in percentage points, over the seeds that both forms of a network "
         "finished. Filled diamonds: test; open circles: validation; lines: 95 % intervals. Where a line crosses zero, "
         "with and without are not separated; a line that reaches the frame goes on beyond it. Each interval "
         "stands for its own network."
     )
-    said = [f"{row['label']} {row['gain']:+.2f} points in {row['set']}" for row in rows]
+    said = [f"{row['label']} {row['value']:+.2f} points in {row['set']}" for row in rows]
     alt = f"Gain in accuracy through the STN: {listed(said)}."
-    panel = draw_gains(rows, labels, rows_of.gain_domain(rows))
+    panel = draw_intervals(rows, "gain through the STN, percentage points", gain_domain(rows), marks_zero=True)
     return Figure(name="stn-gain", caption=caption, alt=alt, key=KEY_SETS, panels=(panel,))
 
 
@@ -175,7 +174,7 @@ def _class_figure(results: Results, best: Variant | None) -> Figure | None:
     cut = f" (the {len(rows)} least accurate of {num_flawed})" if len(rows) < num_flawed else ""
     caption = (
         f"{best.label}: the classes with errors on the {part} images{cut}, least accurate first, "
-        f"{plural(len(best.records), 'seed')} together; the number behind a name is the class's. "
+        f"{seeds_together(best)}; the number behind a name is the class's. "
         f"{plural(len(seen) - num_flawed, 'further class was', 'further classes were')} recognised without an error."
     )
     alt = f"Accuracy per class of {best.label}; lowest: {rows[0]['class']} with {rows[0]['accuracy']:.1f} %."
@@ -192,7 +191,9 @@ def _confusion_figure(results: Results, best: Variant | None) -> Figure | None:
     if not cells:
         return None
     of_all = len(results.info.class_names)
-    which = f" The {len(classes)} least accurate of {of_all} classes." if len(classes) < of_all else ""
+    which = (
+        f" {len(classes)} of {of_all} classes: those of the most frequent confusions." if len(classes) < of_all else ""
+    )
     top = max((row["share"] for row in cells if row["is_error"]), default=0.0)
     num_wrong = sum(row["answers"] for row in cells if row["is_error"])
     caption = (

@@ -12,8 +12,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from roadtest.report.contents import Contents
-from roadtest.report.figures import THEME, Columns, Figure
-from roadtest.report.page_tables import Table
+from roadtest.report.figure_rows import Columns
+from roadtest.report.figures import Figure
+from roadtest.report.style import THEME
+from roadtest.report.table import Table
 
 
 def render_page(contents: Contents, figures: Mapping[str, Sequence[Figure]], *, bundle: str, has_files: bool) -> str:

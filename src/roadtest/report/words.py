@@ -10,11 +10,17 @@ from roadtest.summarise import Estimate, Results, Variant, estimate_accuracy, es
 
 DASH = "–"
 MINUS = "−"
+PART_WORDS = {"test": "test", "val": "validation"}
 
 
 def percent(fraction: float | None, digits: int = 2) -> str:
     """0.98314 as `98.31 %`."""
     return DASH if fraction is None else f"{100 * fraction:.{digits}f} %"
+
+
+def bare_percent(fraction: float | None) -> str:
+    """0.98314 as `98.31`, where the head of the column says percent."""
+    return DASH if fraction is None else f"{100 * fraction:.2f}"
 
 
 def points(difference: float, digits: int = 2) -> str:
@@ -53,7 +59,7 @@ def seconds(value: float | None) -> str:
     """A stretch of time as `4.2 s`, `5 min 03 s` or `2 h 05 min`."""
     if value is None:
         return DASH
-    if value < 60:
+    if value < 59.5:
         return f"{value:.3g} s" if value < 10 else f"{value:.0f} s"
     minutes, rest = divmod(round(value), 60)
     if minutes < 60:
@@ -84,6 +90,11 @@ def listed(words: Sequence[str]) -> str:
 def class_title(label: int, name: str) -> str:
     """A class in words with its number: `Keep right (38)`; a name that is the number stands alone."""
     return name if name == str(label) else f"{name} ({label})"
+
+
+def seeds_together(variant: Variant) -> str:
+    """How many runs a count was added up over."""
+    return "one seed" if len(variant.records) == 1 else f"{len(variant.records)} seeds together"
 
 
 def headline(results: Results) -> str:
@@ -126,7 +137,9 @@ def _accuracy_sentence(results: Results, best: Variant, part: str) -> str:
     seen = f"the {num_images:,} {sets[part]}" if num_images else f"the {sets[part]}"
     many = f" (mean of {len(accuracies)} seeds)" if len(accuracies) > 1 else " (one seed)"
     sure = f"; {how_sure(estimate)}." if estimate else "."
-    no_test = "" if part == "test" else " No test set was read: this figure helped to choose, and is therefore kind."
+    no_test = (
+        "" if part == "test" else " No test set was read: this figure helped to choose, and is therefore optimistic."
+    )
     return f"{best.label} classified {mean} of {seen} correctly{many}{sure}{no_test}"
 
 
@@ -158,7 +171,8 @@ def _nothing_to_compare(results: Results) -> str:
 
 def _scaled(number: float, step: float, prefixes: Sequence[str]) -> str:
     value, place = float(number), 0
-    while abs(value) >= step and place < len(prefixes) - 1:
+    # 999.96 would print as 1000.0: it takes the next prefix
+    while abs(value) >= (step if place == 0 else step - 0.05) and place < len(prefixes) - 1:
         value, place = value / step, place + 1
     digits = f"{value:.0f}" if place == 0 or value >= 1000 else f"{value:.2f}" if value < 10 else f"{value:.1f}"
     return f"{digits}{prefixes[place]}"

@@ -6,6 +6,7 @@ the others go on. `folder` writes what a study is, `work` does it; where the wor
 """
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from roadtest.data.cache import default_cache_dir
 from roadtest.data.open import open_source
 from roadtest.events import Event
+from roadtest.machine import choose_device
 from roadtest.record import (
     EpochRow,
     Failure,
@@ -27,7 +29,7 @@ from roadtest.record import (
     read_study_info,
 )
 from roadtest.report import write_report
-from roadtest.study.folder import move_aside, write_plan
+from roadtest.study.folder import check_protocol, make_folder, move_aside, write_plan
 from roadtest.study.lock import study_lock
 from roadtest.study.options import (
     Options,
@@ -133,8 +135,10 @@ def compare(source: str | Path = "signs", *, on_event: Tell | None = None, **opt
     runs = planned_runs(pairs, seeds)
     protocol = chosen_protocol(str(source), chosen, len(runs))
     study_dir = chosen.out or Path("runs") / f"{source_name(str(source))}-{protocol.name}-{protocol.fingerprint[:8]}"
-    if chosen.fresh:
-        move_aside(study_dir)
+    if chosen.device not in ("auto", "cpu"):
+        choose_device(chosen.device)  # a mistake is told before anything is decoded
+    if not chosen.fresh:
+        check_protocol(study_dir, protocol)
     cache_dir = default_cache_dir()
     image_set = open_source(
         str(source),
@@ -144,8 +148,11 @@ def compare(source: str | Path = "signs", *, on_event: Tell | None = None, **opt
         is_subset_allowed=chosen.is_subset_allowed,
         skip_broken=chosen.skip_broken,
         on_progress=lambda done, total: tell(Event(kind="data", num_done=done, num_total=total)),
+        on_download=lambda done, total: tell(Event(kind="download", num_done=done, num_total=total)),
     )
-    study_dir.mkdir(parents=True, exist_ok=True)
+    if chosen.fresh:
+        move_aside(study_dir)
+    make_folder(study_dir)
     with study_lock(study_dir):
         write_plan(study_dir, str(source), image_set, protocol, runs, chosen)
         try:
@@ -164,7 +171,10 @@ def build_options(words: dict[str, Any]) -> Options:
             near = difflib.get_close_matches(word, known, n=1)
             hint = f"did you mean {near[0]!r}" if near else f"choose from {', '.join(sorted(known))}"
             raise ValueError(f"there is no option {word!r}: {hint}")
-    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in words.items()}
+    plain: dict[str, Any] = {
+        name: value if isinstance(value, str) or not isinstance(value, Iterable) else tuple(value)
+        for name, value in words.items()
+    }
     for name in ("data_dir", "out"):
         if plain.get(name) is not None:
             plain[name] = Path(plain[name]).expanduser()

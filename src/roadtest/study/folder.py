@@ -1,16 +1,30 @@
 """The files that say what a study is: study.json, study.toml and split.csv; written once, checked ever after."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from roadtest.config import write_config
 from roadtest.data.imageset import ImageSet
-from roadtest.data.split import assign_folds, split_rows
+from roadtest.data.split import assign_folds, split_fingerprint, split_rows
 from roadtest.protocol import Protocol
-from roadtest.record import PlannedRun, RunRecord, StudyInfo, read_study_info, to_json, write_atomically, write_rows
+from roadtest.record import (
+    PlannedRun,
+    RunRecord,
+    StudyInfo,
+    read_rows,
+    read_study_info,
+    to_json,
+    write_atomically,
+    write_rows,
+)
+from roadtest.study.lock import refuse_if_locked
 from roadtest.study.options import Options, source_name
+
+WAY_OUT = "use another --out, or --fresh to move the old study aside"
 
 
 def write_plan(
@@ -26,10 +40,14 @@ def write_plan(
     created_at = _utc_now()
     if (study_dir / "study.json").exists():
         old = read_study_info(study_dir)
-        _check_same(study_dir, old, image_set, protocol)
+        check_protocol(study_dir, protocol)
+        _check_data(study_dir, old, image_set)
         old_runs, created_at = old.runs, old.created_at
     rows = split_rows(image_set, assign_folds(image_set, protocol.num_folds))
+    _check_split(study_dir, rows)
     write_rows(study_dir / "split.csv", rows, rows[0].keys())
+    all_runs = old_runs + tuple(run for run in runs if run not in old_runs)
+    options = _widened(options, all_runs) if old_runs else options
     info = StudyInfo(
         source=source_name(source),
         data_title=image_set.title,
@@ -41,7 +59,7 @@ def write_plan(
         num_tracks=_num_tracks(image_set),
         protocol=protocol.to_dict(),
         protocol_fingerprint=protocol.fingerprint,
-        runs=old_runs + tuple(run for run in runs if run not in old_runs),
+        runs=all_runs,
         command=_command(source, options),
         created_at=created_at,
         reads_test=options.reads_test,
@@ -55,8 +73,10 @@ def write_plan(
 def move_aside(study_dir: Path) -> None:
     """Rename a study that is there, so that the next one begins afresh and nothing is lost."""
     if study_dir.exists():
+        refuse_if_locked(study_dir)
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        study_dir.rename(study_dir.with_name(f"{study_dir.name}.old-{stamp}"))
+        names = (f"{study_dir.name}.old-{stamp}{again}" for again in ("", *(f"-{i}" for i in range(2, 1000))))
+        study_dir.rename(next(path for name in names if not (path := study_dir.with_name(name)).exists()))
 
 
 def keep_chosen_weights(study_dir: Path, records: Sequence[RunRecord]) -> None:
@@ -70,16 +90,50 @@ def keep_chosen_weights(study_dir: Path, records: Sequence[RunRecord]) -> None:
             (study_dir / run.folder / "weights.safetensors").unlink(missing_ok=True)
 
 
-def _check_same(study_dir: Path, old: StudyInfo, image_set: ImageSet, protocol: Protocol) -> None:
-    way_out = "use another --out, or --fresh to move the old study aside"
-    difference = Protocol.from_dict(old.protocol).first_difference(protocol)
+def check_protocol(study_dir: Path, protocol: Protocol) -> None:
+    """Refuse a folder that holds a study of another protocol, naming the first field that differs."""
+    if not (study_dir / "study.json").exists():
+        return
+    difference = Protocol.from_dict(read_study_info(study_dir).protocol).first_difference(protocol)
     if difference is not None:
-        raise ValueError(f"{study_dir} holds a study of another protocol: {difference}; {way_out}")
+        raise ValueError(f"{study_dir} holds a study of another protocol: {difference}; {WAY_OUT}")
+
+
+def make_folder(study_dir: Path) -> None:
+    """Make the study's folder; a ValueError where its place is taken, or by something that is no study."""
+    if study_dir.is_file():
+        raise ValueError(f"{study_dir} is a file: a study is a folder; give another --out")
+    is_study = (study_dir / "study.json").exists() or (study_dir / ".lock").exists()
+    if study_dir.is_dir() and not is_study and any(study_dir.iterdir()):
+        raise ValueError(f"{study_dir} holds other things than a study: give an empty or a new folder as --out")
+    study_dir.mkdir(parents=True, exist_ok=True)
+
+
+def _check_data(study_dir: Path, old: StudyInfo, image_set: ImageSet) -> None:
     if old.data_fingerprint != image_set.fingerprint:
         raise ValueError(
             f"{study_dir} holds a study of other data: {old.data_title}, fingerprint {old.data_fingerprint[:8]} "
-            f"there and {image_set.fingerprint[:8]} here; {way_out}"
+            f"there and {image_set.fingerprint[:8]} here; {WAY_OUT}"
         )
+
+
+def _check_split(study_dir: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse to go on where the same data would be dealt otherwise than the finished runs saw it."""
+    old = read_rows(study_dir / "split.csv", ("label", "group", "split", "fold", "path"))
+    if old and split_fingerprint(old) != split_fingerprint(rows):
+        raise ValueError(
+            f"{study_dir} holds a study of another split: its split.csv deals the images otherwise than this roadtest "
+            f"does; {WAY_OUT}"
+        )
+
+
+def _widened(options: Options, runs: Sequence[PlannedRun]) -> Options:
+    """Options that repeat all runs of a study that has grown; unchanged where no single command does."""
+    labels = tuple(dict.fromkeys(run.label for run in runs))
+    seeds = tuple(sorted({run.seed for run in runs}))
+    if len(runs) != len(labels) * len(seeds):
+        return options
+    return replace(options, networks=labels, stn="off", seeds=seeds)  # off: a label with +stn overrides it
 
 
 def _num_tracks(image_set: ImageSet) -> int:

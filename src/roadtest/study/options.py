@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from roadtest.protocol import PRESETS, PROTOCOLS, SIX_NETWORKS, Protocol
-from roadtest.record import PlannedRun
+from roadtest.record import MAX_SEED, PlannedRun
 
 STN_WORDS = ("off", "on", "both")
 WEIGHT_WORDS = ("chosen", "all", "none")
@@ -76,7 +76,7 @@ def chosen_seeds(options: Options) -> tuple[int, ...]:
     seeds = PRESETS[options.preset].num_seeds if options.seeds is None else options.seeds
     if isinstance(seeds, int):
         seeds = tuple(range(seeds))
-    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+    if not seeds or not 0 <= min(seeds) <= max(seeds) <= MAX_SEED or len(set(seeds)) < len(seeds):
         raise ValueError(f"--seeds {options.seeds} cannot be used: give a number above 0, or distinct seeds as 0,1,4")
     return tuple(sorted(seeds))
 

@@ -1,7 +1,8 @@
 """The learning-rate sweep: equal for every network, on validation, in a file.
 
 Each rate of the protocol is tried for the same number of steps of the full schedule, on seed 0's fold; the lowest
-validation loss wins. A diverged trial is a row with an infinite loss. The rates of the published protocols come from
+validation loss wins. A diverged trial is a row with an infinite loss; where a trial fails otherwise, the network has no
+rate and no rows. The rates of the published protocols come from
 this very sweep, run on the real data and published under results/.
 """
 
@@ -33,49 +34,74 @@ def chosen_rates(study_dir: Path) -> dict[str, float]:
     """The rate of every network that was swept, by label."""
     return {
         network_label(row["network"], row["has_stn"] == "True"): float(row["learning_rate"])
-        for row in read_rows(study_dir / "sweep.csv")
+        for row in read_rows(study_dir / "sweep.csv", COLUMNS)
         if row["is_chosen"] == "True"
     }
 
 
-def sweep_rates(study_dir: Path, jobs: Sequence[Job], *, num_parallel: int, tell: Callable[[Event], None]) -> None:
-    """Try every rate for every job's network and write sweep.csv; a network that fails altogether gets no rate.
+def sweep_rates(
+    study_dir: Path, jobs: Sequence[Job], *, num_parallel: int, tell: Callable[[Event], None], fail_fast: bool = False
+) -> dict[str, str]:
+    """Try every rate for every job's network, write sweep.csv, and return why networks failed, by label.
 
-    The jobs carry everything but the rate and the number of steps.
+    The jobs carry everything but the rate and the number of steps. With `fail_fast` the first failure is the last.
     """
+    reasons: dict[str, str] = {}
     for job in jobs:
-        trials = [
-            replace(job, learning_rate=rate, max_steps=job.protocol.sweep_steps) for rate in job.protocol.sweep_rates
-        ]
-        tasks = [
-            Task(
-                kind="trial",
-                job_json=trial.to_json(),
-                log_path=study_dir / "sweep-log.txt",
-                label=job.run.label,
-                seed=job.run.seed,
-                num_threads=job.num_threads,
+        outcomes = _try_rates(study_dir, job, num_parallel, tell)
+        failed = [outcome.reason for outcome in outcomes if outcome.reason is not None]
+        rows = [_row(outcome) for outcome in outcomes if not failed]
+        best = min(rows, key=lambda row: float(row["val_loss"]), default=None)
+        if best is None or not math.isfinite(best["val_loss"]):
+            reasons[job.run.label] = (
+                failed[0] if failed else "the loss is no number at any rate of the sweep: give --lr"
             )
-            for trial in trials
-        ]
-        outcomes = run_tasks(
-            tasks,
-            num_parallel=num_parallel,
-            tell=lambda event: None,
-            is_over=lambda outcome: outcome.reason is not None,
+        else:
+            best["is_chosen"] = True
+            tell(Event(kind="sweep", label=job.run.label, text=f"rate {best['learning_rate']:g} is chosen"))
+        write_rows(study_dir / "sweep.csv", [*_rows_of_others(study_dir, job), *rows], COLUMNS)
+        if reasons and fail_fast:
+            break
+    return reasons
+
+
+def _try_rates(study_dir: Path, job: Job, num_parallel: int, tell: Callable[[Event], None]) -> list[Outcome]:
+    """One short training per rate; the first that fails stops the others."""
+    trials = [replace(job, learning_rate=rate, max_steps=job.protocol.sweep_steps) for rate in job.protocol.sweep_rates]
+    tasks = [
+        Task(
+            kind="trial",
+            job_json=trial.to_json(),
+            log_path=study_dir / "sweep-log.txt",
+            label=job.run.label,
+            seed=job.run.seed,
+            num_threads=job.num_threads,
         )
-        tried = [_row(trial, outcome) for trial, outcome in zip(trials, outcomes, strict=False)]
-        rows = _with_choice([row for row in tried if row is not None])
-        for row in rows:
-            tell(Event(kind="sweep", label=job.run.label, text=_words(row)))
-        write_rows(study_dir / "sweep.csv", [*read_rows(study_dir / "sweep.csv"), *rows], COLUMNS)
+        for trial in trials
+    ]
+
+    def is_over(outcome: Outcome) -> bool:
+        if outcome.reason is None and not outcome.is_stopped:
+            row = _row(outcome)
+            text = f"rate {row['learning_rate']:g}: validation loss {row['val_loss']:.4f}"
+            tell(Event(kind="sweep", label=job.run.label, text=text))
+        return outcome.reason is not None
+
+    return run_tasks(tasks, num_parallel=num_parallel, tell=lambda event: None, is_over=is_over)
 
 
-def _row(trial: Job, outcome: Outcome) -> dict[str, Any] | None:
-    told = [event for event in outcome.events if event.kind == "trial"]
-    if not told:
-        return None
-    event = told[-1]
+def _rows_of_others(study_dir: Path, job: Job) -> list[dict[str, str]]:
+    """What sweep.csv holds of other networks; a network that is swept again begins anew."""
+    key = (job.run.network, str(job.run.has_stn))
+    rows = read_rows(study_dir / "sweep.csv", COLUMNS)
+    return [row for row in rows if (row["network"], row["has_stn"]) != key]
+
+
+def _row(outcome: Outcome) -> dict[str, Any]:
+    """A row of sweep.csv; a trial that diverged told no figures."""
+    trial = Job.from_json(outcome.task.job_json)
+    event = next(event for event in outcome.events if event.kind == "trial")
+    has_figures = event.val_loss is not None and math.isfinite(event.val_loss)
     return {
         "network": trial.run.network,
         "has_stn": trial.run.has_stn,
@@ -83,19 +109,7 @@ def _row(trial: Job, outcome: Outcome) -> dict[str, Any] | None:
         "seed": trial.run.seed,
         "num_epochs": round(event.epoch or 0.0, 4),
         "train_seconds": round(event.train_seconds or 0.0, 3),
-        "val_loss": math.inf if event.val_loss is None else event.val_loss,
-        "val_accuracy": 0.0 if event.val_accuracy is None else event.val_accuracy,
+        "val_loss": event.val_loss if has_figures else math.inf,
+        "val_accuracy": (event.val_accuracy or 0.0) if has_figures else 0.0,
         "is_chosen": False,
     }
-
-
-def _with_choice(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    finite = [row for row in rows if math.isfinite(row["val_loss"])]
-    if finite:
-        min(finite, key=lambda row: float(row["val_loss"]))["is_chosen"] = True
-    return rows
-
-
-def _words(row: dict[str, Any]) -> str:
-    chosen = ", chosen" if row["is_chosen"] else ""
-    return f"rate {row['learning_rate']}: validation loss {row['val_loss']:.4f}{chosen}"

@@ -5,7 +5,7 @@ dictionaries, ready for `pandas.DataFrame(rows)`; a function takes the study's f
 once where several tables are wanted.
 """
 
-from roadtest.summarise.classes import class_rows, confusion_rows, pair_rows
+from roadtest.summarise.classes import class_rows, confusion_rows, error_part, pair_rows
 from roadtest.summarise.costs import latency_rows, pareto_front
 from roadtest.summarise.intervals import Estimate, estimate_accuracy, estimate_difference
 from roadtest.summarise.leaderboard import best_variant, leaderboard_rows, ranked_variants, seed_rows
@@ -21,6 +21,7 @@ __all__ = [
     "best_variant",
     "class_rows",
     "confusion_rows",
+    "error_part",
     "estimate_accuracy",
     "estimate_difference",
     "format_cell",

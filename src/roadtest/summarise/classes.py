@@ -15,6 +15,11 @@ Row = dict[str, Any]
 Counts = npt.NDArray[np.int64]
 
 
+def error_part(results: Results, variant: Variant) -> str:
+    """The set whose errors are looked at: test where all of a network's runs read it."""
+    return "test" if len(results.outcomes(variant, "test")) == len(variant.records) else "val"
+
+
 def confusion_counts(results: Results, variant: Variant, part: str) -> Counts | None:
     """How often an image of class i was called class j, K x K, added up over the seeds; None without answers."""
     outcomes = results.outcomes(variant, part)

@@ -56,8 +56,13 @@ def _to_csv(rows: Sequence[Row]) -> str:
     if rows:
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        # a bare carriage return is a line's end to some readers, and the writer does not quote it
+        writer.writerows({key: _without_returns(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def _without_returns(value: Any) -> Any:
+    return value.replace("\r", " ") if isinstance(value, str) else value
 
 
 def _to_json(rows: Sequence[Row]) -> str:

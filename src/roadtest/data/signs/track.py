@@ -179,7 +179,7 @@ def _blur(rng: np.random.Generator) -> FloatArray:
 
 
 def _motion(rng: np.random.Generator, sizes_F: FloatArray) -> FloatArray:
-    """Smear a track in five, more so when the sign is near."""
+    """Smear one track in seven, more so when the sign is near."""
     length = rng.uniform(0.02, 0.09) if rng.random() < 0.15 else 0.0
     angle = rng.normal(0, 0.5) if rng.random() < 0.6 else rng.uniform(0, np.pi)
     smear: FloatArray = (sizes_F * length)[:, None] * np.array((np.cos(angle), np.sin(angle)), np.float32)

@@ -1,26 +1,21 @@
-"""The tables as people read them on the page: few columns, units in the heads, an interval under its figure.
+"""The tables about results and costs, as people read them on the page.
 
 The same tables go into `tables/*.md` and `*.tex`; the csv files beside them hold every raw column instead.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from roadtest.report import words
-from roadtest.report.gallery import error_part
+from roadtest.report.table import Cell, Column, Row, Table
 from roadtest.summarise import (
     Results,
-    Variant,
-    class_rows,
     latency_rows,
-    pair_rows,
     ranked_variants,
     seed_rows,
     stn_rows,
 )
 
-Row = dict[str, Any]
 STATUS_WORDS = {
     "complete": "complete",
     "incomplete": "some runs missing",
@@ -30,49 +25,6 @@ STATUS_WORDS = {
     "compared": "compared",
 }
 UNDER_THE_LINE = "Under the line: too little training to compare (less than two passes over the training images)"
-NUM_PAIRS = 12
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """One cell: what it says, and a smaller line below."""
-
-    text: str
-    below: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Column:
-    """The head of a column."""
-
-    title: str
-    unit: str = ""
-    is_number: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """A table of the page, and of `tables/`."""
-
-    name: str
-    caption: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    """The first cell of a row is its head."""
-    line_before: int | None = None
-    """The row before which a line is drawn, with `line_text`."""
-    line_text: str = ""
-
-    def as_rows(self) -> list[Row]:
-        """The table as rows of text, for Markdown and LaTeX."""
-        heads = [f"{column.title}, {column.unit}" if column.unit else column.title for column in self.columns]
-        return [
-            {
-                head: f"{cell.text} ({cell.below})" if cell.below else cell.text
-                for head, cell in zip(heads, row, strict=True)
-            }
-            for row in self.rows
-        ]
 
 
 def leaderboard_table(results: Results, board: Sequence[Row]) -> Table:
@@ -159,7 +111,7 @@ def runs_table(results: Results) -> Table:
         epochs = words.DASH if row["num_epochs"] is None else f"{row['num_epochs']:.3g}"
         resumes = words.count(row["num_resumes"])
         uneasy = "times not comparable" if row["is_time_comparable"] is False else ""
-        accuracies = [Cell(text=_bare_percent(row[f"{part}_accuracy"])) for part in ("train", "val", "test")]
+        accuracies = [Cell(text=words.bare_percent(row[f"{part}_accuracy"])) for part in ("train", "val", "test")]
         times = [Cell(text=words.seconds(row[name])) for name in ("train_seconds", "data_seconds", "eval_seconds")]
         rows.append(
             (
@@ -216,9 +168,9 @@ def latency_table(results: Results) -> Table | None:
 
 
 def stn_table(results: Results) -> Table | None:
-    """What the STN brought and cost for each network; None where no network has both forms."""
+    """What the STN brought and cost for each network; None where no network ran in both forms."""
     pairs = stn_rows(results)
-    if not pairs:
+    if not any(row["added_num_parameters"] is not None for row in pairs):
         return None
     columns = (
         Column(title="Network", is_number=False),
@@ -264,71 +216,8 @@ def stn_finding(row: Row) -> str:
     return "better with" if gain > 0 else "better without"
 
 
-def class_table(results: Results, best: Variant | None) -> Table | None:
-    """Accuracy of each class, in words with its number."""
-    rows = class_rows(results, best, error_part(results, best)) if best else []
-    if best is None or not rows:
-        return None
-    columns = (
-        Column(title="Class", is_number=False),
-        Column(title="Accuracy", unit="%"),
-        Column(title="Correct", unit="of answers"),
-        Column(title="Images", unit="n"),
-        Column(title="Tracks", unit="n"),
-        Column(title="Mostly taken for", is_number=False),
-    )
-    cells = tuple(
-        (
-            Cell(text=words.class_title(row["label"], row["class_name"])),
-            Cell(text=_bare_percent(row["accuracy"])),
-            Cell(text=f"{row['num_correct']:,} of {row['num_answers']:,}"),
-            Cell(text=words.count(row["num_images"])),
-            Cell(text=words.count(row["num_tracks"])),
-            Cell(text=_mostly(row)),
-        )
-        for row in rows
-    )
-    caption = (
-        f"{best.label}: accuracy per class, {words.plural(len(best.records), 'seed')} together, least accurate first. "
-        "Images of one track stand or fall together: a class with few tracks says little."
-    )
-    return Table(name="classes", caption=caption, columns=columns, rows=cells)
-
-
-def pairs_table(results: Results, best: Variant | None) -> Table | None:
-    """The pairs of classes that are mixed up most."""
-    rows = pair_rows(results, best, error_part(results, best)) if best else []
-    if best is None or not rows:
-        return None
-    columns = (
-        Column(title="One class", is_number=False),
-        Column(title="The other", is_number=False),
-        Column(title="First as second", unit="answers"),
-        Column(title="Second as first", unit="answers"),
-        Column(title="Together"),
-    )
-    cells = tuple(
-        (
-            Cell(text=words.class_title(row["label_a"], row["class_name_a"])),
-            Cell(text=words.class_title(row["label_b"], row["class_name_b"])),
-            Cell(text=f"{row['num_a_as_b']:,} of {row['num_answers_a']:,}"),
-            Cell(text=f"{row['num_b_as_a']:,} of {row['num_answers_b']:,}"),
-            Cell(text=words.count(row["num_mixed_up"])),
-        )
-        for row in rows[:NUM_PAIRS]
-    )
-    caption = (
-        f"{best.label}: the pairs of classes it mixes up most, {words.plural(len(best.records), 'seed')} together."
-    )
-    return Table(name="pairs", caption=caption, columns=columns, rows=cells)
-
-
 def _label(row: Row) -> str:
     return f"{row['network']}+stn" if row["has_stn"] else str(row["network"])
-
-
-def _bare_percent(fraction: float | None) -> str:
-    return words.DASH if fraction is None else f"{100 * fraction:.2f}"
 
 
 def _gain_cell(row: Row, part: str) -> Cell:
@@ -340,10 +229,3 @@ def _gain_cell(row: Row, part: str) -> Cell:
 
 def _without_with(row: Row, name: str, render: Any) -> str:
     return f"{render(row[f'{name}_without'])} → {render(row[f'{name}_with'])}"
-
-
-def _mostly(row: Row) -> str:
-    if row["mostly_taken_for"] is None:
-        return words.DASH
-    rival = words.class_title(row["mostly_taken_for_label"], row["mostly_taken_for"])
-    return f"{rival}, {words.plural(row['num_taken_for_it'], 'time')}"

@@ -1,26 +1,17 @@
-"""What a run leaves behind: plain, raw, complete files, and the functions that write and read them.
+"""The values that a run and a study leave behind, field by field. Counts and sums are kept, never rates."""
 
-A run is complete if and only if its `record.json` exists: it is written last, atomically, and never reopened.
-Everything that reads results (reports, tables, recommendations) reads these files and nothing else. Counts and sums
-are kept, never rates; a rate is computed where it is shown. No torch here. docs/records.md describes every field.
-"""
-
-import csv
 import hashlib
-import io
-import json
-import os
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 SCHEMA_VERSION = 1
-T = TypeVar("T")
+MAX_SEED = 2**31 - 1
+MAX_FOLDER_NAME = 100
+"""Characters; file systems take 255 bytes, and Windows 260 characters of a whole path."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +22,10 @@ class SetResult:
     num_correct: int
     loss_sum: float
     """Cross-entropy in nats, summed over the images."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.num_correct <= self.num_seen or self.num_seen < 1:
+            raise ValueError(f"{self.num_correct} of {self.num_seen} images correct")
 
     @property
     def accuracy(self) -> float:
@@ -174,6 +169,10 @@ class PlannedRun:
     has_stn: bool
     seed: int
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed <= MAX_SEED:
+            raise ValueError(f"seed {self.seed}: it must lie between 0 and {MAX_SEED}; take another")
+
     @property
     def label(self) -> str:
         """`lenet5+stn`: the network as people read it."""
@@ -243,155 +242,7 @@ def network_label(network: str, has_stn: bool) -> str:
 
 def folder_name(label: str) -> str:
     """Turn a label into a folder name that every system takes and that stays unique."""
-    safe = re.sub(r"[^A-Za-z0-9._+-]", "_", label)
+    safe = re.sub(r"[^A-Za-z0-9._+-]", "_", label)[-MAX_FOLDER_NAME:]
     if safe.strip(".") == "":
         safe = "_" * max(len(safe), 1)
     return safe if safe == label else f"{safe}-{hashlib.sha256(label.encode()).hexdigest()[:6]}"
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees all of it or nothing, also after a power cut."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def to_json(record: RunRecord | StudyInfo) -> bytes:
-    """A record as UTF-8 JSON, one field a line."""
-    return (json.dumps(asdict(record), indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def write_record(run_dir: Path, record: RunRecord) -> None:
-    """Declare the run complete; refuse to do so twice."""
-    path = run_dir / "record.json"
-    if path.exists():
-        raise FileExistsError(f"{path} exists: a finished run is never written again; use another folder")
-    write_atomically(path, to_json(record))
-
-
-def read_record(run_dir: Path) -> RunRecord:
-    """Read one finished run; a ValueError names what is wrong with the file."""
-    plain = _read_json(run_dir / "record.json")
-    for key in ("train", "val", "test"):
-        plain[key] = None if plain.get(key) is None else _build(SetResult, plain[key], run_dir)
-    plain["cost"] = _build(Cost, plain["cost"], run_dir)
-    machine = dict(plain["machine"])
-    machine["cpu_flags"] = tuple(machine.get("cpu_flags", ()))
-    plain["machine"] = _build(Machine, machine, run_dir)
-    plain["class_names"] = tuple(plain["class_names"])
-    return _build(RunRecord, plain, run_dir)
-
-
-def read_study_info(study_dir: Path) -> StudyInfo:
-    """Read `study.json`; a ValueError names what is wrong with it."""
-    plain = _read_json(study_dir / "study.json")
-    plain["runs"] = tuple(_build(PlannedRun, run, study_dir) for run in plain["runs"])
-    plain["class_names"] = tuple(plain["class_names"])
-    plain["notes"] = tuple(plain.get("notes", ()))
-    return _build(StudyInfo, plain, study_dir)
-
-
-def read_records(study_dir: Path) -> list[RunRecord]:
-    """All finished runs of a study, in the order of its plan."""
-    info = read_study_info(study_dir)
-    return [
-        read_record(study_dir / run.folder) for run in info.runs if (study_dir / run.folder / "record.json").exists()
-    ]
-
-
-def append_row(path: Path, row: Mapping[str, Any]) -> None:
-    """Append one row to a csv file, with a header where the file is new."""
-    is_new = not path.exists() or path.stat().st_size == 0
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(row), lineterminator="\n")
-        if is_new:
-            writer.writeheader()
-        writer.writerow(row)
-
-
-def write_rows(path: Path, rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> None:
-    """Write a whole csv file atomically."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(path, text.getvalue().encode())
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a csv file as text; an absent file has none; a last line that was cut off is dropped."""
-    if not path.exists():
-        return []
-    text = path.read_text(encoding="utf-8")
-    complete = text if text.endswith("\n") else text[: text.rfind("\n") + 1]
-    return list(csv.DictReader(complete.splitlines()))
-
-
-def read_epochs(run_dir: Path) -> list[EpochRow]:
-    """The evaluations of a run, finished or not."""
-    kinds: dict[str, type] = {f.name: int if f.type in ("int", int) else float for f in fields(EpochRow)}
-    return [
-        EpochRow(**{name: kind(row[name]) for name, kind in kinds.items()}) for row in read_rows(run_dir / "epochs.csv")
-    ]
-
-
-def read_failures(study_dir: Path) -> list[Failure]:
-    """The runs that failed and were not finished since."""
-    rows = {
-        (row["network"], row["has_stn"], row["seed"]): Failure(
-            network=row["network"],
-            has_stn=row["has_stn"] == "True",
-            seed=int(row["seed"]),
-            reason=row["reason"],
-            failed_at=row["failed_at"],
-        )
-        for row in read_rows(study_dir / "failures.csv")
-    }
-    return [failure for failure in rows.values() if not (study_dir / _planned(failure).folder / "record.json").exists()]
-
-
-def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write logits, labels and image ids, atomically."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, **asdict(predictions))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def read_predictions(path: Path) -> Predictions:
-    """Read `val.npz` or `test.npz`, without pickle."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return Predictions(**{f.name: arrays[f.name] for f in fields(Predictions)})
-
-
-def _planned(failure: Failure) -> PlannedRun:
-    return PlannedRun(network=failure.network, has_stn=failure.has_stn, seed=failure.seed)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"{path.parent} holds no {path.name}: give the folder that `roadtest compare` wrote") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is damaged ({error}): restore it or repeat the run") from None
-    if not isinstance(plain, dict) or plain.get("schema_version", 0) > SCHEMA_VERSION:
-        raise ValueError(f"{path} was written by a newer roadtest: it must be schema {SCHEMA_VERSION}; upgrade")
-    return plain
-
-
-def _build(kind: type[T], plain: Mapping[str, Any], where: Path) -> T:
-    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
-    try:
-        return kind(**{key: value for key, value in plain.items() if key in known})
-    except TypeError as error:
-        raise ValueError(f"{where}: a {kind.__name__} is incomplete ({error}): restore it or repeat the run") from None

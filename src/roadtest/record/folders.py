@@ -1,0 +1,114 @@
+"""Write and read the files of run and study folders."""
+
+import json
+import zipfile
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import numpy as np
+
+from roadtest.record.atomic import replacing, write_atomically
+from roadtest.record.checked import build, read_json
+from roadtest.record.rows import read_rows
+from roadtest.record.values import EpochRow, Failure, PlannedRun, Predictions, RunRecord, StudyInfo
+
+MAX_ARRAY_BYTES = 8 << 30
+"""Of one npz file, unpacked: a million images of a thousand classes have 2 GB."""
+
+
+def to_json(record: RunRecord | StudyInfo) -> bytes:
+    """A record as UTF-8 JSON, one field a line; a ValueError where it holds what is no number."""
+    try:
+        return (json.dumps(asdict(record), indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    except ValueError as error:
+        raise ValueError(f"a {type(record).__name__} cannot be kept ({error}): the run diverged; lower --lr") from None
+
+
+def write_record(run_dir: Path, record: RunRecord) -> None:
+    """Declare the run complete; refuse to do so twice."""
+    path = run_dir / "record.json"
+    if path.exists():
+        raise FileExistsError(f"{path} exists: a finished run is never written again; use another folder")
+    write_atomically(path, to_json(record))
+
+
+def read_record(run_dir: Path) -> RunRecord:
+    """Read one finished run; a ValueError names what is wrong with the file."""
+    path = run_dir / "record.json"
+    return build(RunRecord, read_json(path), path)
+
+
+def read_study_info(study_dir: Path) -> StudyInfo:
+    """Read `study.json`; a ValueError names what is wrong with it."""
+    path = study_dir / "study.json"
+    return build(StudyInfo, read_json(path), path)
+
+
+def read_records(study_dir: Path) -> list[RunRecord]:
+    """All finished runs of a study, in the order of its plan."""
+    info = read_study_info(study_dir)
+    return [
+        read_record(study_dir / run.folder) for run in info.runs if (study_dir / run.folder / "record.json").exists()
+    ]
+
+
+def read_epochs(run_dir: Path) -> list[EpochRow]:
+    """The evaluations of a run, finished or not; a ValueError names what is wrong with the file."""
+    path = run_dir / "epochs.csv"
+    kinds: dict[str, type] = {f.name: int if f.type in ("int", int) else float for f in fields(EpochRow)}
+    rows = read_rows(path, kinds)
+    try:
+        return [EpochRow(**{name: kind(row[name]) for name, kind in kinds.items()}) for row in rows]
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}): restore it or repeat the run") from None
+
+
+def read_failures(study_dir: Path) -> list[Failure]:
+    """The runs that failed and were not finished since, the last reason of each."""
+    path = study_dir / "failures.csv"
+    last: dict[PlannedRun, Failure] = {}
+    for row in read_rows(path, [f.name for f in fields(Failure)]):
+        try:
+            run = PlannedRun(network=row["network"], has_stn=row["has_stn"] == "True", seed=int(row["seed"]))
+        except ValueError as error:
+            raise ValueError(f"{path} is damaged ({error}): restore or delete it") from None
+        last[run] = Failure(**vars(run), reason=row["reason"], failed_at=row["failed_at"])
+    return [failure for run, failure in last.items() if not (study_dir / run.folder / "record.json").exists()]
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Write logits, labels and image ids, atomically."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **vars(predictions))
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read `val.npz` or `test.npz`, without pickle; a ValueError where it is missing or damaged."""
+    if not path.exists():
+        raise ValueError(f"{path.parent} holds no {path.name}: the run did not read that set, or leaves it out")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            num_bytes = sum(member.file_size for member in archive.infolist())
+        if num_bytes > MAX_ARRAY_BYTES:
+            raise ValueError(f"it unpacks to {num_bytes:,} bytes, more than {MAX_ARRAY_BYTES:,}")
+        with np.load(path, allow_pickle=False) as arrays:
+            predictions = Predictions(**{f.name: arrays[f.name] for f in fields(Predictions)})
+        _check_shapes(predictions)
+    except (ValueError, KeyError, OSError, EOFError, MemoryError, zipfile.BadZipFile, NotImplementedError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{path} is damaged ({reason}): restore it or repeat the run") from None
+    return predictions
+
+
+def _check_shapes(predictions: Predictions) -> None:
+    logits_NK, num_images = predictions.logits_NK, len(predictions.labels_N)
+    if logits_NK.ndim != 2 or logits_NK.dtype != np.float16 or len(logits_NK) != num_images or not logits_NK.size:
+        raise ValueError(f"logits of {logits_NK.dtype} {logits_NK.shape} for {num_images} labels")
+    for name in ("labels_N", "image_ids_N"):
+        array_N = getattr(predictions, name)
+        if array_N.shape != (num_images,) or array_N.dtype != np.int64 or array_N.min() < 0:
+            raise ValueError(f"{name} of {array_N.dtype} {array_N.shape} for {num_images} images")
+    if not np.isfinite(logits_NK).all():
+        raise ValueError("a logit is not a number")
+    if predictions.labels_N.max() >= logits_NK.shape[1]:
+        raise ValueError(f"label {predictions.labels_N.max()} of {logits_NK.shape[1]} classes")

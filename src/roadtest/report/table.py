@@ -1,0 +1,48 @@
+"""The shape of a table as people read it: few columns, units in the heads, an interval under its figure."""
+
+from dataclasses import dataclass
+from typing import Any
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One cell: what it says, and a smaller line below."""
+
+    text: str
+    below: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """The head of a column."""
+
+    title: str
+    unit: str = ""
+    is_number: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table of the page, and of `tables/`."""
+
+    name: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    """The first cell of a row is its head."""
+    line_before: int | None = None
+    """The row before which a line is drawn, with `line_text`."""
+    line_text: str = ""
+
+    def as_rows(self) -> list[Row]:
+        """The table as rows of text, for Markdown and LaTeX."""
+        heads = [f"{column.title}, {column.unit}" if column.unit else column.title for column in self.columns]
+        return [
+            {
+                head: f"{cell.text} ({cell.below})" if cell.below else cell.text
+                for head, cell in zip(heads, row, strict=True)
+            }
+            for row in self.rows
+        ]

@@ -1,0 +1,88 @@
+"""What torch leaves on disk while a run works: its saved state, and its weights.
+
+Both are replaced atomically: whoever is killed in between leaves the old one. Both are read without running any code
+that may stand in them, since a study's folder may come from anybody.
+"""
+
+import pickle
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from roadtest.job import Job
+from roadtest.record import read_rows, replacing, sweep_leftovers, write_rows
+from roadtest.train import Training
+
+
+@dataclass(kw_only=True)
+class Origin:
+    """How a run began; saved with its state, so that a continued run knows whether it is still the same."""
+
+    identity: str
+    """Protocol, data, split and learning rate: a state of another identity is never gone on from."""
+    machine: str
+    precision: str
+    precision_probe_ms: dict[str, float]
+    started_at: str
+    num_resumes: int = 0
+    is_time_comparable: bool = True
+
+
+def write_state(job: Job, training: Training, origin: Origin) -> None:
+    """Replace `state.pt` by the present state; nothing is written before the run has its plan."""
+    if training.progress.num_steps is None:
+        return
+    with replacing(job.run_dir / "state.pt") as temporary:
+        torch.save({"origin": asdict(origin), "training": training.to_state()}, temporary)
+
+
+def read_state(job: Job) -> dict[str, Any] | None:
+    """The saved state, read without running any code in it; None where there is none.
+
+    A ValueError in one line where it is damaged. What an earlier process left half-written is removed.
+    """
+    sweep_leftovers(job.run_dir)
+    path = job.run_dir / "state.pt"
+    if not path.exists():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=job.device, weights_only=True)
+        if set(state["origin"]) != {f.name for f in fields(Origin)}:
+            raise ValueError("it was written by another version")
+        state["training"]["generator"] = state["training"]["generator"].cpu()
+    except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
+        raise ValueError(
+            f"{path} cannot be gone on from ({type(error).__name__}): it must be a state that roadtest saved; "
+            "delete it to begin this run anew"
+        ) from None
+    return state
+
+
+def drop_rows_after(path: Path, step: int) -> None:
+    """Take out of epochs.csv what was written after the state was saved: it will be written again."""
+    rows = read_rows(path)
+    kept = [row for row in rows if int(row["step"]) <= step]
+    if rows:
+        write_rows(path, kept, rows[0].keys())
+
+
+def write_weights(path: Path, network: nn.Module, metadata: dict[str, str]) -> int:
+    """Write a network's weights without pickle, and return how many bytes they take on disk."""
+    weights: dict[str, torch.Tensor] = {}
+    places: set[int] = set()
+    for name, tensor in network.state_dict().items():
+        plain = tensor.detach().cpu().contiguous()
+        weights[name] = plain.clone() if plain.data_ptr() in places else plain  # safetensors refuses shared memory
+        places.add(plain.data_ptr())
+    with replacing(path) as temporary:
+        save_file(weights, temporary, metadata=metadata)
+    return path.stat().st_size
+
+
+def count_weight_bytes(network: nn.Module) -> int:
+    """Bytes of the weights and buffers that would be written."""
+    return sum(tensor.nbytes for tensor in network.state_dict().values())

@@ -1,0 +1,84 @@
+"""Precision is measured, never assumed; what the user said is taken as said."""
+
+import copy
+
+import pytest
+import torch
+from tiny import TinyNet
+from torch import nn
+
+from roadtest import precision as precision_module
+from roadtest.precision import choose_precision
+
+WHERE = {"device": "cpu", "image_size": 32, "num_classes": 3}
+
+
+def with_step_ms(monkeypatch: pytest.MonkeyPatch, **step_ms: float) -> None:
+    """A clock by which every step takes so long: fake, or unreachable where nothing is named."""
+    monkeypatch.setattr(precision_module, "_one_step_ms", lambda *arguments: step_ms[arguments[-1]])
+    monkeypatch.setattr(precision_module, "PROBE_SECONDS", 0.0)
+
+
+@pytest.mark.parametrize("word", ["float32", "bfloat16"])
+def test_a_word_is_taken_as_said_without_measuring(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_step_ms(monkeypatch)
+    assert choose_precision(TinyNet(), word, **WHERE) == (word, {})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("float32", "bfloat16", "chosen"),
+    [(10.0, 5.0, "bfloat16"), (10.0, 9.0, "bfloat16"), (10.0, 9.2, "float32"), (10.0, 60.0, "float32")],
+)
+def test_bfloat16_must_be_a_tenth_faster(
+    float32: float, bfloat16: float, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_step_ms(monkeypatch, float32=float32, bfloat16=bfloat16)
+    step_ms = {"float32": float32, "bfloat16": bfloat16}
+    assert choose_precision(TinyNet(), "auto", **WHERE) == (chosen, step_ms)  # type: ignore[arg-type]
+
+
+def test_a_disturbed_step_does_not_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The first step is not counted; of the others the fastest: float32 10, bfloat16 4 in spite of one step of 400.
+    times_ms = {"float32": iter([999.0, 10.0, 12.0]), "bfloat16": iter([999.0, 400.0, 4.0])}
+    with_step_ms(monkeypatch)
+    monkeypatch.setattr(precision_module, "_one_step_ms", lambda *arguments: next(times_ms[arguments[-1]]))
+    assert choose_precision(TinyNet(), "auto", **WHERE) == ("bfloat16", {"float32": 10.0, "bfloat16": 4.0})  # type: ignore[arg-type]
+
+
+def test_the_probe_leaves_network_and_generator_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision_module, "PROBE_SECONDS", 0.0)
+    network = TinyNet()
+    before, state = copy.deepcopy(network.state_dict()), torch.get_rng_state()
+    chosen, step_ms = choose_precision(network, "auto", **WHERE)  # type: ignore[arg-type]
+    assert chosen in step_ms
+    assert all(value > 0 for value in step_ms.values())
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+class NoBfloat16(TinyNet):
+    def forward(self, images_NCHW: torch.Tensor) -> torch.Tensor:
+        logits_NK = super().forward(images_NCHW)
+        torch.linalg.inv(logits_NK.T @ logits_NK + torch.eye(3, dtype=logits_NK.dtype))
+        if logits_NK.dtype != torch.float32:
+            raise RuntimeError("not implemented for 'BFloat16'")
+        return logits_NK
+
+
+def test_a_network_without_bfloat16_trains_in_float32_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(precision_module, "PROBE_SECONDS", 0.0)
+    chosen, step_ms = choose_precision(NoBfloat16(), "auto", **WHERE)  # type: ignore[arg-type]
+    assert (chosen, list(step_ms)) == ("float32", ["float32"])
+    assert "bfloat16 is not used" in capsys.readouterr().err
+
+
+def test_a_network_that_fails_in_float32_fails() -> None:
+    class Broken(nn.Module):
+        def forward(self, images_NCHW: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        choose_precision(Broken(), "auto", **WHERE)  # type: ignore[arg-type]

@@ -1,0 +1,144 @@
+"""Values from files of strangers: of the right type, or refused in one line that names the field."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roadtest.record import checked
+from roadtest.record.checked import build, read_json
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inner:
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outer:
+    name: str
+    rate: float
+    is_on: bool
+    inner: Inner | None
+    words: tuple[str, ...]
+    inners: tuple[Inner, ...]
+    table: dict[str, float]
+    anything: dict[str, Any]
+    late: int = 7
+
+
+PLAIN: dict[str, Any] = {
+    "name": "a",
+    "rate": 1,
+    "is_on": True,
+    "inner": {"number": 3},
+    "words": ["x", "y"],
+    "inners": [{"number": 1}],
+    "table": {"k": 2.5},
+    "anything": {"k": [1, None]},
+}
+
+
+def message(path: Path, text: str) -> str:
+    path.write_text(text)
+    with pytest.raises(ValueError) as error:
+        read_json(path)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_plain_values_become_what_the_fields_say(tmp_path: Path) -> None:
+    outer = build(Outer, {**PLAIN, "unknown": 1}, tmp_path)
+    assert outer == Outer(
+        name="a",
+        rate=1.0,
+        is_on=True,
+        inner=Inner(number=3),
+        words=("x", "y"),
+        inners=(Inner(number=1),),
+        table={"k": 2.5},
+        anything={"k": [1, None]},
+    )
+    assert type(outer.rate) is float
+    assert build(Outer, {**PLAIN, "inner": None}, tmp_path).inner is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", 1),
+        ("name", None),
+        ("rate", "1"),
+        ("rate", True),
+        ("rate", 1e999),
+        ("is_on", 1),
+        ("inner", []),
+        ("words", "xy"),
+        ("words", [1]),
+        ("inners", [{}]),
+        ("table", {"k": "2"}),
+        ("late", 2.0),
+        ("late", True),
+    ],
+)
+def test_a_field_of_another_type_is_named(field: str, value: object, tmp_path: Path) -> None:
+    with pytest.raises(ValueError) as error:
+        build(Outer, {**PLAIN, field: value}, tmp_path)
+    assert "\n" not in str(error.value)
+    assert "damaged" in str(error.value)
+    assert field in str(error.value) or "Inner" in str(error.value)
+
+
+def test_a_missing_field_is_named_unless_it_has_a_default(tmp_path: Path) -> None:
+    assert build(Outer, PLAIN, tmp_path).late == 7
+    with pytest.raises(ValueError, match="a Outer lacks rate"):
+        build(Outer, {key: value for key, value in PLAIN.items() if key != "rate"}, tmp_path)
+
+
+@given(st.sampled_from(sorted(PLAIN)), JSON)
+def test_whatever_stands_in_a_field_is_taken_or_refused_in_one_line(field: str, value: object) -> None:
+    try:
+        outer = build(Outer, {**PLAIN, field: value}, Path("a.json"))
+    except ValueError as error:
+        assert "\n" not in str(error)
+        return
+    assert isinstance(outer, Outer)
+
+
+def test_what_is_not_json_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    assert "damaged" in message(path, "")
+    assert "damaged" in message(path, '{"a": ')
+    assert "one object" in message(path, "[1]")
+    assert "NaN is no number in JSON" in message(path, '{"a": NaN}')
+    assert "Infinity" in message(path, '{"a": -Infinity}')
+    assert "damaged" in message(path, "[" * 100_000)
+    assert "damaged" in message(path, '{"a": ' + "9" * 5000 + "}")
+    path.write_bytes(b'{"a": "\xff"}')
+    with pytest.raises(ValueError, match="damaged"):
+        read_json(path)
+
+
+def test_a_file_that_is_not_there_says_what_folder_to_give(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"holds no record\.json: give the folder"):
+        read_json(tmp_path / "nowhere" / "record.json")
+
+
+def test_a_later_schema_asks_for_an_upgrade(tmp_path: Path) -> None:
+    assert "upgrade" in message(tmp_path / "a.json", json.dumps({"schema_version": 99}))
+    assert "upgrade" in message(tmp_path / "a.json", json.dumps({"schema_version": "1"}))
+
+
+def test_a_file_without_end_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checked, "MAX_JSON_BYTES", 10)
+    assert "more than 10" in message(tmp_path / "a.json", '{"a": "12345678"}')
