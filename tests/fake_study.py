@@ -144,6 +144,7 @@ def _planned(label: str, seed: int) -> PlannedRun:
 
 
 def _draw_images(num_classes: int, tracks_per_class: int, frames_per_track: int, has_test: bool) -> Images:
+    """Tracks of every class for training, dealt over ten folds in turn, and as many for the test set."""
     rng = np.random.default_rng(7)
     splits = ["train", "test"] if has_test else ["train"]
     labels, groups, split_of, folds, difficulties = [], [], [], [], []
@@ -152,11 +153,12 @@ def _draw_images(num_classes: int, tracks_per_class: int, frames_per_track: int,
             class_difficulty = rng.normal(0.0, 0.6)
             for track in range(tracks_per_class):
                 group = f"{label:05d}/{track:05d}" if split == "train" else f"~{label}-{track}"
+                fold = (label * tracks_per_class + track) % 10 if split == "train" else -1
                 track_difficulty = class_difficulty + rng.normal(0.0, 1.0)
                 labels += [label] * frames_per_track
                 groups += [group] * frames_per_track
                 split_of += [split] * frames_per_track
-                folds += [(7 * label + 3 * track) % 10 if split == "train" else -1] * frames_per_track
+                folds += [fold] * frames_per_track
                 difficulties += list(track_difficulty + rng.normal(0.0, 0.4, frames_per_track))
     return Images(
         labels_N=np.array(labels, np.int64),

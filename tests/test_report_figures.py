@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from fake_study import build_fake_study
 from PIL import Image
 
+from fake_study import build_fake_study
 from roadtest.report import figure_rows as rows_of
 from roadtest.report.figures import Figure, vega_bundle, write_figure_files
 from roadtest.report.gallery import build_figures
@@ -20,6 +20,11 @@ PAPER, DARK_PAPER = "#ffffff", "#15181b"
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("studies") / "six"
     return build_fake_study(folder, failed="vgg16+stn", undertrained="resnet34+stn")
+
+
+@pytest.fixture(scope="module")
+def figures(study: Path) -> dict[str, Figure]:
+    return figures_of(study)
 
 
 def figures_of(study: Path) -> dict[str, Figure]:
@@ -46,13 +51,13 @@ def test_colours_stand_out_on_white_and_on_dark_paper(colour: str) -> None:
     assert contrast(colour, DARK_PAPER) >= 3
 
 
-def test_all_figures_of_the_report_are_there(study: Path) -> None:
+def test_all_figures_of_the_report_are_there(figures: dict[str, Figure]) -> None:
     names = ["accuracy", "pareto", "costs", "curves-lenet5", "curves-resnet34", "curves-vgg16", "stn-gain", "classes"]
-    assert sorted(figures_of(study)) == sorted([*names, "confusion"])
+    assert sorted(figures) == sorted([*names, "confusion"])
 
 
-def test_with_and_without_the_stn_stand_side_by_side_on_equal_axes(study: Path) -> None:
-    figure = figures_of(study)["curves-lenet5"]
+def test_with_and_without_the_stn_stand_side_by_side_on_equal_axes(figures: dict[str, Figure]) -> None:
+    figure = figures["curves-lenet5"]
     specs = figure.page_specs()
     assert figure.num_columns == 2
     assert [spec["title"] for spec in specs] == [
@@ -65,8 +70,8 @@ def test_with_and_without_the_stn_stand_side_by_side_on_equal_axes(study: Path) 
     assert scales[0] == scales[1] and scales[2] == scales[3]
 
 
-def test_training_and_validation_differ_in_more_than_colour(study: Path) -> None:
-    spec = figures_of(study)["curves-lenet5"].page_specs()[0]
+def test_training_and_validation_differ_in_more_than_colour(figures: dict[str, Figure]) -> None:
+    spec = figures["curves-lenet5"].page_specs()[0]
     assert spec["encoding"]["strokeDash"]["scale"]["range"] == [[1, 0], [4, 3]]
 
 
@@ -80,8 +85,9 @@ def test_costs_are_set_against_validation_accuracy_with_the_front_marked(study: 
     assert [row["is_front"] for row in rows if row["label"] == "vgg16"] == [False]
 
 
-def test_undertrained_networks_show_their_costs_and_curves_but_no_accuracy_beside_others(study: Path) -> None:
-    figures = figures_of(study)
+def test_undertrained_networks_show_their_costs_and_curves_but_no_accuracy_beside_others(
+    figures: dict[str, Figure],
+) -> None:
     assert "resnet34+stn" not in json.dumps(figures["accuracy"].page_specs())
     assert "resnet34+stn" not in json.dumps(figures["pareto"].page_specs())
     assert "resnet34+stn" in json.dumps(figures["costs"].page_specs())
@@ -121,8 +127,7 @@ def test_of_too_many_classes_the_confused_ones_are_drawn(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_every_figure_is_saved_as_svg_and_png_and_none_is_empty(study: Path, tmp_path: Path) -> None:
-    figures = figures_of(study)
+def test_every_figure_is_saved_as_svg_and_png_and_none_is_empty(figures: dict[str, Figure], tmp_path: Path) -> None:
     write_figure_files(list(figures.values()), tmp_path)
     for name in figures:
         svg = (tmp_path / f"{name}.svg").read_text()

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from fake_study import SIX, build_fake_study
 
+from fake_study import SIX, build_fake_study
 from roadtest.report import words
 from roadtest.summarise import read_results
 

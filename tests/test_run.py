@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import TINY, with_budget, write_tiny_study
 
 from roadtest import run as run_module
 from roadtest.events import Event
 from roadtest.job import Job
 from roadtest.record import read_epochs, read_predictions, read_record, read_rows
 from roadtest.run import Stopped, execute
+from tiny import TINY, with_budget, write_tiny_study
 
 KILLED_RUN = Path(__file__).with_name("killed_run.py")
 POINTS = (

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_study import SIX, build_fake_study
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fake_study import SIX, build_fake_study
 from roadtest import judge
 from roadtest.record import Predictions, read_predictions, read_record, read_records, write_predictions, write_rows
 from roadtest.summarise import (
@@ -30,11 +30,27 @@ from roadtest.summarise import (
     stn_rows,
 )
 
-COLUMNS = (
-    "network has_stn num_runs val_accuracy_mean val_accuracy_std test_accuracy_mean test_accuracy_std test_loss_mean "
-    "num_parameters macs size_bytes train_seconds_mean latency_p50_ms peak_memory_bytes status "
-    "val_accuracy_low val_accuracy_high test_accuracy_low test_accuracy_high"
-).split()
+COLUMNS = [
+    "network",
+    "has_stn",
+    "num_runs",
+    "val_accuracy_mean",
+    "val_accuracy_std",
+    "test_accuracy_mean",
+    "test_accuracy_std",
+    "test_loss_mean",
+    "num_parameters",
+    "macs",
+    "size_bytes",
+    "train_seconds_mean",
+    "latency_p50_ms",
+    "peak_memory_bytes",
+    "status",
+    "val_accuracy_low",
+    "val_accuracy_high",
+    "test_accuracy_low",
+    "test_accuracy_high",
+]
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +78,7 @@ def test_validation_orders_the_leaderboard_whatever_test_says(tmp_path: Path) ->
     answers = read_predictions(path)
     write_predictions(
         path,
-        Predictions(
-            logits_NK=-answers.logits_NK, labels_N=answers.labels_N, image_ids_N=answers.image_ids_N
-        ),
+        Predictions(logits_NK=-answers.logits_NK, labels_N=answers.labels_N, image_ids_N=answers.image_ids_N),
     )
     assert [label(row) for row in leaderboard_rows(study)] == ["resnet34", "lenet5"]
 
@@ -224,7 +238,9 @@ def test_class_rows_add_up_to_the_counts_in_the_records(study: Path) -> None:
     best = best_variant(results)
     assert best is not None
     rows = class_rows(results, best, "test")
-    assert sum(row["num_answers"] for row in rows) == sum(record.test.num_seen for record in best.records if record.test)
+    assert sum(row["num_answers"] for row in rows) == sum(
+        record.test.num_seen for record in best.records if record.test
+    )
     right = sum(record.test.num_correct for record in best.records if record.test)
     assert sum(row["num_correct"] for row in rows) == right
     assert {row["num_tracks"] for row in rows} == {3}
@@ -252,7 +268,7 @@ def test_an_image_number_beyond_the_split_is_named(tmp_path: Path) -> None:
     answers = read_predictions(path)
     ids_N = answers.image_ids_N + 10**6
     write_predictions(path, Predictions(logits_NK=answers.logits_NK, labels_N=answers.labels_N, image_ids_N=ids_N))
-    with pytest.raises(ValueError, match="split.csv has rows 0 to"):
+    with pytest.raises(ValueError, match=r"split\.csv has rows 0 to"):
         leaderboard_rows(study)
 
 

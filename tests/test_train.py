@@ -6,11 +6,11 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import torch
-from tiny import TINY, TinyNet, tiny_training, with_budget
 
 from roadtest import train as train_module
 from roadtest.record import EpochRow
-from roadtest.train import DivergedError, Tick, Training, build_optimizer, rate_factor, train
+from roadtest.train import DivergedError, Tick, Training, build_optimizer, train
+from tiny import TINY, TinyNet, tiny_training, with_budget
 
 
 def rows_of(training: Training) -> list[EpochRow]:
@@ -19,16 +19,6 @@ def rows_of(training: Training) -> list[EpochRow]:
 
 def weights_of(training: Training) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in training.network.state_dict().values()])
-
-
-def test_the_rate_rises_stays_and_falls_to_nearly_zero() -> None:
-    # warm-up 3: 1/4 2/4 3/4 1; decay from step 6 to 10 over 4 + 1 parts: 4/5 3/5 2/5 1/5
-    factors = [rate_factor(s, warmup_steps=3, decay_start=6, num_steps=10) for s in range(10)]
-    assert factors == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1, 0.8, 0.6, 0.4, 0.2])
-
-
-def test_before_the_plan_the_rate_only_warms_up() -> None:
-    assert [rate_factor(s, warmup_steps=1, decay_start=0, num_steps=None) for s in (0, 1, 50)] == [0.5, 1, 1]
 
 
 def test_there_is_a_row_per_epoch_and_the_last_step_is_evaluated() -> None:

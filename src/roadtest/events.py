@@ -24,7 +24,8 @@ class Event:
     | row | an evaluation | the same, and train_loss, train_accuracy, val_loss, val_accuracy |
     | finished | a run is complete | label, seed, train_seconds, val_accuracy, test_accuracy |
     | failed | a run failed | label, seed, text: the reason |
-    | sweep | a rate was tried | label, text: "rate 0.05: validation loss 0.31" |
+    | trial | a rate was tried, told by the worker | label, learning_rate, epoch, train_seconds, val_loss, val_accuracy |
+    | sweep | the same in words | label, text: "rate 0.05: validation loss 0.31" |
     | latency | latencies are measured | num_done, num_total |
     | warning | something to know | text |
     """
@@ -45,6 +46,7 @@ class Event:
     val_loss: float | None = None
     val_accuracy: float | None = None
     test_accuracy: float | None = None
+    learning_rate: float | None = None
 
     def to_line(self) -> str:
         """One line of JSON, without the fields that are not set."""

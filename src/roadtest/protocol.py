@@ -68,9 +68,9 @@ class Protocol:
     learning_rates: tuple[tuple[str, float], ...] = ()
     """(label, rate) with labels as `lenet5+stn`; `*` is any network; one that is missing runs the sweep first."""
     sweep_rates: tuple[float, ...] = (0.02, 0.05, 0.1, 0.2)
-    """The rates an unlisted network tries, each for sweep_steps steps of the full schedule, on seed 0's fold."""
-    sweep_steps: int = 150
-    """Optimiser steps per tried rate."""
+    """The rates that a network without one tries, each for sweep_seconds on the full schedule, on seed 0's fold."""
+    sweep_seconds: float = 120.0
+    """Training seconds per tried rate, turned into steps once per network."""
     warmup_steps: int = 100
     """The rate rises linearly over these steps, or over a tenth of the run where that is fewer."""
     decay_fraction: float = 0.4
@@ -141,6 +141,7 @@ _BOUNDS = (
     ("max_epochs", 1, 1_000_000),
     ("patience", 0, 1_000_000),
     ("budget_seconds", 0.1, 3.2e7),
+    ("sweep_seconds", 0.1, 3.2e7),
     ("label_smoothing", 0.0, 0.9),
 )
 
@@ -157,8 +158,8 @@ GTSRB_V1 = Protocol(
         ("vgg16+stn", 0.05),
     ),
 )
-SIGNS_V1 = replace(GTSRB_V1, name="signs-v1")
-FOLDER_V1 = replace(GTSRB_V1, name="folder-v1", learning_rates=())
+SIGNS_V1 = replace(GTSRB_V1, name="signs-v1", sweep_seconds=20.0)
+FOLDER_V1 = replace(GTSRB_V1, name="folder-v1", learning_rates=(), sweep_seconds=30.0)
 PROTOCOLS = {"gtsrb": GTSRB_V1, "signs": SIGNS_V1, "folder": FOLDER_V1}
 
 

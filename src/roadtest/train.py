@@ -6,10 +6,6 @@
 Everything random is keyed by (seed, epoch, image) or restored from the state, so a run that goes on from a saved
 state ends with the same bits on the CPU. The clock counts batches, augmentation, forward, backward and optimiser
 steps; it stands still for evaluation and for whoever consumes the generator. There are no callbacks and no hooks.
-
-Schedule (docs/protocol.md): linear warm-up, a constant rate, a linear decay to zero. The constant part ends by
-patience on validation loss, by the largest number of epochs, or by the budget, whichever comes first. A budget in
-seconds becomes a number of steps, timed on the run's first steps, and is never consulted again.
 """
 
 import math
@@ -28,13 +24,21 @@ from roadtest.augment import augment_batch
 from roadtest.evaluate import count_correct, forward, predict_logits
 from roadtest.protocol import Protocol
 from roadtest.record import EpochRow, SetResult
+from roadtest.schedule import (
+    NUM_UNTIMED_STEPS,
+    Limits,
+    Progress,
+    begin,
+    consider_patience,
+    is_evaluation,
+    is_pause,
+    is_timed,
+    plan,
+    rate_factor,
+)
 
 TICK_SECONDS = 0.5
 """How often the loop shows itself between evaluations."""
-NUM_UNTIMED_STEPS = 3
-"""The first steps allocate memory and choose kernels; they do not predict the others."""
-MIN_EVALUATIONS = 5
-"""A run too short for this many epochs is evaluated more often than once an epoch."""
 
 
 class DivergedError(RuntimeError):
@@ -50,25 +54,6 @@ class Tick:
     train_seconds: float
     seconds_left: float | None
     """Training seconds to the planned end; None while the plan is being timed."""
-
-
-@dataclass(kw_only=True)
-class Progress:
-    """Where a training stands; with weights, momentum and generator this is the whole saved state."""
-
-    step: int = 0
-    num_steps: int | None = None
-    """The planned end; None until the budget was timed."""
-    decay_start: int = 0
-    warmup_steps: int = 0
-    eval_interval: int = 0
-    stop_reason: str = ""
-    last_eval_step: int = 0
-    best_val_loss: float = math.inf
-    num_evals_since_best: int = 0
-    train_seconds: float = 0.0
-    data_seconds: float = 0.0
-    eval_seconds: float = 0.0
 
 
 @dataclass(kw_only=True)
@@ -115,6 +100,11 @@ class Training:
         """Passes over the training images so far."""
         return self.progress.step / self.steps_per_epoch
 
+    @property
+    def limits(self) -> Limits:
+        """What bounds the number of steps besides the protocol."""
+        return {"steps_per_epoch": self.steps_per_epoch, "max_steps": self.max_steps}
+
     def to_state(self) -> dict[str, Any]:
         """Everything needed to go on with the same bits, as tensors and plain values."""
         return {
@@ -154,26 +144,18 @@ def build_optimizer(network: nn.Module, protocol: Protocol) -> torch.optim.Optim
     )
 
 
-def rate_factor(step: int, *, warmup_steps: int, decay_start: int, num_steps: int | None) -> float:
-    """The learning rate at a step as a fraction of its constant value; num_steps None is before the plan."""
-    warm = (step + 1) / (warmup_steps + 1)
-    falling = 1.0 if num_steps is None or step < decay_start else (num_steps - step) / (num_steps - decay_start + 1)
-    return min(1.0, warm, falling)
-
-
 def train(training: Training) -> Iterator[Tick | EpochRow]:
     """Train to the end, yielding an EpochRow per evaluation and a Tick about twice a second in between."""
     progress = training.progress
     if progress.step == 0:
         torch.manual_seed(training.seed)  # dropout is all that draws from the global generator
-    if progress.num_steps is None and not _needs_timing(training):
-        _plan(training, step_seconds=None)
+    begin(progress, training.protocol, **training.limits)
     row_images, row_seconds = progress.step * training.batch_size, progress.train_seconds
     timed_step, timed_seconds = 0, 0.0
     shuffled_ids_N, shuffled_epoch = training.train_ids_N, -1
 
     while True:
-        if _is_evaluation(progress) and progress.last_eval_step < progress.step:
+        if is_evaluation(progress) and progress.last_eval_step < progress.step:
             images = progress.step * training.batch_size
             speed = (images - row_images) / max(progress.train_seconds - row_seconds, 1e-9)
             row_images, row_seconds = images, progress.train_seconds
@@ -188,7 +170,7 @@ def train(training: Training) -> Iterator[Tick | EpochRow]:
         is_over = False
         while not is_over:
             loss = _take_step(training, shuffled_ids_N, epoch)
-            is_over = time.perf_counter() - start >= TICK_SECONDS or _is_pause(training)
+            is_over = time.perf_counter() - start >= TICK_SECONDS or is_pause(progress, training.steps_per_epoch)
         elapsed = _now(training.device) - start
         progress.train_seconds += elapsed
         if not math.isfinite(loss.item()):
@@ -196,8 +178,10 @@ def train(training: Training) -> Iterator[Tick | EpochRow]:
 
         if progress.step == NUM_UNTIMED_STEPS:
             timed_step, timed_seconds = progress.step, progress.train_seconds
-        if progress.num_steps is None and _is_timed(training, progress.train_seconds - timed_seconds):
-            _plan(training, step_seconds=(progress.train_seconds - timed_seconds) / (progress.step - timed_step))
+        if progress.num_steps is None:
+            seconds, steps = progress.train_seconds - timed_seconds, progress.step - timed_step
+            if is_timed(progress, training.protocol, steps_per_epoch=training.steps_per_epoch, timed_seconds=seconds):
+                plan(progress, training.protocol, **training.limits, step_seconds=seconds / steps)
         yield _tick(training, (progress.step - first_step) * training.batch_size / elapsed)
 
 
@@ -244,7 +228,7 @@ def _evaluate_row(training: Training, images_per_second: float) -> EpochRow:
     progress.last_eval_step = progress.step
     if not math.isfinite(val.loss):
         raise DivergedError(f"the validation loss is {val.loss} at step {progress.step}: try a lower --lr")
-    _consider_patience(training, val.loss)
+    consider_patience(progress, training.protocol, val.loss)
     return EpochRow(
         epoch=round(training.epoch, 4),
         step=progress.step,
@@ -273,65 +257,6 @@ def evaluate_ids(training: Training, ids_N: npt.NDArray[np.int64]) -> SetResult:
         should_stop=training.should_stop,
     )
     return count_correct(logits_NK, training.labels_N[torch.from_numpy(ids_N)])
-
-
-def _consider_patience(training: Training, val_loss: float) -> None:
-    progress, protocol = training.progress, training.protocol
-    if val_loss < progress.best_val_loss:
-        progress.best_val_loss, progress.num_evals_since_best = val_loss, 0
-        return
-    progress.num_evals_since_best += 1
-    assert progress.num_steps is not None
-    is_constant = progress.step < progress.decay_start
-    if protocol.patience and is_constant and progress.num_evals_since_best >= protocol.patience:
-        decay_steps = round(progress.step * protocol.decay_fraction / (1 - protocol.decay_fraction))
-        progress.decay_start = progress.step
-        progress.num_steps = min(progress.num_steps, progress.step + max(decay_steps, 1))
-        progress.stop_reason = "patience"
-
-
-def _needs_timing(training: Training) -> bool:
-    return training.protocol.budget_seconds is not None and training.max_steps is None
-
-
-def _plan(training: Training, step_seconds: float | None) -> None:
-    """Write down when the constant rate and the training end; from here on the run is deterministic."""
-    progress, protocol = training.progress, training.protocol
-    num_steps, progress.stop_reason = protocol.max_epochs * training.steps_per_epoch, "max epochs"
-    if training.max_steps is not None:
-        num_steps, progress.stop_reason = training.max_steps, "max steps"
-    elif protocol.budget_seconds is not None and step_seconds is not None:
-        seconds_left = max(protocol.budget_seconds - progress.train_seconds, 0.0)
-        affordable = progress.step + max(int(seconds_left / step_seconds), 1)
-        if affordable < num_steps:
-            num_steps, progress.stop_reason = affordable, "budget"
-    progress.num_steps = num_steps
-    progress.decay_start = num_steps - int(num_steps * protocol.decay_fraction)
-    progress.warmup_steps = max(min(protocol.warmup_steps, num_steps // 10), 1)
-    progress.eval_interval = min(training.steps_per_epoch, math.ceil(num_steps / MIN_EVALUATIONS))
-
-
-def _is_pause(training: Training) -> bool:
-    """Whether the stretch of steps ends here, whatever the time."""
-    progress = training.progress
-    if progress.num_steps is None:
-        return True
-    return _is_evaluation(progress) or progress.step % training.steps_per_epoch == 0
-
-
-def _is_evaluation(progress: Progress) -> bool:
-    if progress.num_steps is None:
-        return False
-    return progress.step % progress.eval_interval == 0 or progress.step == progress.num_steps
-
-
-def _is_timed(training: Training, timed_seconds: float) -> bool:
-    """Enough seconds to predict the speed: 3 % of the budget, between half a second and five, and three steps."""
-    budget = training.protocol.budget_seconds
-    assert budget is not None
-    enough = min(max(0.03 * budget, min(0.5, budget / 4)), 5.0)
-    is_at_end = training.progress.step >= training.protocol.max_epochs * training.steps_per_epoch
-    return is_at_end or (training.progress.step >= 2 * NUM_UNTIMED_STEPS and timed_seconds >= enough)
 
 
 def _tick(training: Training, images_per_second: float) -> Tick:

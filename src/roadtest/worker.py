@@ -53,39 +53,21 @@ def run_once(text: str, tell: Callable[[Event], None], should_stop: Callable[[],
     execute(Job.from_json(text), tell=tell, should_stop=should_stop)
 
 
-def try_rate(text: str, tell: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
-    """One trial of the learning-rate sweep: train for a few steps and tell the validation figures."""
+def try_rates(text: str, tell: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
+    """One network's learning-rate sweep: train at every rate, for the same steps, and tell the validation figures."""
+    from dataclasses import replace
+
     from roadtest.job import Job
-    from roadtest.precision import choose_precision
     from roadtest.run import build_training
-    from roadtest.train import DivergedError, evaluate_ids, train
+    from roadtest.trial import try_rate
 
     job = Job.from_json(text)
-    image_set, training = build_training(job, should_stop)
-    training.precision, _ = choose_precision(
-        training.network,
-        job.precision,
-        device=job.device,
-        image_size=job.protocol.image_size,
-        num_classes=image_set.num_classes,
-    )
-    try:
-        for _ in train(training):
-            if should_stop():
-                raise InterruptedError
-        val = evaluate_ids(training, training.val_ids_N)
-    except DivergedError as error:
-        tell(job.event("trial", text=str(error), epoch=training.epoch, train_seconds=training.progress.train_seconds))
-        return
-    tell(
-        job.event(
-            "trial",
-            epoch=training.epoch,
-            train_seconds=training.progress.train_seconds,
-            val_loss=val.loss,
-            val_accuracy=val.accuracy,
-        )
-    )
+    trial = replace(job, protocol=replace(job.protocol, budget_seconds=job.protocol.sweep_seconds, patience=0))
+    for rate in job.protocol.sweep_rates:
+        image_set, training = build_training(replace(trial, learning_rate=rate), should_stop)
+        event = try_rate(training, trial, image_set.num_classes, should_stop)
+        trial = replace(trial, max_steps=training.progress.num_steps, precision=training.precision)
+        tell(event)
 
 
 def measure_latencies(text: str, tell: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
@@ -120,7 +102,7 @@ def measure_latencies(text: str, tell: Callable[[Event], None], should_stop: Cal
     write_rows(Path(plain["study_dir"]) / "latency.csv", rows, rows[0].keys())
 
 
-KINDS = {"run": run_once, "trial": try_rate, "latency": measure_latencies}
+KINDS = {"run": run_once, "sweep": try_rates, "latency": measure_latencies}
 
 
 def _claim_stdout() -> TextIO:

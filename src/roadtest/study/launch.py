@@ -29,7 +29,7 @@ class Task:
     """One job for one process."""
 
     kind: str
-    """`run`, `trial` or `latency`."""
+    """`run`, `sweep` or `latency`."""
     job_json: str
     log_path: Path
     """Where the worker's own output and traceback go."""

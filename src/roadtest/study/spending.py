@@ -76,7 +76,7 @@ def plan_text(
         words.append(f"about {render_duration(rounds * protocol.budget_seconds)} of training")
     if num_swept:
         tried = f"{len(protocol.sweep_rates)} learning rates for {num_swept} network{'s' if num_swept != 1 else ''}"
-        words.append(f"before it {tried}, {protocol.sweep_steps} steps each")
+        words.append(f"before it {tried}, {render_duration(protocol.sweep_seconds)} each")
     if missing and disk_bytes:
         is_all_known = not any(is_own(run.network) for run in missing)
         words.append(render_bytes(disk_bytes) if is_all_known else f"at least {render_bytes(disk_bytes)}")

@@ -1,14 +1,14 @@
 """The learning-rate sweep: equal for every network, on validation, in a file.
 
-Each rate of the protocol is tried for the same number of steps of the full schedule, on seed 0's fold; the lowest
-validation loss wins. A diverged trial is a row with an infinite loss; where a trial fails otherwise, the network has no
-rate and no rows. The rates of the published protocols come from
-this very sweep, run on the real data and published under results/.
+Every network tries each rate of the protocol for the same training seconds, on seed 0's fold, on the full schedule;
+the lowest validation loss wins. The clock is read once per network, in its first trial: all its rates get the same
+number of steps. A diverged trial is a row with an infinite loss; where a sweep fails otherwise, the network has no
+rate and no rows. The rates of the published protocols come from this very sweep, run on the real data and published
+under results/.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,50 +44,49 @@ def sweep_rates(
 ) -> dict[str, str]:
     """Try every rate for every job's network, write sweep.csv, and return why networks failed, by label.
 
-    The jobs carry everything but the rate and the number of steps. With `fail_fast` the first failure is the last.
+    The jobs carry everything but the rate. With `fail_fast` the first failure is the last.
     """
     reasons: dict[str, str] = {}
-    for job in jobs:
-        outcomes = _try_rates(study_dir, job, num_parallel, tell)
-        failed = [outcome.reason for outcome in outcomes if outcome.reason is not None]
-        rows = [_row(outcome) for outcome in outcomes if not failed]
-        best = min(rows, key=lambda row: float(row["val_loss"]), default=None)
-        if best is None or not math.isfinite(best["val_loss"]):
-            reasons[job.run.label] = (
-                failed[0] if failed else "the loss is no number at any rate of the sweep: give --lr"
-            )
-        else:
-            best["is_chosen"] = True
-            tell(Event(kind="sweep", label=job.run.label, text=f"rate {best['learning_rate']:g} is chosen"))
-        write_rows(study_dir / "sweep.csv", [*_rows_of_others(study_dir, job), *rows], COLUMNS)
-        if reasons and fail_fast:
-            break
-    return reasons
-
-
-def _try_rates(study_dir: Path, job: Job, num_parallel: int, tell: Callable[[Event], None]) -> list[Outcome]:
-    """One short training per rate; the first that fails stops the others."""
-    trials = [replace(job, learning_rate=rate, max_steps=job.protocol.sweep_steps) for rate in job.protocol.sweep_rates]
     tasks = [
         Task(
-            kind="trial",
-            job_json=trial.to_json(),
+            kind="sweep",
+            job_json=job.to_json(),
             log_path=study_dir / "sweep-log.txt",
             label=job.run.label,
             seed=job.run.seed,
             num_threads=job.num_threads,
         )
-        for trial in trials
+        for job in jobs
     ]
 
-    def is_over(outcome: Outcome) -> bool:
-        if outcome.reason is None and not outcome.is_stopped:
-            row = _row(outcome)
-            text = f"rate {row['learning_rate']:g}: validation loss {row['val_loss']:.4f}"
-            tell(Event(kind="sweep", label=job.run.label, text=text))
-        return outcome.reason is not None
+    def tell_trial(event: Event) -> None:
+        if event.kind == "trial":
+            loss = "no number" if event.val_loss is None else f"{event.val_loss:.4f}"
+            tell(Event(kind="sweep", label=event.label, text=f"rate {event.learning_rate:g}: validation loss {loss}"))
 
-    return run_tasks(tasks, num_parallel=num_parallel, tell=lambda event: None, is_over=is_over)
+    def is_over(outcome: Outcome) -> bool:
+        if outcome.is_stopped:
+            return False
+        reason = outcome.reason or _keep_rows(study_dir, outcome, tell)
+        if reason is not None:
+            reasons[outcome.task.label] = reason
+        return reason is not None and fail_fast
+
+    run_tasks(tasks, num_parallel=num_parallel, tell=tell_trial, is_over=is_over)
+    return reasons
+
+
+def _keep_rows(study_dir: Path, outcome: Outcome, tell: Callable[[Event], None]) -> str | None:
+    """Write a network's rows with the choice among them; return why there is none."""
+    job = Job.from_json(outcome.task.job_json)
+    rows = [_row(job, event) for event in outcome.events if event.kind == "trial"]
+    best = min(rows, key=lambda row: float(row["val_loss"]))
+    is_found = math.isfinite(best["val_loss"])
+    if is_found:
+        best["is_chosen"] = True
+        tell(Event(kind="sweep", label=job.run.label, text=f"rate {best['learning_rate']:g} is chosen"))
+    write_rows(study_dir / "sweep.csv", [*_rows_of_others(study_dir, job), *rows], COLUMNS)
+    return None if is_found else "the loss is no number at any rate of the sweep: give --lr"
 
 
 def _rows_of_others(study_dir: Path, job: Job) -> list[dict[str, str]]:
@@ -97,16 +96,14 @@ def _rows_of_others(study_dir: Path, job: Job) -> list[dict[str, str]]:
     return [row for row in rows if (row["network"], row["has_stn"]) != key]
 
 
-def _row(outcome: Outcome) -> dict[str, Any]:
+def _row(job: Job, event: Event) -> dict[str, Any]:
     """A row of sweep.csv; a trial that diverged told no figures."""
-    trial = Job.from_json(outcome.task.job_json)
-    event = next(event for event in outcome.events if event.kind == "trial")
     has_figures = event.val_loss is not None and math.isfinite(event.val_loss)
     return {
-        "network": trial.run.network,
-        "has_stn": trial.run.has_stn,
-        "learning_rate": trial.learning_rate,
-        "seed": trial.run.seed,
+        "network": job.run.network,
+        "has_stn": job.run.has_stn,
+        "learning_rate": event.learning_rate,
+        "seed": job.run.seed,
         "num_epochs": round(event.epoch or 0.0, 4),
         "train_seconds": round(event.train_seconds or 0.0, 3),
         "val_loss": event.val_loss if has_figures else math.inf,

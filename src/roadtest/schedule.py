@@ -1,0 +1,112 @@
+"""When the learning rate rises, stays and falls, when a run is evaluated, and when it ends: all as whole steps.
+
+Linear warm-up, a constant rate, a linear decay to zero. The constant part ends by patience on validation loss, by the
+largest number of epochs, or by the budget, whichever comes first. A budget in seconds becomes a number of steps, from
+the first steps' speed, once; from there on a run is deterministic. docs/protocol.md gives the reasons. No torch here.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import TypedDict
+
+from roadtest.protocol import Protocol
+
+NUM_UNTIMED_STEPS = 3
+"""The first steps allocate memory and choose kernels; they do not predict the others."""
+MIN_EVALUATIONS = 5
+"""A run too short for this many epochs is evaluated more often than once an epoch."""
+
+
+class Limits(TypedDict):
+    """What bounds the number of steps besides the protocol."""
+
+    steps_per_epoch: int
+    max_steps: int | None
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """Where a training stands; with weights, momentum and generator this is the whole saved state."""
+
+    step: int = 0
+    num_steps: int | None = None
+    """The planned end; None until the budget was timed."""
+    decay_start: int = 0
+    warmup_steps: int = 0
+    eval_interval: int = 0
+    stop_reason: str = ""
+    last_eval_step: int = 0
+    best_val_loss: float = math.inf
+    num_evals_since_best: int = 0
+    train_seconds: float = 0.0
+    data_seconds: float = 0.0
+    eval_seconds: float = 0.0
+
+
+def rate_factor(step: int, *, warmup_steps: int, decay_start: int, num_steps: int | None) -> float:
+    """The learning rate at a step as a fraction of its constant value; num_steps None is before the plan."""
+    warm = (step + 1) / (warmup_steps + 1)
+    falling = 1.0 if num_steps is None or step < decay_start else (num_steps - step) / (num_steps - decay_start + 1)
+    return min(1.0, warm, falling)
+
+
+def begin(progress: Progress, protocol: Protocol, *, steps_per_epoch: int, max_steps: int | None) -> None:
+    """Plan the run where nothing has to be timed: it is given steps, or it has no budget."""
+    if progress.num_steps is None and (protocol.budget_seconds is None or max_steps is not None):
+        plan(progress, protocol, steps_per_epoch=steps_per_epoch, max_steps=max_steps, step_seconds=None)
+
+
+def plan(
+    progress: Progress, protocol: Protocol, *, steps_per_epoch: int, max_steps: int | None, step_seconds: float | None
+) -> None:
+    """Write down when the constant rate and the training end; from here on the run is deterministic."""
+    num_steps, progress.stop_reason = protocol.max_epochs * steps_per_epoch, "max epochs"
+    if max_steps is not None:
+        num_steps, progress.stop_reason = max_steps, "max steps"
+    elif protocol.budget_seconds is not None and step_seconds is not None:
+        seconds_left = max(protocol.budget_seconds - progress.train_seconds, 0.0)
+        affordable = progress.step + max(int(seconds_left / step_seconds), 1)
+        if affordable < num_steps:
+            num_steps, progress.stop_reason = affordable, "budget"
+    progress.num_steps = num_steps
+    progress.decay_start = num_steps - int(num_steps * protocol.decay_fraction)
+    progress.warmup_steps = max(min(protocol.warmup_steps, num_steps // 10), 1)
+    progress.eval_interval = min(steps_per_epoch, math.ceil(num_steps / MIN_EVALUATIONS))
+
+
+def consider_patience(progress: Progress, protocol: Protocol, val_loss: float) -> None:
+    """Note an evaluation; begin the decay where the loss has not fallen for as long as patience goes."""
+    if val_loss < progress.best_val_loss:
+        progress.best_val_loss, progress.num_evals_since_best = val_loss, 0
+        return
+    progress.num_evals_since_best += 1
+    assert progress.num_steps is not None
+    is_constant = progress.step < progress.decay_start
+    if protocol.patience and is_constant and progress.num_evals_since_best >= protocol.patience:
+        decay_steps = round(progress.step * protocol.decay_fraction / (1 - protocol.decay_fraction))
+        progress.decay_start = progress.step
+        progress.num_steps = min(progress.num_steps, progress.step + max(decay_steps, 1))
+        progress.stop_reason = "patience"
+
+
+def is_pause(progress: Progress, steps_per_epoch: int) -> bool:
+    """Whether the stretch of steps ends here, whatever the time."""
+    if progress.num_steps is None:
+        return True
+    return is_evaluation(progress) or progress.step % steps_per_epoch == 0
+
+
+def is_evaluation(progress: Progress) -> bool:
+    """Whether the network is to be evaluated after this step."""
+    if progress.num_steps is None:
+        return False
+    return progress.step % progress.eval_interval == 0 or progress.step == progress.num_steps
+
+
+def is_timed(progress: Progress, protocol: Protocol, *, steps_per_epoch: int, timed_seconds: float) -> bool:
+    """Enough seconds to predict the speed: 3 % of the budget, between half a second and five, and three steps."""
+    budget = protocol.budget_seconds
+    assert budget is not None
+    enough = min(max(0.03 * budget, min(0.5, budget / 4)), 5.0)
+    is_at_end = progress.step >= protocol.max_epochs * steps_per_epoch
+    return is_at_end or (progress.step >= 2 * NUM_UNTIMED_STEPS and timed_seconds >= enough)

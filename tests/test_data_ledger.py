@@ -1,0 +1,51 @@
+"""The ledger of test readings: a line each, before the reading, and never lost."""
+
+from pathlib import Path
+
+from roadtest.data.ledger import COLUMNS, copy_test_reads, note_test_read
+from roadtest.record import PlannedRun, read_rows
+
+RUN = PlannedRun(network="lenet5", has_stn=True, seed=4)
+
+
+def note(cache_dir: Path, data: str = "d", study: str = "first") -> None:
+    note_test_read(cache_dir, data_fingerprint=data, study=study, run=RUN, protocol_fingerprint="p")
+
+
+def test_every_reading_is_a_line_and_lines_are_only_added(tmp_path: Path) -> None:
+    note(tmp_path / "cache")
+    first = (tmp_path / "cache" / "test-reads.csv").read_text()
+    note(tmp_path / "cache", study="second")
+    rows = read_rows(tmp_path / "cache" / "test-reads.csv")
+    assert (tmp_path / "cache" / "test-reads.csv").read_text().startswith(first)
+    assert tuple(rows[0]) == COLUMNS
+    assert [row["study"] for row in rows] == ["first", "second"]
+    assert (rows[0]["network"], rows[0]["has_stn"], rows[0]["seed"]) == ("lenet5", "True", "4")
+    assert rows[0]["read_at"].startswith("20")
+
+
+def test_a_study_gets_the_lines_about_its_own_test_set_of_all_studies(tmp_path: Path) -> None:
+    note(tmp_path, data="d", study="first")
+    note(tmp_path, data="other", study="first")
+    note(tmp_path, data="d", study="second")
+    study_dir = tmp_path / "study"
+    study_dir.mkdir()
+    copy_test_reads(tmp_path, study_dir, "d")
+    assert [row["study"] for row in read_rows(study_dir / "test-reads.csv")] == ["first", "second"]
+
+
+def test_without_a_ledger_a_study_has_an_empty_one(tmp_path: Path) -> None:
+    copy_test_reads(tmp_path / "no cache", tmp_path, "d")
+    assert read_rows(tmp_path / "test-reads.csv") == []
+    assert (tmp_path / "test-reads.csv").read_text() == ",".join(COLUMNS) + "\n"
+
+
+def test_two_headers_of_two_beginners_do_no_harm(tmp_path: Path) -> None:
+    note(tmp_path)
+    header = ",".join(COLUMNS) + "\n"
+    path = tmp_path / "test-reads.csv"
+    path.write_text(header + path.read_text())
+    study_dir = tmp_path / "study"
+    study_dir.mkdir()
+    copy_test_reads(tmp_path, study_dir, "d")
+    assert len(read_rows(study_dir / "test-reads.csv")) == 1

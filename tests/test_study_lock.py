@@ -1,0 +1,114 @@
+"""One folder, one compare at a time: the living are respected, the dead are not waited for."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from roadtest.study import lock as lock_module
+from roadtest.study.lock import refuse_if_locked, study_lock
+
+
+def write_lock(study_dir: Path, **changes: object) -> Path:
+    holder = {"host": platform.node(), "pid": os.getpid(), "started": psutil.Process().create_time()}
+    path = study_dir / ".lock"
+    path.write_text(json.dumps({**holder, **changes}))
+    return path
+
+
+def refusal(study_dir: Path) -> str:
+    with pytest.raises(ValueError) as error, study_lock(study_dir):
+        raise AssertionError("the lock was given")
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def dead_process() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_a_lock_names_host_and_process_and_goes_with_its_block(tmp_path: Path) -> None:
+    with study_lock(tmp_path):
+        holder = json.loads((tmp_path / ".lock").read_text())
+        assert (holder["host"], holder["pid"]) == (platform.node(), os.getpid())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_goes_also_where_the_block_fails(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), study_lock(tmp_path):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_of_a_living_process_refuses_and_stays(tmp_path: Path) -> None:
+    path = write_lock(tmp_path)
+    assert f"in use by process {os.getpid()} on {platform.node()}" in refusal(tmp_path)
+    assert path.exists()
+    with pytest.raises(ValueError, match="in use"):
+        refuse_if_locked(tmp_path)
+
+
+def test_a_second_compare_in_the_same_process_is_refused_and_the_first_keeps_its_lock(tmp_path: Path) -> None:
+    with study_lock(tmp_path):
+        assert "in use" in refusal(tmp_path)
+        assert (tmp_path / ".lock").exists()
+
+
+def test_a_lock_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:
+    write_lock(tmp_path, pid=dead_process(), started=1.0)
+    refuse_if_locked(tmp_path)
+    write_lock(tmp_path, pid=dead_process(), started=1.0)
+    with study_lock(tmp_path):
+        assert json.loads((tmp_path / ".lock").read_text())["pid"] == os.getpid()
+
+
+def test_a_process_that_only_inherited_the_number_is_not_the_holder(tmp_path: Path) -> None:
+    write_lock(tmp_path, started=psutil.Process().create_time() - 3600)
+    with study_lock(tmp_path):
+        pass
+
+
+def test_a_lock_of_another_machine_is_never_taken_over(tmp_path: Path) -> None:
+    write_lock(tmp_path, host="another", pid=dead_process(), started=1.0)
+    message = refusal(tmp_path)
+    assert "on another" in message and "delete .lock there" in message
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"host": 1}', '{"host": "h", "pid": "x", "started": 1}', "\x00"])
+def test_a_lock_that_was_cut_off_long_ago_is_taken_over(text: str, tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    path.write_text(text)
+    os.utime(path, (1, 1))
+    with study_lock(tmp_path):
+        assert "pid" in path.read_text()
+
+
+def test_a_lock_that_is_being_written_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".lock").touch()
+    threading.Timer(0.3, write_lock, [tmp_path]).start()
+    start = time.monotonic()
+    assert "in use" in refusal(tmp_path)
+    assert time.monotonic() - start >= 0.25
+    monkeypatch.setattr(lock_module, "WRITE_SECONDS", 0.1)
+    (tmp_path / ".lock").write_text("")  # its process died while it wrote
+    with study_lock(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("pid", [-1, 0, 10**30])
+def test_a_number_that_is_no_process_does_not_crash(pid: int, tmp_path: Path) -> None:
+    write_lock(tmp_path, pid=pid, started=1.0)
+    try:
+        with study_lock(tmp_path):
+            pass
+    except ValueError as error:
+        assert "in use" in str(error)

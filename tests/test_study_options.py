@@ -1,0 +1,120 @@
+"""What the user asked for becomes a protocol and a list of runs; a mistake becomes one line."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roadtest.protocol import FOLDER_V1, GTSRB_V1, SIGNS_V1
+from roadtest.record import MAX_SEED
+from roadtest.study.options import (
+    Options,
+    chosen_protocol,
+    chosen_seeds,
+    planned_runs,
+    source_kind,
+    source_name,
+)
+
+
+def refusal(**options: Any) -> str:
+    with pytest.raises(ValueError) as error:
+        Options(**options)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"preset": "fast"}, "--preset 'fast' is not known: choose one of quick, standard, thorough"),
+        ({"precision": "float16"}, "choose one of auto, float32, bfloat16"),
+        ({"keep_weights": "best"}, "choose one of chosen, all, none"),
+        ({"stn": "yes"}, "choose one of off, on, both"),
+        ({"jobs": 0}, "--jobs 0 is too small"),
+        ({"threads": 0}, "--threads 0 is too small"),
+        ({"epochs": 0}, "--epochs 0 is too small"),
+        ({"lr": 0.0}, "--lr 0.0 is out of range"),
+        ({"lr": float("nan")}, "--lr nan is out of range"),
+        ({"budget_seconds": 1.0, "budget_total_seconds": 2.0}, "give one"),
+    ],
+)
+def test_a_mistake_says_what_is_allowed(options: dict[str, Any], words: str) -> None:
+    assert words in refusal(**options)
+
+
+def test_a_number_of_seeds_counts_from_zero_and_seeds_stand_for_themselves() -> None:
+    assert chosen_seeds(Options()) == (0,)
+    assert chosen_seeds(Options(preset="standard")) == (0, 1, 2)
+    assert chosen_seeds(Options(preset="standard", seeds=2)) == (0, 1)
+    assert chosen_seeds(Options(seeds=(4, 0))) == (0, 4)
+
+
+@pytest.mark.parametrize("seeds", [0, -1, (), (1, 1), (-1,), (MAX_SEED + 1,)])
+def test_seeds_that_cannot_be_are_refused(seeds: Any) -> None:
+    with pytest.raises(ValueError, match="--seeds .* cannot be used"):
+        chosen_seeds(Options(seeds=seeds))
+
+
+def test_a_source_is_gtsrb_signs_or_a_folder_by_its_name(tmp_path: Path) -> None:
+    assert [source_kind(word) for word in ("gtsrb", "signs", "./signs", "x.csv")] == [
+        "gtsrb",
+        "signs",
+        "folder",
+        "folder",
+    ]
+    assert source_name("signs") == "signs"
+    assert source_name(str(tmp_path / "my images")) == "my images"
+    assert source_name(str(tmp_path / "list.csv")) == "list"
+
+
+def test_without_flags_the_protocol_is_the_published_one_under_the_presets_clock() -> None:
+    assert chosen_protocol("gtsrb", Options(preset="standard"), 6) == GTSRB_V1
+    assert chosen_protocol("x", Options(preset="standard"), 6) == FOLDER_V1
+    assert chosen_protocol("gtsrb", Options(), 6).budget_seconds == 300
+    assert chosen_protocol("signs", Options(), 6).budget_seconds == 30
+    assert chosen_protocol("signs", Options(preset="standard"), 6) == SIGNS_V1
+
+
+def test_a_total_budget_is_divided_over_the_runs() -> None:
+    assert chosen_protocol("gtsrb", Options(budget_total_seconds=7200.0), 12).budget_seconds == 600
+    assert chosen_protocol("gtsrb", Options(budget_seconds=60.0), 12).budget_seconds == 60
+
+
+def test_who_counts_epochs_has_no_clock_unless_he_asks_for_it() -> None:
+    protocol = chosen_protocol("gtsrb", Options(epochs=2), 1)
+    assert (protocol.budget_seconds, protocol.max_epochs) == (None, 2)
+    protocol = chosen_protocol("gtsrb", Options(epochs=2, budget_seconds=5.0), 1)
+    assert (protocol.budget_seconds, protocol.max_epochs) == (5, 2)
+
+
+def test_what_decides_a_result_is_in_the_fingerprint_and_the_rest_is_not() -> None:
+    def fingerprint(**options: Any) -> str:
+        return chosen_protocol("gtsrb", Options(**options), 1).fingerprint
+
+    plain = fingerprint(preset="standard")
+    for inside in ({"epochs": 5}, {"patience": 0}, {"budget_seconds": 9.0}, {"image_size": 48}, {"batch_size": 64}):
+        assert fingerprint(preset="standard", **inside) != plain
+    assert fingerprint(preset="standard", lr=0.07) != plain
+    outside = {"seeds": 5, "networks": ("lenet5",), "device": "cpu", "jobs": 2, "threads": 1, "keep_weights": "none"}
+    assert fingerprint(preset="standard", **outside) == plain
+
+
+def test_a_rate_of_the_user_holds_for_every_network_and_thorough_sweeps() -> None:
+    assert chosen_protocol("gtsrb", Options(lr=0.07), 1).learning_rate("vgg16+stn") == 0.07
+    assert chosen_protocol("gtsrb", Options(preset="thorough"), 1).learning_rate("lenet5") is None
+
+
+def test_a_value_out_of_the_protocols_range_is_refused() -> None:
+    with pytest.raises(ValueError, match="image_size=8 is out of range"):
+        chosen_protocol("gtsrb", Options(image_size=8), 1)
+
+
+def test_runs_go_seed_by_seed() -> None:
+    runs = planned_runs([("lenet5", False), ("lenet5", True)], (0, 3))
+    assert [(run.label, run.seed) for run in runs] == [
+        ("lenet5", 0),
+        ("lenet5+stn", 0),
+        ("lenet5", 3),
+        ("lenet5+stn", 3),
+    ]
