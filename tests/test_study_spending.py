@@ -42,8 +42,8 @@ def test_what_is_finished_costs_nothing() -> None:
 
 def test_a_sweep_is_told() -> None:
     text = text_of(RUNS, RUNS, protocol=FOLDER_V1, num_swept=4)
-    rates, steps = len(FOLDER_V1.sweep_rates), FOLDER_V1.sweep_steps
-    assert f"before it {rates} learning rates for 4 networks, {steps} steps each" in text
+    seconds = render_duration(FOLDER_V1.sweep_seconds)
+    assert f"before it {len(FOLDER_V1.sweep_rates)} learning rates for 4 networks, {seconds} each" in text
 
 
 def test_a_network_of_ones_own_makes_the_disk_a_lower_bound() -> None:

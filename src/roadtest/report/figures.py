@@ -99,14 +99,14 @@ def draw_intervals(rows: Sequence[Row], words: str, domain: tuple[float, float],
         tooltip=_tooltips("label:N", "set:N", "value:Q", "low:Q", "high:Q", "n:Q"),
     )
     scale = alt.Scale(domain=list(domain), nice=False)
-    rules = base.mark_rule(strokeWidth=1.6, clip=True).encode(x=alt.X("low:Q", scale=scale), x2="high:Q")
+    rules = base.mark_rule(strokeWidth=1.6, clip=True).encode(x=alt.X("low:Q", scale=scale), x2=alt.X2("high:Q"))
     points = base.mark_point(size=62, strokeWidth=1.6, opacity=1).encode(
         x=alt.X("value:Q", title=words, scale=scale, axis=alt.Axis(tickCount=8)),
         shape=_shape("set", ["test", "validation"], ["diamond", "circle"]),
         fill=_stn_fill(),
         fillOpacity=alt.condition("datum.set == 'test'", alt.value(1), alt.value(0)),
     )
-    zero = alt.Chart(_data([{"zero": 0}])).mark_rule(color=QUIET, strokeWidth=1.2).encode(x="zero:Q")
+    zero = alt.Chart(_data([{"zero": 0}])).mark_rule(color=QUIET, strokeWidth=1.2).encode(x=alt.X("zero:Q"))
     chart = zero + rules + points if marks_zero else rules + points
     return Panel(chart=chart, height=34 * len(labels), width=560)
 
@@ -124,17 +124,18 @@ def draw_curve(curve: Curve) -> Panel:
     epochs = alt.Scale(domain=list(domains.epochs), nice=False)
     # single evaluations are marked where a line has few of them; one alone would not show at all
     point: Any = alt.OverlayMarkDef(size=9) if curve.num_rows <= 20 * curve.num_runs else False
+    # opacity of the stroke, not of the mark: the latter doubles the time that a PNG takes
     width, opacity = (1.5, 0.9) if curve.num_runs <= 4 else (1.0, 0.6)
     chart = (
         alt.Chart(alt.NamedData(name=curve.dataset), title=f"{curve.title}: {words}")
         .transform_fold(series, as_=["series", "value"])
         .transform_calculate(set=f"datum.series == '{series[0]}' ? 'validation' : 'training'")
         .transform_filter("isValid(datum.value)")
-        .mark_line(clip=True, strokeWidth=width, opacity=opacity, point=point)
+        .mark_line(clip=True, strokeWidth=width, strokeOpacity=opacity, point=point)
         .encode(
             x=alt.X("epoch:Q", title="epochs", scale=epochs, axis=alt.Axis(grid=False, domain=True, tickCount=8)),
             y=alt.Y("value:Q", title=None, scale=scale, axis=axis),
-            detail="seed:N",
+            detail=alt.Detail("seed:N"),
             color=alt.Color("set:N", legend=None, scale=_sets([WITH if curve.has_stn else WITHOUT, QUIET])),
             strokeDash=alt.StrokeDash("set:N", legend=None, scale=_sets([[1, 0], [4, 3]])),
             tooltip=_tooltips("set:N", "seed:N", "epoch:Q", "value:Q"),
@@ -163,7 +164,9 @@ def draw_costs(rows: Sequence[Row], title: str, unit: str, axes: CostAxes) -> Pa
         tooltip=_tooltips("label:N", "text:N", "accuracy:Q", "test:Q"),
     )
     names = [
-        base.transform_filter(f"datum.place == '{place}'").mark_text(limit=130, **offsets).encode(text="label:N")
+        base.transform_filter(f"datum.place == '{place}'")
+        .mark_text(limit=130, **offsets)
+        .encode(text=alt.Text("label:N"))
         for place, offsets in LABEL_PLACES.items()
         if any(row["place"] == place for row in rows)
     ]
@@ -180,7 +183,7 @@ def draw_bars(rows: Sequence[Row], title: str, labels: Sequence[str]) -> Panel:
     # the number stands behind its bar: a third of the width is kept free for it
     x = alt.X("cost:Q", title=None, axis=None, scale=alt.Scale(domain=[0, top * 1.45 or 1.0], nice=False))
     bars = base.mark_bar(height={"band": 0.62}).encode(x=x, color=_stn_colour())
-    numbers = base.mark_text(align="left", dx=5).encode(x=x, text="text:N")
+    numbers = base.mark_text(align="left", dx=5).encode(x=x, text=alt.Text("text:N"))
     return Panel(chart=bars + numbers, height=24 * len(rows))
 
 
@@ -194,9 +197,9 @@ def draw_classes(rows: Sequence[Row]) -> Panel:
     lowest = min(float(row["accuracy"]) for row in rows)
     scale = alt.Scale(domain=[max(0.0, lowest - 0.06 * (100 - lowest)), 100], nice=False)
     x = alt.X("accuracy:Q", title="accuracy, %", scale=scale, axis=alt.Axis(tickCount=6))
-    lines = base.mark_rule(color=QUIET, strokeWidth=1).encode(x=x, x2="all:Q")
+    lines = base.mark_rule(color=QUIET, strokeWidth=1).encode(x=x, x2=alt.X2("all:Q"))
     points = base.mark_point(filled=True, size=46, color=WITHOUT, opacity=1).encode(x=x)
-    shares = base.mark_text(align="left", dx=7).encode(x=alt.X("all:Q"), text="share:N")
+    shares = base.mark_text(align="left", dx=7).encode(x=alt.X("all:Q"), text=alt.Text("share:N"))
     return Panel(chart=lines + points + shares, height=15 * max(len(rows), 1), width=520)
 
 

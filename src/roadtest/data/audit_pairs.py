@@ -1,0 +1,250 @@
+"""What the data check says about images that belong together: copies, look-alikes, sequences, mirrored classes."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from roadtest.data.audit_images import PARTS
+from roadtest.data.duplicates import Duplicates
+from roadtest.data.finding import NUM_EXAMPLES, Finding, Severity, count, name_some, percent
+from roadtest.data.imageset import TEST, TRAIN, ImageSet
+from roadtest.data.mirrors import Mirrors
+from roadtest.data.sequences import Sequences
+
+LEAK_ERROR, LEAK_WARNING = 0.005, 0.001
+"""Shares of a part's images that are copies of training images, from which on they are an error, a warning."""
+FEW_SHARE = 0.005
+"""Of all images: below, look-alikes are a note."""
+_RANK = {TRAIN: 0, "val": 1, TEST: 2}
+
+
+@dataclass(kw_only=True)
+class _Kind:
+    """Sets of images that share a fate."""
+
+    sets: list[tuple[int, ...]] = field(default_factory=list)
+    rows: set[int] = field(default_factory=set)
+    """Images concerned: of a leak, those in the later part."""
+
+    def add(self, same: Sequence[int], concerned: Iterable[int]) -> None:
+        self.sets.append(tuple(same))
+        self.rows.update(concerned)
+
+
+def check_copies(image_set: ImageSet, duplicates: Duplicates) -> list[Finding]:
+    """Equal pixels: under two labels, in two parts, or within one part."""
+    labels, leaks, inside = _sort_out(image_set, duplicates.copies)
+    findings = []
+    if labels.sets:
+        findings.append(
+            _finding(
+                image_set,
+                labels,
+                topic="two labels",
+                severity="error",
+                text=f"{count(len(labels.sets), 'picture')} with the same pixels under two labels",
+                advice="decide which label is right, and remove the other file",
+            )
+        )
+    for part, kind in leaks.items():
+        num_part = image_set.splits.count(part)
+        share = len(kind.rows) / num_part
+        severity: Severity = "error" if share >= LEAK_ERROR else "warning" if share >= LEAK_WARNING else "note"
+        findings.append(
+            _finding(
+                image_set,
+                kind,
+                topic="leaks",
+                severity=severity,
+                text=f"{len(kind.rows):,} of {num_part:,} {PARTS[part]} images ({percent(len(kind.rows), num_part)}) "
+                "are copies of images in another part",
+                advice="remove them from one part: what was seen in training is no test"
+                if severity != "note"
+                else "too few to change a result; say so where a published split is kept",
+            )
+        )
+    if inside.sets:
+        has_groups = _are_grouped(image_set, inside.sets)
+        findings.append(
+            _finding(
+                image_set,
+                inside,
+                topic="copies",
+                severity="note" if has_groups or len(inside.rows) < FEW_SHARE * len(image_set.splits) else "warning",
+                text=f"{count(len(inside.rows), 'image')} are copies of others in the same part",
+                advice="" if has_groups else "remove them, or keep copies together with --group auto",
+            )
+        )
+    return findings or [Finding(topic="copies", severity="ok", text="no two images have the same pixels")]
+
+
+def check_look_alikes(image_set: ImageSet, duplicates: Duplicates, sequences: Sequences) -> list[Finding]:
+    """Near copies, apart from frames of proposed sequences, which have a finding of their own."""
+    groups = sequences.groups if sequences.num_by_name else image_set.groups
+    pairs = [
+        (first, second)
+        for first, second in duplicates.near_pairs_P2.tolist()
+        if not groups[first] or groups[first] != groups[second] or image_set.splits[first] != image_set.splits[second]
+    ]
+    labels, leaks, inside = _sort_out(image_set, pairs)
+    num_images = len(image_set.splits)
+    findings = []
+    if labels.sets:
+        findings.append(
+            _finding(
+                image_set,
+                labels,
+                topic="two labels",
+                severity="warning" if len(labels.rows) >= FEW_SHARE * num_images else "note",
+                text=f"{count(len(labels.sets), 'pair')} of look-alikes under two labels",
+                advice="look at them: a label may be wrong, or the picture too poor to tell",
+            )
+        )
+    for part, kind in leaks.items():
+        num_part = image_set.splits.count(part)
+        findings.append(
+            _finding(
+                image_set,
+                kind,
+                topic="leaks",
+                severity="warning" if len(kind.rows) >= LEAK_WARNING * num_part else "note",
+                text=f"{len(kind.rows):,} of {num_part:,} {PARTS[part]} images ({percent(len(kind.rows), num_part)}) "
+                "look the same as images in another part",
+                advice="look at them, and keep what belongs together in one part with --group",
+            )
+        )
+    inside_rows = {row for row in inside.rows if image_set.splits[row] != TEST}
+    if inside_rows:
+        findings.append(
+            _finding(
+                image_set,
+                inside,
+                topic="look-alikes",
+                severity="warning" if len(inside_rows) >= FEW_SHARE * num_images else "note",
+                text=f"{count(len(inside_rows), 'image')} look the same as images of another group in their part",
+                advice="keep them together, --group auto: else one may train and the other validate",
+            )
+        )
+    if not duplicates.is_complete:
+        findings.append(
+            Finding(
+                topic="look-alikes",
+                severity="note",
+                text="very many images look alike: only the nearest were compared, there may be more pairs",
+            )
+        )
+    return findings or [Finding(topic="look-alikes", severity="ok", text="no two images of different groups look the same")]
+
+
+def check_sequences(image_set: ImageSet, sequences: Sequences) -> Finding:
+    """Frames that nobody grouped."""
+    num_single = image_set.groups.count("")
+    trained = [row for row, split in enumerate(image_set.splits) if split != TEST]
+    new = [row for row in range(len(image_set.groups)) if sequences.groups[row] and not image_set.groups[row]]
+    if num_single == 0 or not trained:
+        return Finding(topic="sequences", severity="ok", text=f"all images have groups ({_num_groups(image_set)})")
+    if sequences.num_by_name == 0:
+        text = "no sign of frames of one thing among the images without a group"
+        return Finding(topic="sequences", severity="ok", text=text)
+    names = sorted({sequences.groups[row] for row in new})
+    leaking = _straddling(image_set, sequences, new)
+    leak = f"; {percent(len(leaking), image_set.splits.count(TEST))} of the test images have frames in training" if leaking else ""
+    return Finding(
+        topic="sequences",
+        severity="error" if leaking else "warning",
+        text=f"{len(new):,} images look like frames of {count(len(names), 'sequence')} (numbered names, neighbours "
+        f"alike): frames of one thing would train and validate{leak}",
+        advice=_group_advice(image_set),
+        paths=tuple(image_set.paths[row] for row in new[:NUM_EXAMPLES]),
+        cases=_first_frames(sequences, new),
+    )
+
+
+def check_mirrors(image_set: ImageSet, mirrors: Mirrors) -> Finding:
+    """What a left-right flip would do."""
+    names = image_set.class_names
+    if mirrors.pairs:
+        pairs = [f"{names[pair.label]} / {names[pair.other]}" for pair in mirrors.pairs]
+        return Finding(
+            topic="mirror images",
+            severity="note",
+            text=f"{count(len(pairs), 'pair')} of classes are mirror images of each other: {name_some(pairs, 4)}",
+            advice="flips are refused: they would change labels",
+            cases=tuple(_examples(image_set, (pair.label, pair.other)) for pair in mirrors.pairs[:NUM_EXAMPLES]),
+        )
+    if not mirrors.judged:
+        text = "too few images to say, or small pictures do not tell the classes apart"
+        return Finding(topic="mirror images", severity="ok", text=f"no mirrored classes were found: {text}")
+    same = f"{len(mirrors.symmetric)} of {len(mirrors.judged)} look the same when flipped"
+    return Finding(topic="mirror images", severity="ok", text=f"no two classes are mirror images of each other; {same}")
+
+
+def _sort_out(
+    image_set: ImageSet, sets: Iterable[Sequence[int]]
+) -> tuple[_Kind, dict[str, _Kind], _Kind]:
+    """Two labels; leaks into a later part, by that part; and all within one part."""
+    labels, inside = _Kind(), _Kind()
+    leaks: dict[str, _Kind] = {}
+    for same in sets:
+        parts = sorted({image_set.splits[row] for row in same}, key=_RANK.__getitem__)
+        if len({int(image_set.labels_N[row]) for row in same}) > 1:
+            labels.add(same, same)
+        if len(parts) > 1:
+            for part in parts[1:]:
+                leaks.setdefault(part, _Kind()).add(same, (row for row in same if image_set.splits[row] == part))
+        else:
+            inside.add(same, same[1:])
+    return labels, leaks, inside
+
+
+def _finding(
+    image_set: ImageSet, kind: _Kind, *, topic: str, severity: Severity, text: str, advice: str
+) -> Finding:
+    cases = tuple(same[:4] for same in kind.sets[:NUM_EXAMPLES])
+    paths = tuple(image_set.paths[row] for same in cases for row in same)
+    return Finding(topic=topic, severity=severity, text=text, advice=advice, paths=paths[: 2 * NUM_EXAMPLES], cases=cases)
+
+
+def _are_grouped(image_set: ImageSet, sets: Iterable[Sequence[int]]) -> bool:
+    groups = [{image_set.groups[row] for row in same} for same in sets]
+    return all(len(names) == 1 and names != {""} for names in groups)
+
+
+def _num_groups(image_set: ImageSet) -> str:
+    return count(len(set(image_set.groups) - {""}), "group")
+
+
+def _straddling(image_set: ImageSet, sequences: Sequences, new: Sequence[int]) -> list[int]:
+    """Test images whose proposed group also has images that are not in the test part."""
+    trained = {sequences.groups[row] for row in new if image_set.splits[row] != TEST}
+    return [row for row in new if image_set.splits[row] == TEST and sequences.groups[row] in trained]
+
+
+def _group_advice(image_set: ImageSet) -> str:
+    advice = "--group auto keeps them together, or name the groups yourself in a csv (path,label,group)"
+    return f"use the source gtsrb, which knows its tracks; else {advice}" if _is_like_gtsrb(image_set) else advice
+
+
+def _is_like_gtsrb(image_set: ImageSet) -> bool:
+    """43 classes numbered from 0, in a folder."""
+    return image_set.source != "gtsrb" and [name.lstrip("0") or "0" for name in image_set.class_names] == [
+        str(label) for label in range(43)
+    ]
+
+
+def _first_frames(sequences: Sequences, new: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """The first frames of three sequences, evenly chosen."""
+    members: dict[str, list[int]] = {}
+    for row in new:
+        members.setdefault(sequences.groups[row], []).append(row)
+    names = list(members)
+    chosen = [names[(2 * k + 1) * len(names) // 6] for k in range(3)]
+    return tuple(tuple(members[name][: NUM_EXAMPLES + 2]) for name in dict.fromkeys(chosen))
+
+
+def _examples(image_set: ImageSet, labels: Sequence[int]) -> tuple[int, ...]:
+    """Two images of each class, from different places of its training images."""
+    chosen: list[int] = []
+    for label in labels:
+        own = [row for row in image_set.indices_of(TRAIN).tolist() if image_set.labels_N[row] == label]
+        chosen += [own[len(own) // 3], own[2 * len(own) // 3]]
+    return tuple(chosen)

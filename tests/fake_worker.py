@@ -1,0 +1,146 @@
+"""A worker that trains nothing: `python fake_worker.py KIND JOB.json`, in place of `roadtest.worker`, whose `main` it is.
+
+For `launch` the job is `{"do": ..., "path": ...}`. For a whole study it is a real Job, and what is done follows from
+the name of the network: `raises.py:build` raises, `killed.py:build` is killed, `waits.py:build` waits for the end,
+any other leaves a finished run made of arithmetic. What happens, happens at once: no torch is imported.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from roadtest import worker
+from roadtest.events import Event
+
+Tell = Callable[[Event], None]
+ShouldStop = Callable[[], bool]
+
+
+def work(text: str, tell: Tell, should_stop: ShouldStop) -> None:
+    """Do what the job says, or finish a run."""
+    plain = json.loads(text)
+    if "do" in plain:
+        act(plain["do"], Path(plain["path"]), tell, should_stop)
+        return
+    from roadtest.job import Job
+
+    job = Job.from_json(text)
+    word = Path(job.run.network.partition(".py:")[0]).name
+    tell(job.event("started", text="from the start"))
+    job.run_dir.mkdir(parents=True, exist_ok=True)
+    if word in ACTS:
+        act(word, job.run_dir / "trace", tell, should_stop)
+    finish_run(job, tell)
+
+
+def act(word: str, path: Path, tell: Tell, should_stop: ShouldStop) -> None:
+    """One of the ways in which a worker may end."""
+    tell(Event(kind="started", text=f"{os.getpid()}"))
+    ACTS[word](path, tell, should_stop)
+
+
+def wait_for_the_end(path: Path, tell: Tell, should_stop: ShouldStop) -> None:
+    """Work until asked to stop, telling all the while, then keep the state."""
+    path.with_name("began").touch()
+    while not should_stop():
+        tell(Event(kind="step", epoch=1.0))
+        time.sleep(0.01)
+    path.write_text("the state is kept")
+    raise InterruptedError
+
+
+def ignore_everything(path: Path, tell: Tell, should_stop: ShouldStop) -> None:
+    """Never stop."""
+    path.with_name("began").touch()
+    while True:
+        time.sleep(1)
+
+
+def print_much(path: Path, tell: Tell, should_stop: ShouldStop) -> None:
+    """As libraries do, in Python and in C."""
+    print('{"kind": "finished"}')
+    os.write(1, b"from C\n")
+    path.write_text("done")
+    tell(Event(kind="finished", val_accuracy=0.5))
+
+
+def break_a_line(path: Path, tell: Tell, should_stop: ShouldStop) -> None:
+    """Be killed inside a line of events."""
+    tell(Event(kind="finished"))
+    os.write(3, b'{"kind": "fini')  # the first free number, which the worker gave the real standard output
+    end_by_signal(path, tell, should_stop)
+
+
+def raise_value_error(path: Path, tell: Tell, should_stop: ShouldStop) -> None:
+    """A mistake of the user's, in two lines."""
+    raise ValueError("the network is wrong:\n mend it")
+
+
+def raise_key_error(path: Path, tell: Tell, should_stop: ShouldStop) -> None:
+    """A mistake of ours."""
+    raise KeyError("weights")
+
+
+def end_by_signal(path: Path, tell: Tell, should_stop: ShouldStop) -> None:
+    """As the system does where memory runs out."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def end_at_once(path: Path, tell: Tell, should_stop: ShouldStop) -> None:
+    """As a crashing library does."""
+    os._exit(7)
+
+
+ACTS: dict[str, Callable[[Path, Tell, ShouldStop], None]] = {
+    "waits": wait_for_the_end,
+    "ignores": ignore_everything,
+    "prints": print_much,
+    "breaks": break_a_line,
+    "raises": raise_value_error,
+    "bugs": raise_key_error,
+    "killed": end_by_signal,
+    "exits": end_at_once,
+}
+
+
+def finish_run(job: "object", tell: Tell) -> None:
+    """Leave a complete run folder whose figures follow from the seed."""
+    from fake_run import write_fake_run
+
+    write_fake_run(job)  # type: ignore[arg-type]
+    tell(job.event("finished", val_accuracy=0.5))  # type: ignore[attr-defined]
+
+
+def sweep(text: str, tell: Tell, should_stop: ShouldStop) -> None:
+    """The middle rate is best; `diverges.py:build` has no loss at all, `raises.py:build` no trial."""
+    from roadtest.job import Job
+
+    job = Job.from_json(text)
+    if "raises" in job.run.network:
+        raise ValueError("the network is wrong: mend it")
+    rates = job.protocol.sweep_rates
+    for rate in rates:
+        loss = None if "diverges" in job.run.network else abs(rate - rates[len(rates) // 2])
+        tell(job.event("trial", learning_rate=rate, epoch=0.5, train_seconds=1.0, val_loss=loss, val_accuracy=0.5))
+
+
+def measure(text: str, tell: Tell, should_stop: ShouldStop) -> None:
+    """One sample per network."""
+    from roadtest.record import write_rows
+
+    plain = json.loads(text)
+    rows = [
+        {"network": name, "has_stn": has_stn, "runtime": "pytorch", "device": "cpu", "batch_size": 1}
+        | {"num_threads": 1, "round": 0, "sample": 0, "latency_ms": 1.0, "is_busy": False}
+        for name, has_stn in plain["networks"]
+    ]
+    write_rows(Path(plain["study_dir"]) / "latency.csv", rows, rows[0].keys())
+
+
+if __name__ == "__main__":
+    worker.KINDS = {"run": work, "sweep": sweep, "latency": measure}
+    sys.exit(worker.main(sys.argv[1:]))

@@ -1,0 +1,181 @@
+"""Workers: started, listened to, stopped cleanly, never left behind; faked, so that only the launching is tried."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from roadtest.events import Event
+from roadtest.study import launch
+from roadtest.study.launch import Outcome, Task, run_tasks
+
+HERE = Path(__file__).parent
+FAKE = (sys.executable, str(HERE / "fake_worker.py"))
+
+
+@pytest.fixture(autouse=True)
+def fake_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "WORKER", FAKE)
+
+
+def task(folder: Path, do: str, name: str = "a") -> Task:
+    where = folder / name
+    job = json.dumps({"do": do, "path": str(where / "trace")})
+    return Task(kind="run", job_json=job, log_path=where / "log.txt", label=name, seed=3)
+
+
+def run(
+    *tasks: Task,
+    num_parallel: int = 1,
+    tell: Callable[[Event], None] = lambda event: None,
+    is_over: Callable[[Outcome], bool] = lambda outcome: False,
+) -> list[Outcome]:
+    return run_tasks(tasks, num_parallel=num_parallel, tell=tell, is_over=is_over)
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.02)
+
+
+def test_events_come_with_the_runs_name_and_prints_go_to_the_log(tmp_path: Path) -> None:
+    told: list[Event] = []
+    (outcome,) = run(task(tmp_path, "prints"), tell=told.append)
+    assert (outcome.reason, outcome.is_stopped) == (None, False)
+    assert [(event.kind, event.label, event.seed) for event in told] == [("started", "a", 3), ("finished", "a", 3)]
+    assert told[1].val_accuracy == 0.5
+    log = (tmp_path / "a" / "log.txt").read_text()
+    assert '{"kind": "finished"}' in log and "from C" in log
+    assert (tmp_path / "a" / "trace").read_text() == "done"
+
+
+@pytest.mark.parametrize(
+    ("do", "reason"),
+    [
+        ("raises", "the network is wrong: mend it"),
+        ("bugs", "KeyError: 'weights'"),
+        ("killed", "the process was ended by SIGKILL: out of memory?"),
+        ("breaks", "the process was ended by SIGKILL: out of memory?"),
+        ("exits", "the process ended with code 7: see log.txt"),
+    ],
+)
+def test_a_failing_worker_is_an_outcome_with_its_reason_in_one_line(do: str, reason: str, tmp_path: Path) -> None:
+    told: list[Event] = []
+    (outcome,) = run(task(tmp_path, do), tell=told.append)
+    assert outcome.reason == reason
+    assert not outcome.is_stopped
+    assert "failed" not in {event.kind for event in told}  # told once, by whoever judges the outcome
+    if do in ("raises", "bugs"):
+        assert "Traceback" in (tmp_path / "a" / "log.txt").read_text()
+
+
+def test_the_others_go_on_after_a_failure_unless_it_is_over(tmp_path: Path) -> None:
+    tasks = [task(tmp_path, "raises", "a"), task(tmp_path, "prints", "b")]
+    assert [outcome.reason is None for outcome in run(*tasks)] == [False, True]
+    (only,) = run(*tasks, is_over=lambda outcome: outcome.reason is not None)
+    assert only.task.label == "a"
+
+
+def test_what_works_at_the_same_time_is_stopped_with_its_state_kept(tmp_path: Path) -> None:
+    outcomes = run(
+        task(tmp_path, "waits", "a"),
+        task(tmp_path, "raises", "b"),
+        num_parallel=2,
+        is_over=lambda outcome: outcome.reason is not None,
+    )
+    by_label = {outcome.task.label: outcome for outcome in outcomes}
+    assert by_label["a"].is_stopped and by_label["a"].reason is None
+    assert (tmp_path / "a" / "trace").read_text() == "the state is kept"
+
+
+def test_a_worker_that_does_not_stop_is_killed_and_counts_as_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "STOP_SECONDS", 0.2)
+    outcomes = run(
+        task(tmp_path, "ignores", "a"),
+        task(tmp_path, "exits", "b"),
+        num_parallel=2,
+        is_over=lambda outcome: outcome.reason is not None,
+    )
+    assert [(outcome.task.label, outcome.is_stopped) for outcome in outcomes] == [("a", True), ("b", False)]
+
+
+def test_a_listener_that_breaks_ends_its_workers_and_is_told_of(tmp_path: Path) -> None:
+    def broken(event: Event) -> None:
+        raise ZeroDivisionError("the display")
+
+    with pytest.raises(ZeroDivisionError, match="the display"):
+        run(task(tmp_path, "waits", "a"), task(tmp_path, "waits", "b"), tell=broken)
+    assert (tmp_path / "a" / "trace").read_text() == "the state is kept"
+    assert not (tmp_path / "b").exists()
+
+
+def test_whoever_listens_hears_one_thing_at_a_time(tmp_path: Path) -> None:
+    inside, most = 0, 0
+
+    def listen(_: object) -> bool:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        time.sleep(0.005)
+        inside -= 1
+        return False
+
+    run(*(task(tmp_path, "prints", name) for name in "abcd"), num_parallel=4, tell=listen, is_over=listen)
+    assert most == 1
+
+
+def test_ctrl_c_stops_every_worker_and_is_raised_again(tmp_path: Path) -> None:
+    def interrupt() -> None:
+        wait_until(lambda: (tmp_path / "a" / "began").exists() and (tmp_path / "b" / "began").exists())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        run(*(task(tmp_path, "waits", name) for name in "abc"), num_parallel=2)
+    assert [(tmp_path / name / "trace").exists() for name in "abc"] == [True, True, False]
+
+
+def test_a_worker_ends_with_its_state_kept_when_its_parent_is_killed(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import test_study_launch as t;"
+        "t.launch.WORKER = t.FAKE; t.run(t.task(Path(sys.argv[2]), 'waits'))"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code, str(HERE), str(tmp_path)])
+    try:
+        wait_until(lambda: (tmp_path / "a" / "began").exists())
+        (worker,) = psutil.Process(parent.pid).children()
+    finally:
+        parent.kill()
+        parent.wait()
+    wait_until(lambda: (tmp_path / "a" / "trace").exists() and not worker.is_running())
+    assert (tmp_path / "a" / "trace").read_text() == "the state is kept"
+
+
+def test_a_file_of_the_current_folder_never_stands_in_for_a_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    (tmp_path / "json.py").write_text("raise SystemExit(9)")
+    monkeypatch.chdir(tmp_path)
+    (outcome,) = run(Task(kind="nothing", job_json="{}", log_path=tmp_path / "log.txt"))
+    assert outcome.reason == "KeyError: 'nothing'"
+
+
+def test_threads_are_told_to_the_worker_and_what_the_user_set_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    environment = launch._environment(3)
+    assert (environment["OMP_NUM_THREADS"], environment["OMP_WAIT_POLICY"]) == ("3", "active")
+    assert set(os.environ) <= set(environment)
