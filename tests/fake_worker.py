@@ -24,23 +24,18 @@ def work(text: str, tell: Tell, should_stop: ShouldStop) -> None:
     """Do what the job says, or finish a run."""
     plain = json.loads(text)
     if "do" in plain:
-        act(plain["do"], Path(plain["path"]), tell, should_stop)
+        tell(Event(kind="started", text="from the start"))
+        ACTS[plain["do"]](Path(plain["path"]), tell, should_stop)
         return
     from roadtest.job import Job
 
     job = Job.from_json(text)
     word = Path(job.run.network.partition(".py:")[0]).name
-    tell(job.event("started", text="from the start"))
     job.run_dir.mkdir(parents=True, exist_ok=True)
+    tell(job.event("started", text="from the start"))
     if word in ACTS:
-        act(word, job.run_dir / "trace", tell, should_stop)
+        ACTS[word](job.run_dir / "trace", tell, should_stop)
     finish_run(job, tell)
-
-
-def act(word: str, path: Path, tell: Tell, should_stop: ShouldStop) -> None:
-    """One of the ways in which a worker may end."""
-    tell(Event(kind="started", text=f"{os.getpid()}"))
-    ACTS[word](path, tell, should_stop)
 
 
 def wait_for_the_end(path: Path, tell: Tell, should_stop: ShouldStop) -> None:
@@ -141,6 +136,8 @@ def measure(text: str, tell: Tell, should_stop: ShouldStop) -> None:
     write_rows(Path(plain["study_dir"]) / "latency.csv", rows, rows[0].keys())
 
 
+KINDS = {"run": work, "sweep": sweep, "latency": measure}
+
 if __name__ == "__main__":
-    worker.KINDS = {"run": work, "sweep": sweep, "latency": measure}
+    worker.KINDS = KINDS
     sys.exit(worker.main(sys.argv[1:]))

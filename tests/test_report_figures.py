@@ -1,6 +1,7 @@
 """Every figure as the page draws it and as files: complete, legible in grey and on dark, and small enough."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,10 @@ def test_every_figure_is_saved_as_svg_and_png_and_none_is_empty(figures: dict[st
     write_figure_files(list(figures.values()), tmp_path)
     for name in figures:
         svg = (tmp_path / f"{name}.svg").read_text()
+        if name.startswith("curves-"):
+            # left without, right with the STN, each in its own colour
+            assert WITHOUT in svg and WITH in svg
+        assert "e+" not in "".join(re.findall(r">([^<]+)</text>", svg))
         assert svg.startswith("<svg") and svg.count("<path") + svg.count("<line") > 5
         with Image.open(tmp_path / f"{name}.png") as image:
             assert image.width > 600

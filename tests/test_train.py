@@ -70,7 +70,9 @@ def test_an_evaluation_that_was_interrupted_is_made_up_for() -> None:
     assert training.progress.step > training.progress.last_eval_step == 0
     resumed = tiny_training()
     resumed.restore(training.to_state())
-    assert next(h for h in train(resumed) if isinstance(h, EpochRow)).step == training.progress.step
+    row = next(h for h in train(resumed) if isinstance(h, EpochRow))
+    assert row.step == training.progress.step
+    assert row.images_per_second > 0  # of the steps before the interruption: there were none since
 
 
 def test_two_seeds_differ_and_one_seed_repeats() -> None:

@@ -40,7 +40,9 @@ from roadtest.state import Origin, count_weight_bytes, drop_rows_after, read_sta
 from roadtest.train import Tick, Training, train
 
 SAVE_SECONDS = 60.0
-"""The state is saved at most this often, and at most a twentieth of the time goes into saving."""
+"""The state is saved at most this often."""
+MAX_SAVE_SHARE = 0.05
+"""At most this share of the time goes into saving: a large network is saved less often."""
 UNDERTRAINED_EPOCHS = 2.0
 """A network that saw less is marked: too little training to compare. Convention."""
 
@@ -177,7 +179,7 @@ def _train_and_save(
             append_row(job.run_dir / "epochs.csv", asdict(happening))
         tell(_progress_event(job, training, happening))
         is_planned = training.progress.num_steps is not None
-        is_due = time.monotonic() - saved_at > max(SAVE_SECONDS, 20 * save_seconds)
+        is_due = time.monotonic() - saved_at > max(SAVE_SECONDS, save_seconds / MAX_SAVE_SHARE)
         # The timed plan is saved at once: without it a run that is killed would be timed again and end elsewhere.
         if is_planned and (is_due or not has_saved_plan):
             start = time.monotonic()
@@ -252,7 +254,7 @@ def _write_weights(job: Job, training: Training) -> int:
     """Write `weights.safetensors` where it is kept, and return how many bytes it takes or would take."""
     if not job.keeps_weights:
         return count_weight_bytes(training.network)
-    metadata = {"network": job.run.label, "protocol": job.protocol.name}
+    metadata = {"network": job.run.label}  # one entry: safetensors writes several in no fixed order
     return write_weights(job.run_dir / "weights.safetensors", training.network, metadata)
 
 

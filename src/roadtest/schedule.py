@@ -36,6 +36,7 @@ class Progress:
     eval_interval: int = 0
     stop_reason: str = ""
     last_eval_step: int = 0
+    last_eval_train_seconds: float = 0.0
     best_val_loss: float = math.inf
     num_evals_since_best: int = 0
     train_seconds: float = 0.0

@@ -150,16 +150,12 @@ def train(training: Training) -> Iterator[Tick | EpochRow]:
     if progress.step == 0:
         torch.manual_seed(training.seed)  # dropout is all that draws from the global generator
     begin(progress, training.protocol, **training.limits)
-    row_images, row_seconds = progress.step * training.batch_size, progress.train_seconds
     timed_step, timed_seconds = 0, 0.0
     shuffled_ids_N, shuffled_epoch = training.train_ids_N, -1
 
     while True:
         if is_evaluation(progress) and progress.last_eval_step < progress.step:
-            images = progress.step * training.batch_size
-            speed = (images - row_images) / max(progress.train_seconds - row_seconds, 1e-9)
-            row_images, row_seconds = images, progress.train_seconds
-            yield _evaluate_row(training, speed)
+            yield _evaluate_row(training)
         if progress.num_steps is not None and progress.step >= progress.num_steps:
             return
 
@@ -219,13 +215,15 @@ def _take_step(training: Training, shuffled_ids_N: npt.NDArray[np.int64], epoch:
     return loss.detach()
 
 
-def _evaluate_row(training: Training, images_per_second: float) -> EpochRow:
+def _evaluate_row(training: Training) -> EpochRow:
     progress = training.progress
+    num_images = (progress.step - progress.last_eval_step) * training.batch_size
+    images_per_second = num_images / max(progress.train_seconds - progress.last_eval_train_seconds, 1e-9)
     start = time.perf_counter()
     train = evaluate_ids(training, training.train_eval_ids_N)
     val = evaluate_ids(training, training.val_ids_N)
     progress.eval_seconds += time.perf_counter() - start
-    progress.last_eval_step = progress.step
+    progress.last_eval_step, progress.last_eval_train_seconds = progress.step, progress.train_seconds
     if not math.isfinite(val.loss):
         raise DivergedError(f"the validation loss is {val.loss} at step {progress.step}: try a lower --lr")
     consider_patience(progress, training.protocol, val.loss)

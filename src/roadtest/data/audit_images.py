@@ -103,7 +103,9 @@ def count_images(image_set: ImageSet) -> dict[str, list[int]]:
 def count_groups(image_set: ImageSet, groups: Sequence[str]) -> list[int]:
     """Per class, its groups outside the test part; an image without a group is a group of its own."""
     units: list[set[str | int]] = [set() for _ in range(image_set.num_classes)]
-    for row, (label, group, split) in enumerate(zip(image_set.labels_N.tolist(), groups, image_set.splits, strict=True)):
+    for row, (label, group, split) in enumerate(
+        zip(image_set.labels_N.tolist(), groups, image_set.splits, strict=True)
+    ):
         if split != TEST:
             units[label].add(group or row)
     return [len(names) for names in units]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from roadtest.data.audit_images import PARTS
 from roadtest.data.duplicates import Duplicates
-from roadtest.data.finding import NUM_EXAMPLES, Finding, Severity, count, name_some, percent
+from roadtest.data.finding import NUM_EXAMPLES, Finding, Severity, count, name_some, percent, say
 from roadtest.data.imageset import TEST, TRAIN, ImageSet
 from roadtest.data.mirrors import Mirrors
 from roadtest.data.sequences import Sequences
@@ -33,106 +33,76 @@ class _Kind:
 def check_copies(image_set: ImageSet, duplicates: Duplicates) -> list[Finding]:
     """Equal pixels: under two labels, in two parts, or within one part."""
     labels, leaks, inside = _sort_out(image_set, duplicates.copies)
-    findings = []
+    findings = [_copied_leak(image_set, part, kind) for part, kind in leaks.items()]
     if labels.sets:
-        findings.append(
-            _finding(
-                image_set,
-                labels,
-                topic="two labels",
-                severity="error",
-                text=f"{count(len(labels.sets), 'picture')} with the same pixels under two labels",
-                advice="decide which label is right, and remove the other file",
-            )
-        )
-    for part, kind in leaks.items():
-        num_part = image_set.splits.count(part)
-        share = len(kind.rows) / num_part
-        severity: Severity = "error" if share >= LEAK_ERROR else "warning" if share >= LEAK_WARNING else "note"
-        findings.append(
-            _finding(
-                image_set,
-                kind,
-                topic="leaks",
-                severity=severity,
-                text=f"{len(kind.rows):,} of {num_part:,} {PARTS[part]} images ({percent(len(kind.rows), num_part)}) "
-                "are copies of images in another part",
-                advice="remove them from one part: what was seen in training is no test"
-                if severity != "note"
-                else "too few to change a result; say so where a published split is kept",
-            )
-        )
+        text = f"{count(len(labels.sets), 'picture')} with the same pixels under two labels"
+        advice = "decide which label is right, and remove the other file"
+        findings.append(_finding(image_set, labels, "two labels", "error", text, advice))
     if inside.sets:
+        num_spare = len(inside.rows) - len(inside.sets)
         has_groups = _are_grouped(image_set, inside.sets)
-        findings.append(
-            _finding(
-                image_set,
-                inside,
-                topic="copies",
-                severity="note" if has_groups or len(inside.rows) < FEW_SHARE * len(image_set.splits) else "warning",
-                text=f"{count(len(inside.rows), 'image')} are copies of others in the same part",
-                advice="" if has_groups else "remove them, or keep copies together with --group auto",
-            )
-        )
+        is_few = has_groups or num_spare < FEW_SHARE * len(image_set.splits)
+        text = f"{say(num_spare, 'image', 'is a copy', 'are copies')} of another in the same part"
+        advice = "" if has_groups else "remove them, or keep copies together with --group auto"
+        findings.append(_finding(image_set, inside, "copies", "note" if is_few else "warning", text, advice))
     return findings or [Finding(topic="copies", severity="ok", text="no two images have the same pixels")]
 
 
 def check_look_alikes(image_set: ImageSet, duplicates: Duplicates, sequences: Sequences) -> list[Finding]:
     """Near copies, apart from frames of proposed sequences, which have a finding of their own."""
     groups = sequences.groups if sequences.num_by_name else image_set.groups
-    pairs = [
-        (first, second)
-        for first, second in duplicates.near_pairs_P2.tolist()
-        if not groups[first] or groups[first] != groups[second] or image_set.splits[first] != image_set.splits[second]
-    ]
-    labels, leaks, inside = _sort_out(image_set, pairs)
-    num_images = len(image_set.splits)
-    findings = []
+    labels, leaks, inside = _sort_out(
+        image_set,
+        [
+            (first, second)
+            for first, second in duplicates.near_pairs_P2.tolist()
+            if not groups[first]
+            or groups[first] != groups[second]
+            or image_set.splits[first] != image_set.splits[second]
+        ],
+    )
+    findings = [_near_leak(image_set, part, kind) for part, kind in leaks.items()]
+    few = FEW_SHARE * len(image_set.splits)
     if labels.sets:
-        findings.append(
-            _finding(
-                image_set,
-                labels,
-                topic="two labels",
-                severity="warning" if len(labels.rows) >= FEW_SHARE * num_images else "note",
-                text=f"{count(len(labels.sets), 'pair')} of look-alikes under two labels",
-                advice="look at them: a label may be wrong, or the picture too poor to tell",
-            )
-        )
-    for part, kind in leaks.items():
-        num_part = image_set.splits.count(part)
-        findings.append(
-            _finding(
-                image_set,
-                kind,
-                topic="leaks",
-                severity="warning" if len(kind.rows) >= LEAK_WARNING * num_part else "note",
-                text=f"{len(kind.rows):,} of {num_part:,} {PARTS[part]} images ({percent(len(kind.rows), num_part)}) "
-                "look the same as images in another part",
-                advice="look at them, and keep what belongs together in one part with --group",
-            )
-        )
-    inside_rows = {row for row in inside.rows if image_set.splits[row] != TEST}
-    if inside_rows:
-        findings.append(
-            _finding(
-                image_set,
-                inside,
-                topic="look-alikes",
-                severity="warning" if len(inside_rows) >= FEW_SHARE * num_images else "note",
-                text=f"{count(len(inside_rows), 'image')} look the same as images of another group in their part",
-                advice="keep them together, --group auto: else one may train and the other validate",
-            )
-        )
+        text = f"{count(len(labels.sets), 'pair')} of look-alikes under two labels"
+        advice = "look at them: a label may be wrong, or the picture too poor to tell"
+        findings.append(_finding(image_set, labels, "two labels", _warn(len(labels.rows) >= few), text, advice))
+    num_inside = sum(image_set.splits[row] != TEST for row in inside.rows)
+    if num_inside:
+        text = f"{say(num_inside, 'image', 'looks', 'look')} the same as images of another group in their part"
+        advice = "keep them together, --group auto: else one may train and the other validate"
+        findings.append(_finding(image_set, inside, "look-alikes", _warn(num_inside >= few), text, advice))
     if not duplicates.is_complete:
-        findings.append(
-            Finding(
-                topic="look-alikes",
-                severity="note",
-                text="very many images look alike: only the nearest were compared, there may be more pairs",
-            )
-        )
-    return findings or [Finding(topic="look-alikes", severity="ok", text="no two images of different groups look the same")]
+        text = "very many images look alike: only the nearest were compared, there may be more pairs"
+        findings.append(Finding(topic="look-alikes", severity="note", text=text))
+    nothing = Finding(topic="look-alikes", severity="ok", text="no two images of different groups look the same")
+    return findings or [nothing]
+
+
+def _copied_leak(image_set: ImageSet, part: str, kind: _Kind) -> Finding:
+    num_part = image_set.splits.count(part)
+    share = len(kind.rows) / num_part
+    severity: Severity = "error" if share >= LEAK_ERROR else _warn(share >= LEAK_WARNING)
+    text = f"{_of_part(image_set, part, kind)} {'is a copy' if len(kind.rows) == 1 else 'are copies'} of images in "
+    keep = "too few to change a result; say so where a published split is kept"
+    advice = keep if severity == "note" else "remove them from one part: what was seen in training is no test"
+    return _finding(image_set, kind, "leaks", severity, f"{text}another part", advice)
+
+
+def _near_leak(image_set: ImageSet, part: str, kind: _Kind) -> Finding:
+    is_many = len(kind.rows) >= LEAK_WARNING * image_set.splits.count(part)
+    text = f"{_of_part(image_set, part, kind)} {'looks' if len(kind.rows) == 1 else 'look'} the same as images in "
+    advice = "look at them: what belongs together should stand in one part"
+    return _finding(image_set, kind, "leaks", _warn(is_many), f"{text}another part", advice)
+
+
+def _of_part(image_set: ImageSet, part: str, kind: _Kind) -> str:
+    num_part = image_set.splits.count(part)
+    return f"{len(kind.rows):,} of {num_part:,} {PARTS[part]} images ({percent(len(kind.rows), num_part)})"
+
+
+def _warn(is_serious: bool) -> Severity:
+    return "warning" if is_serious else "note"
 
 
 def check_sequences(image_set: ImageSet, sequences: Sequences) -> Finding:
@@ -147,7 +117,11 @@ def check_sequences(image_set: ImageSet, sequences: Sequences) -> Finding:
         return Finding(topic="sequences", severity="ok", text=text)
     names = sorted({sequences.groups[row] for row in new})
     leaking = _straddling(image_set, sequences, new)
-    leak = f"; {percent(len(leaking), image_set.splits.count(TEST))} of the test images have frames in training" if leaking else ""
+    leak = (
+        f"; {percent(len(leaking), image_set.splits.count(TEST))} of the test images have frames in training"
+        if leaking
+        else ""
+    )
     return Finding(
         topic="sequences",
         severity="error" if leaking else "warning",
@@ -167,7 +141,7 @@ def check_mirrors(image_set: ImageSet, mirrors: Mirrors) -> Finding:
         return Finding(
             topic="mirror images",
             severity="note",
-            text=f"{count(len(pairs), 'pair')} of classes are mirror images of each other: {name_some(pairs, 4)}",
+            text=f"classes that are mirror images of each other: {name_some(pairs, 4)}",
             advice="flips are refused: they would change labels",
             cases=tuple(_examples(image_set, (pair.label, pair.other)) for pair in mirrors.pairs[:NUM_EXAMPLES]),
         )
@@ -178,9 +152,7 @@ def check_mirrors(image_set: ImageSet, mirrors: Mirrors) -> Finding:
     return Finding(topic="mirror images", severity="ok", text=f"no two classes are mirror images of each other; {same}")
 
 
-def _sort_out(
-    image_set: ImageSet, sets: Iterable[Sequence[int]]
-) -> tuple[_Kind, dict[str, _Kind], _Kind]:
+def _sort_out(image_set: ImageSet, sets: Iterable[Sequence[int]]) -> tuple[_Kind, dict[str, _Kind], _Kind]:
     """Two labels; leaks into a later part, by that part; and all within one part."""
     labels, inside = _Kind(), _Kind()
     leaks: dict[str, _Kind] = {}
@@ -192,16 +164,16 @@ def _sort_out(
             for part in parts[1:]:
                 leaks.setdefault(part, _Kind()).add(same, (row for row in same if image_set.splits[row] == part))
         else:
-            inside.add(same, same[1:])
+            inside.add(same, same)
     return labels, leaks, inside
 
 
-def _finding(
-    image_set: ImageSet, kind: _Kind, *, topic: str, severity: Severity, text: str, advice: str
-) -> Finding:
+def _finding(image_set: ImageSet, kind: _Kind, topic: str, severity: Severity, text: str, advice: str) -> Finding:
     cases = tuple(same[:4] for same in kind.sets[:NUM_EXAMPLES])
     paths = tuple(image_set.paths[row] for same in cases for row in same)
-    return Finding(topic=topic, severity=severity, text=text, advice=advice, paths=paths[: 2 * NUM_EXAMPLES], cases=cases)
+    return Finding(
+        topic=topic, severity=severity, text=text, advice=advice, paths=paths[: 2 * NUM_EXAMPLES], cases=cases
+    )
 
 
 def _are_grouped(image_set: ImageSet, sets: Iterable[Sequence[int]]) -> bool:

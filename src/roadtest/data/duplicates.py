@@ -12,6 +12,7 @@ ever come as near as MAX_DISTANCE. Crops by more than a pixel or two and rotatio
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -109,7 +110,7 @@ def _candidates(hashes_M: npt.NDArray[np.uint64], groups_M: Ints) -> tuple[Ints,
     return np.stack(np.divmod(keys, max(1, len(hashes_M))), axis=1), is_complete
 
 
-def _buckets(keys_M: npt.NDArray[np.unsignedinteger]) -> Iterator[Ints]:
+def _buckets(keys_M: npt.NDArray[Any]) -> Iterator[Ints]:
     """The places of each key that occurs at least twice."""
     order_M = np.argsort(keys_M, kind="stable")
     starts = np.flatnonzero(np.diff(keys_M[order_M])) + 1

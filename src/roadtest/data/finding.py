@@ -35,6 +35,11 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {plural}"
 
 
+def say(number: int, noun: str, singular: str, plural: str) -> str:
+    """`1 image looks`, `2 images look`."""
+    return f"{count(number, noun)} {singular if number == 1 else plural}"
+
+
 def percent(part: int, whole: int) -> str:
     """`3.1 %`; two digits below one percent."""
     share = 100 * part / max(1, whole)

@@ -52,9 +52,7 @@ def describe_looks(image_set: ImageSet) -> Looks:
         spans_NC = np.ptp(chunk_NHWC.reshape(len(chunk_NHWC), -1, 3), axis=1)
         is_blank_N[rows] = spans_NC.max(axis=1) <= BLANK_LEVELS
         digests += [hashlib.blake2b(image_HWC.data, digest_size=16).digest() for image_HWC in chunk_NHWC]
-    return Looks(
-        small_NSSC=small_NSSC, hashes_N=_hashes(small_NSSC), digests=tuple(digests), is_blank_N=is_blank_N
-    )
+    return Looks(small_NSSC=small_NSSC, hashes_N=_hashes(small_NSSC), digests=tuple(digests), is_blank_N=is_blank_N)
 
 
 def shrink(images_NHWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -62,6 +62,8 @@ class Figure:
         charts = [panel.chart.properties(width=panel.width, height=panel.height) for panel in self.panels]
         title = alt.TitleParams(self.key, fontWeight="normal", fontSize=11, anchor="start", offset=12)
         whole = alt.concat(*charts, columns=self.num_columns, spacing=28, title=title)
+        # by default panels share one scale for colours: the STN's vermilion would turn blue
+        whole = whole.resolve_scale(color="independent", fill="independent", strokeDash="independent")
         config = THEME | {"background": "white", "font": EXPORT_FONT, "padding": 12}
         datasets = {name: _to_rows(columns) for name, columns in self.datasets.items()}
         spec = _to_dict(whole) | {"config": config}
@@ -119,7 +121,7 @@ def draw_curve(curve: Curve) -> Panel:
         words, axis = "accuracy, %", alt.Axis(tickCount=5)
         scale = alt.Scale(domain=list(domains.accuracy), nice=False)
     else:
-        words, axis = "loss, nats", alt.Axis(values=domains.loss_ticks, format="~g")
+        words, axis = "loss, nats", alt.Axis(values=domains.loss_ticks, format=".6~g")
         scale = alt.Scale(type="log", domain=list(domains.loss), nice=False)
     epochs = alt.Scale(domain=list(domains.epochs), nice=False)
     # single evaluations are marked where a line has few of them; one alone would not show at all
@@ -148,8 +150,10 @@ def draw_costs(rows: Sequence[Row], title: str, unit: str, axes: CostAxes) -> Pa
     """Validation accuracy against a cost, with a line through the networks that no other one beats."""
     base = alt.Chart(_data(rows), title=f"{title}, {unit}" if unit else title)
     # an m for thousandths would be read as minutes or metres: only counts get prefixes
-    across = alt.Axis(values=axes.cost_ticks, format=",~g" if unit else "~s", grid=False, domain=True)
-    down = alt.Axis(values=axes.accuracy_ticks, format="~g")
+    across = alt.Axis(
+        values=axes.cost_ticks, format=",.6~g" if unit else "~s", grid=False, domain=True, labelOverlap=True
+    )
+    down = alt.Axis(values=axes.accuracy_ticks, format=".6~g")
     x = alt.X("cost:Q", title=None, axis=across, scale=alt.Scale(type="log", domain=list(axes.cost), nice=False))
     y_scale = alt.Scale(domain=list(axes.accuracy), nice=False)
     y = alt.Y("accuracy:Q", title="validation accuracy, %", axis=down, scale=y_scale)

@@ -11,7 +11,7 @@ import numpy as np
 Row = dict[str, Any]
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom, in pixels."""
-WIDTH, HEIGHT = 300.0, 200.0
+WIDTH, HEIGHT = 225.0, 200.0
 """Of the panel that is imagined."""
 ENOUGH_ROOM = 60.0
 """Square pixels that a name off the front may cover before it is left to the pointer."""
@@ -24,13 +24,9 @@ def place_labels(rows: list[Row]) -> None:
     """
     if not rows:
         return
-    spots = list(
-        zip(
-            _on_panel([np.log(row["cost"]) for row in rows], 30, 270),
-            _on_panel([-row["accuracy"] for row in rows], 18, 182),
-            strict=True,
-        )
-    )
+    across = _on_panel([float(np.log(row["cost"])) for row in rows], 30, WIDTH - 30)
+    down = _on_panel([-row["accuracy"] for row in rows], 18, HEIGHT - 18)
+    spots = list(zip(across, down, strict=True))
     taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in spots]
     for number in sorted(range(len(rows)), key=lambda n: (not rows[n]["is_front"], -rows[n]["accuracy"])):
         boxes = _label_boxes(*spots[number], width=6.0 * min(len(rows[number]["label"]), 21))

@@ -34,7 +34,6 @@ THEME: dict[str, Any] = {
         "titlePadding": 8,
     },
     "title": {"anchor": "start", "fontSize": 12, "fontWeight": 600, "color": INK, "offset": 8, "frame": "group"},
-    "legend": {"labelColor": INK, "titleColor": INK, "labelFontSize": 11, "orient": "top", "title": None, "offset": 4},
     "text": {"color": INK, "fontSize": 11},
 }
 PANEL_WIDTH = 300
@@ -44,4 +43,4 @@ LABEL_PLACES: dict[str, dict[str, Any]] = {
     "right": {"align": "left", "dx": 8, "dy": 1},
     "left": {"align": "right", "dx": -8, "dy": 1},
 }
-"""Where a point's name may stand; figure_rows.place_labels chooses."""
+"""Where a point's name may stand; labels.place_labels chooses."""

@@ -2,12 +2,12 @@
 
 On the test set all runs of a network answer the same images: the judge sees seeds x images, and the unit is the track.
 In validation by folds each seed answers other images: from three folds on the fold is the unit, below that all answers
-stand in one row over tracks. A difference is always paired, over the seeds that both networks finished. Below three
-seeds nothing is called separated: the interval then speaks of these trained weights on new signs, not of the networks.
+stand in one row over tracks. A difference is always paired, over the seeds that both networks finished. No verdict is
+given here: an interval that stands by itself knows nothing of how many others were looked at (pairs.py does).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,13 +35,8 @@ class Estimate:
     """Different images."""
     statement: str
     """What the interval speaks of."""
-
-    @property
-    def verdict(self) -> str:
-        """`observed` below three seeds; else `separated` where a difference's interval leaves out zero."""
-        if self.num_seeds < MIN_SEEDS_FOR_A_VERDICT:
-            return "observed"
-        return "separated" if self.low > 0 or self.high < 0 else "not separated"
+    verdict: str | None = None
+    """Of a difference, corrected for all pairs: `separated`, `not separated`, or `observed` below three seeds."""
 
 
 def estimate_accuracy(results: Results, variant: Variant, part: str) -> Estimate | None:
@@ -58,22 +53,35 @@ def estimate_accuracy(results: Results, variant: Variant, part: str) -> Estimate
     return _estimate(results, judge.accuracy_interval(correct_SN, units_N), answers)
 
 
-def estimate_difference(results: Results, a: Variant, b: Variant, part: str) -> Estimate | None:
+def difference_between(
+    results: Results, a: Variant, b: Variant, part: str, *, confidence: float = judge.CONFIDENCE
+) -> judge.Difference | None:
     """The accuracy of `a` minus that of `b` over their common seeds; None where they cannot be compared."""
-    if not (a.is_compared and b.is_compared):
+    pair = _paired_answers(results, a, b, part)
+    if pair is None:
         return None
-    seeds = sorted({record.seed for record in a.records} & {record.seed for record in b.records})
-    of_a = _answers(results, _of_seeds(a, seeds), part)
-    of_b = _answers(results, _of_seeds(b, seeds), part)
-    if of_a is None or of_b is None or not of_a.has_images_of(of_b):
-        return None
+    of_a, of_b = pair
     if of_a.num_folds >= MIN_SEEDS_FOR_A_VERDICT:
         folds_a, folds_b = of_a.by_fold(results.units_N), of_b.by_fold(results.units_N)
-        return _estimate(results, judge.validation_difference(folds_a, folds_b), of_a)
+        return judge.validation_difference(folds_a, folds_b, confidence=confidence)
     units_N = results.units_N[of_a.crossed_ids()]
     if len(np.unique(units_N)) < 2:
         return None
-    return _estimate(results, judge.difference_interval(of_a.crossed(), of_b.crossed(), units_N), of_a)
+    return judge.difference_interval(of_a.crossed(), of_b.crossed(), units_N, confidence=confidence)
+
+
+def describe_difference(
+    results: Results, a: Variant, b: Variant, part: str, difference: judge.Difference, verdict: str
+) -> Estimate:
+    """Put beside a difference what it rests on."""
+    pair = _paired_answers(results, a, b, part)
+    assert pair is not None, "a difference has answers behind it"
+    return replace(_estimate(results, difference, pair[0]), verdict=verdict)
+
+
+def common_seeds(a: Variant, b: Variant) -> list[int]:
+    """The seeds that both networks finished."""
+    return sorted({record.seed for record in a.records} & {record.seed for record in b.records})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +126,17 @@ class _Answers:
         """Whether both answered the same images in the same order, seed by seed."""
         pairs = zip(self.ids, other.ids, strict=True)
         return all(np.array_equal(mine_N, theirs_N) for mine_N, theirs_N in pairs)
+
+
+def _paired_answers(results: Results, a: Variant, b: Variant, part: str) -> tuple[_Answers, _Answers] | None:
+    """What both networks answered on the same images; None where they cannot be compared."""
+    if not (a.is_compared and b.is_compared):
+        return None
+    seeds = common_seeds(a, b)
+    of_a, of_b = (_answers(results, _of_seeds(variant, seeds), part) for variant in (a, b))
+    if of_a is None or of_b is None or not of_a.has_images_of(of_b):
+        return None
+    return of_a, of_b
 
 
 def _of_seeds(variant: Variant, seeds: Sequence[int]) -> list[RunRecord]:

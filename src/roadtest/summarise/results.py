@@ -8,6 +8,7 @@ Shapes: S runs (one per seed), N images.
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -90,6 +91,8 @@ class Results:
     variants: tuple[Variant, ...]
     """In the order of the plan."""
     _outcomes: dict[tuple[str, str], Outcome | None] = field(default_factory=dict, repr=False, compare=False)
+    kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What several tables need and is computed once, by name: all pairs' verdicts (pairs.py)."""
 
     @property
     def records(self) -> list[RunRecord]:

@@ -1,7 +1,8 @@
 """What the Spatial Transformer did for each network: the same network, seeds and images, with it and without it.
 
-Accuracy gains are paired differences with an interval. Costs stand side by side, without and with: a difference of
-two times would want an interval of its own.
+Accuracy gains are paired differences with an interval. Whether the STN is worth having is said of validation, as any
+choice is, against a tolerance; what test says of it stands beside. Costs stand side by side, without and with: a
+difference of two times would want an interval of its own.
 """
 
 import statistics
@@ -9,31 +10,55 @@ from pathlib import Path
 from typing import Any
 
 from roadtest.summarise.costs import headline_latency_ms
-from roadtest.summarise.intervals import Estimate, estimate_difference
+from roadtest.summarise.intervals import Estimate, common_seeds
+from roadtest.summarise.pairs import NOT_JUDGED, estimate_difference
 from roadtest.summarise.results import Results, Variant, read_results
 
 Row = dict[str, Any]
+TOLERANCE_POINTS = 0.5
+"""Percentage points of accuracy below which a difference does not matter; a convention, `--tolerance` changes it."""
+PAYS, DOES_NOT_PAY, NOT_DECIDED = "pays", "does not pay", "not decided"
 
 
-def stn_rows(study: Path | Results) -> list[Row]:
-    """One row for each network that was planned both with and without the STN, in the order of the plan."""
+def stn_rows(study: Path | Results, *, tolerance_points: float = TOLERANCE_POINTS) -> list[Row]:
+    """One row for each network that was planned both with and without the STN, in the order of the plan.
+
+    `worth` is what validation says, `test_worth` what test says: see `stn_worth`.
+    """
     results = read_results(study)
     names = dict.fromkeys(variant.network for variant in results.variants)
     pairs = [(results.variant(name, False), results.variant(name, True)) for name in names]
-    return [_stn_row(results, off, on) for off, on in pairs if off is not None and on is not None]
+    return [_stn_row(results, off, on, tolerance_points) for off, on in pairs if off is not None and on is not None]
 
 
-def _stn_row(results: Results, off: Variant, on: Variant) -> Row:
-    seeds = {record.seed for record in off.records} & {record.seed for record in on.records}
-    row: Row = {"network": off.network, "num_runs": len(seeds), "status": _status(off, on)}
-    for part in ("val", "test"):
-        row |= _gain(part, estimate_difference(results, on, off, part))
+def stn_worth(gain: Estimate | None, *, tolerance_points: float = TOLERANCE_POINTS) -> str | None:
+    """`pays` where the gain is shown to exceed the tolerance, `does not pay` where it is shown not to reach it.
+
+    Else `not decided`; with fewer than three seeds not judged; None without a comparison.
+    """
+    if gain is None:
+        return None
+    if gain.verdict == "observed":
+        return NOT_JUDGED
+    if gain.low > tolerance_points / 100:
+        return PAYS
+    return DOES_NOT_PAY if gain.high < tolerance_points / 100 else NOT_DECIDED
+
+
+def _stn_row(results: Results, off: Variant, on: Variant, tolerance_points: float) -> Row:
+    row: Row = {"network": off.network, "num_runs": len(common_seeds(off, on)), "status": _status(off, on)}
+    gains = {part: estimate_difference(results, on, off, part) for part in ("val", "test")}
+    for part, gain in gains.items():
+        row |= _gain(part, gain)
     for name in ("num_parameters", "macs"):
         both = [getattr(variant.records[0].cost, name) for variant in (off, on) if variant.records]
         row[f"added_{name}"] = both[1] - both[0] if len(both) == 2 else None
     for variant, suffix in ((off, "without"), (on, "with")):
         row[f"train_seconds_per_epoch_{suffix}"] = _seconds_per_epoch(variant)
         row[f"latency_p50_ms_{suffix}"] = headline_latency_ms(results, variant)
+    row["tolerance_points"] = tolerance_points
+    row["worth"] = stn_worth(gains["val"], tolerance_points=tolerance_points)
+    row["test_worth"] = stn_worth(gains["test"], tolerance_points=tolerance_points)
     return row
 
 

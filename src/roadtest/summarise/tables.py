@@ -1,10 +1,11 @@
-"""Turns rows into text: csv and json for programs (raw values), md and tex for people (rounded, percent).
+"""Turns rows into text: csv and json for programs (raw values), md, tex and html for people (rounded, percent).
 
-Columns come from the first row. Names decide how a value is printed for people: an accuracy or a gain as percent,
-seconds, bytes and counts with their unit. What was not measured is null in json, empty in csv, a dash in md and tex.
+Columns come from the first row; their names carry the unit. For people an accuracy or a gain is printed as percent,
+other numbers are rounded. What was not measured is null in json, empty in csv, a dash elsewhere.
 """
 
 import csv
+import html
 import io
 import json
 import math
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 Row = dict[str, Any]
-FORMATS = ("csv", "md", "json", "tex")
+FORMATS = ("csv", "md", "json", "tex", "html")
 _TEX_SIGNS = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -31,8 +32,8 @@ _TEX_SIGNS = {
 
 
 def render_table(rows: Sequence[Row], format: str) -> str:
-    """Render rows as `csv`, `md`, `json` or `tex`, with a final newline; no rows give an empty table."""
-    renderers = {"csv": _to_csv, "md": _to_markdown, "json": _to_json, "tex": _to_tex}
+    """Render rows as `csv`, `md`, `json`, `tex` or `html`, with a final newline; no rows give an empty table."""
+    renderers = {"csv": _to_csv, "md": _to_markdown, "json": _to_json, "tex": _to_tex, "html": _to_html}
     if format not in renderers:
         raise ValueError(f"format={format!r} is not known: it is one of {', '.join(FORMATS)}; choose one of these")
     return renderers[format](rows)
@@ -93,6 +94,16 @@ def _to_tex(rows: Sequence[Row]) -> str:
     lines = [rf"\begin{{tabular}}{{{shape}}}", r"\toprule", " & ".join(map(_tex_text, columns)) + r" \\", r"\midrule"]
     lines += [" & ".join(line) + r" \\" for line in body]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def _to_html(rows: Sequence[Row]) -> str:
+    """A bare table, every text escaped: a notebook gives it its looks."""
+    if not rows:
+        return "<table></table>\n"
+    heads = "".join(f"<th>{html.escape(column)}</th>" for column in rows[0])
+    lines = ["".join(f"<td>{html.escape(format_cell(column, row[column]))}</td>" for column in rows[0]) for row in rows]
+    body = "".join(f"<tr>{line}</tr>\n" for line in lines)
+    return f"<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n"
 
 
 def _is_number(rows: Sequence[Row], column: str) -> bool:

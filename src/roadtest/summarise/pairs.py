@@ -1,0 +1,178 @@
+"""Every pair of networks, judged: verdicts corrected for being many, compact letters, and the leading set.
+
+All networks that may be compared are judged together, on one set: test where all of them read it (tracks are the
+unit: "on new signs of this kind"), else validation. Wherever a table or a sentence calls two networks separated, the
+verdict is taken from here. With fewer than three seeds there are no letters and no verdicts. docs/statistics.md says
+what stands behind the words; confused classes, the other kind of pairs, are in classes.py.
+"""
+
+import statistics
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from roadtest import judge
+from roadtest.summarise.intervals import Estimate, common_seeds, describe_difference, difference_between
+from roadtest.summarise.leaderboard import ranked_variants
+from roadtest.summarise.more import More, train_seconds_per_seed, what_more_would_cost
+from roadtest.summarise.results import Results, Variant, read_results
+
+Row = dict[str, Any]
+NOT_JUDGED = f"not judged: needs {judge.MIN_SEEDS} seeds, 5 are better"
+NO_SEED_IN_COMMON = "not judged: no seed in common"
+_WORDS = {judge.DIFFERENT: "separated", judge.NOT_SEPARATED: "not separated", judge.NOT_JUDGED: "observed"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What may be said of all networks of a study on one set."""
+
+    part: str
+    """`test` or `val`."""
+    variants: tuple[Variant, ...]
+    """The networks that may be compared, most accurate on this set first."""
+    verdicts: tuple[judge.Verdict, ...]
+    """Each pair that has seeds in common; `a` and `b` are labels, `a` the more accurate one."""
+    letters: dict[str, str]
+    """By label; networks that share a letter are not separated. Empty where too few seeds say nothing."""
+    leading: tuple[str, ...]
+    """Labels: the most accurate network and every one not shown to be worse. Empty where nothing was judged."""
+
+    @property
+    def is_judged(self) -> bool:
+        """At least one pair has seeds enough."""
+        return any(verdict.word != judge.NOT_JUDGED for verdict in self.verdicts)
+
+    @property
+    def statement(self) -> str | None:
+        """What the verdicts speak of: `on new signs of this kind`; None where nothing was judged."""
+        return next((v.difference.statement for v in self.verdicts if v.word != judge.NOT_JUDGED), None)
+
+    @property
+    def remark(self) -> str | None:
+        """Why there are no letters; None where there are, or where there is nothing to compare."""
+        return None if self.is_judged or len(self.variants) < 2 else NOT_JUDGED
+
+    def verdict(self, a: Variant, b: Variant) -> judge.Verdict | None:
+        """The verdict on two networks, in either order."""
+        return next((v for v in self.verdicts if {v.a, v.b} == {a.label, b.label}), None)
+
+
+def judge_networks(study: Path | Results, part: str | None = None) -> Judged:
+    """Judge all pairs on `test` or `val`; None takes test where every compared network read it."""
+    results = read_results(study)
+    part = part or judged_part(results)
+    key = f"judged on {part}"
+    if key not in results.kept:
+        results.kept[key] = _judge(results, part)
+    judged: Judged = results.kept[key]
+    return judged
+
+
+def judged_part(results: Results) -> str:
+    """The set that verdicts rest on: `test` where every compared network read it with all its seeds, else `val`."""
+    compared = [variant for variant in results.variants if variant.is_compared]
+    has_test = all(record.test is not None for variant in compared for record in variant.records)
+    return "test" if compared and has_test else "val"
+
+
+def verdict_rows(study: Path | Results, part: str | None = None) -> list[Row]:
+    """One row for each pair of compared networks, the more accurate one first; `gain` is a's accuracy minus b's.
+
+    `gain_low` and `gain_high` stand by themselves; `p_adjusted` and `verdict` are corrected for all pairs (Holm).
+    """
+    results = read_results(study)
+    judged = judge_networks(results, part)
+    return [_row(results, judged, a, b) for a, b in combinations(judged.variants, 2)]
+
+
+def letter_rows(study: Path | Results, part: str | None = None) -> list[Row]:
+    """One row for each compared network, most accurate first: its letters, and whether it is in the leading set."""
+    results = read_results(study)
+    judged = judge_networks(results, part)
+    return [
+        {
+            "network": variant.network,
+            "has_stn": variant.has_stn,
+            "part": judged.part,
+            f"{judged.part}_accuracy_mean": _mean_accuracy(variant, judged.part),
+            "letters": judged.letters.get(variant.label) or None,
+            "is_leading": variant.label in judged.leading if judged.is_judged else None,
+            "verdict": judged.remark,
+            "statement": judged.statement,
+        }
+        for variant in judged.variants
+    ]
+
+
+def estimate_difference(results: Results, a: Variant, b: Variant, part: str) -> Estimate | None:
+    """The accuracy of `a` minus that of `b` over their common seeds; None where they cannot be compared.
+
+    Its interval stands by itself; its verdict is corrected for all pairs of the study.
+    """
+    difference = difference_between(results, a, b, part)
+    if difference is None:
+        return None
+    verdict = judge_networks(results, part).verdict(a, b) or judge.judge_pairs({(a.label, b.label): difference})[0]
+    return describe_difference(results, a, b, part, difference, _WORDS[verdict.word])
+
+
+def _judge(results: Results, part: str) -> Judged:
+    variants = [variant for variant in ranked_variants(results) if variant.is_compared]
+    if part == "test":
+        variants = [variant for variant in variants if all(record.test is not None for record in variant.records)]
+        variants.sort(key=lambda variant: -(_mean_accuracy(variant, part) or 0.0))
+    found = {(a.label, b.label): difference_between(results, a, b, part) for a, b in combinations(variants, 2)}
+    verdicts = judge.judge_pairs({pair: difference for pair, difference in found.items() if difference is not None})
+    # the judge asks for accuracies and uses their order, which in validation is that of the seeds all have in common
+    order = {variant.label: float(-place) for place, variant in enumerate(variants)}
+    has_verdicts = any(verdict.word != judge.NOT_JUDGED for verdict in verdicts)
+    return Judged(
+        part=part,
+        variants=tuple(variants),
+        verdicts=tuple(verdicts),
+        letters=judge.compact_letters(order, verdicts),
+        leading=judge.leading_set(order, verdicts) if has_verdicts else (),
+    )
+
+
+def _mean_accuracy(variant: Variant, part: str) -> float | None:
+    outcomes = [getattr(record, part) for record in variant.records]
+    return statistics.fmean(outcome.accuracy for outcome in outcomes) if outcomes and all(outcomes) else None
+
+
+def _row(results: Results, judged: Judged, a: Variant, b: Variant) -> Row:
+    verdict = judged.verdict(a, b)
+    difference = verdict.difference if verdict else None
+    estimate = describe_difference(results, a, b, judged.part, difference, "") if difference else None
+    more = what_more_would_cost(results, verdict, len(judged.verdicts)) if verdict else More()
+    return {
+        "network_a": a.network,
+        "has_stn_a": a.has_stn,
+        "network_b": b.network,
+        "has_stn_b": b.has_stn,
+        "part": judged.part,
+        "gain": difference and difference.estimate,
+        "gain_low": difference and difference.low,
+        "gain_high": difference and difference.high,
+        "p_adjusted": verdict and verdict.p_adjusted,
+        "verdict": _verdict_words(verdict),
+        "better": verdict and verdict.better,
+        "num_seeds": len(common_seeds(a, b)),
+        "num_units": estimate and estimate.num_units,
+        "unit_name": estimate and estimate.unit_name,
+        "design_effect": difference and difference.design_effect,
+        "statement": difference and difference.statement,
+        "least_more_seeds": more.least_seeds,
+        "most_more_seeds": more.most_seeds,
+        "times_tracks": more.times_tracks,
+        "what_more_would_cost": more.words,
+        "train_seconds_per_seed": train_seconds_per_seed((a, b)),
+    }
+
+
+def _verdict_words(verdict: judge.Verdict | None) -> str:
+    if verdict is None:
+        return NO_SEED_IN_COMMON
+    return NOT_JUDGED if verdict.word == judge.NOT_JUDGED else verdict.word

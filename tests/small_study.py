@@ -1,0 +1,161 @@
+"""What a study in a test stands on: a small folder of pictures, networks in files, and workers that train nothing."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fake_worker
+import numpy as np
+import pytest
+from PIL import Image
+
+from roadtest import worker
+from roadtest.events import Event
+from roadtest.study import Interrupted, Study, compare, launch, work
+
+FAKE_WORKER = (sys.executable, str(Path(__file__).with_name("fake_worker.py")))
+NUM_IMAGES = 60
+
+GOOD_NETWORK = """
+from torch import nn
+
+def build(num_classes, image_size):
+    side = (image_size - 5) // 4 + 1
+    layers = nn.Conv2d(3, 4, 5, stride=4), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten()
+    return nn.Sequential(*layers, nn.Linear(4 * side**2, num_classes))
+"""
+RAISING_NETWORK = """
+def build(num_classes, image_size):
+    raise ZeroDivisionError("no such layer")
+"""
+NAN_NETWORK = """
+from torch import nn
+
+class Net(nn.Linear):
+    def forward(self, images):
+        return super().forward(images.mean((2, 3))) * float("nan")
+
+def build(num_classes, image_size):
+    return Net(3, num_classes)
+"""
+KILLED_NETWORK = """
+import os, signal
+from torch import nn
+
+class Net(nn.Linear):
+    def forward(self, images):
+        if self.training:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().forward(images.mean((2, 3)))
+
+def build(num_classes, image_size):
+    return Net(3, num_classes)
+"""
+NETWORKS = {
+    "good": GOOD_NETWORK,
+    "other": GOOD_NETWORK,
+    "raises": RAISING_NETWORK,
+    "nan": NAN_NETWORK,
+    "killed": KILLED_NETWORK,
+    "waits": GOOD_NETWORK,
+}
+
+
+def draw_images(root: Path, num_images: int = NUM_IMAGES, shift: int = 0) -> Path:
+    """Two classes of small noisy PNGs, one reddish, one bluish."""
+    for number in range(num_images):
+        generator = np.random.default_rng(number + shift)
+        image_HWC = generator.integers(0, 120, (20, 20, 3), np.uint8)
+        image_HWC[:, :, 2 * (number % 2)] += 90
+        path = root / ("red", "blue")[number % 2] / f"{number:03d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image_HWC).save(path)
+    return root
+
+
+def write_networks(folder: Path) -> None:
+    """A file per network, to be named as `good.py:build` from this folder."""
+    for name, code in NETWORKS.items():
+        (folder / f"{name}.py").write_text(code)
+
+
+def own(*names: str) -> list[str]:
+    return [f"{name}.py:build" for name in names]
+
+
+def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch, *, is_fake: bool = True) -> Path:
+    """Images, networks, a cache of their own, the current folder; give the images' folder.
+
+    Faked, workers are functions in this process and the report is one line.
+    """
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("ROADTEST_CACHE", str(folder / "cache"))
+    write_networks(folder)
+    if is_fake:
+        monkeypatch.setattr(launch, "_run_task", run_task_here)
+        monkeypatch.setattr(work, "write_report", fake_report)
+    return draw_images(folder / "images")
+
+
+def use_fake_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that train nothing in processes of their own again, for what only processes can do."""
+    monkeypatch.setattr(launch, "_run_task", RUN_TASK)
+    monkeypatch.setattr(launch, "WORKER", FAKE_WORKER)
+
+
+RUN_TASK = launch._run_task
+
+
+class Ended(Exception):  # noqa: N818
+    """In place of a signal, which would end the tests."""
+
+
+def run_task_here(task: launch.Task, tell: Callable[[Event], None], stop: threading.Event) -> launch.Outcome:
+    """Do the task in this process, and judge it as a process is judged."""
+    task.log_path.parent.mkdir(parents=True, exist_ok=True)
+    task.log_path.touch()
+    heard: list[Event] = []
+
+    def hear(event: Event) -> None:
+        heard.append(event)
+        tell(event)
+
+    code = 0
+    try:
+        if task.kind == "run" and task.label.startswith("killed"):
+            hear(Event(kind="started", label=task.label, seed=task.seed))
+            raise Ended
+        fake_worker.KINDS[task.kind](task.job_json, hear, stop.is_set)
+    except Ended:
+        code = -signal.SIGKILL
+    except Exception as error:
+        heard.append(Event(kind="failed", text=worker._reason(error)))
+        code = 1
+    return launch._outcome(task, code, heard, is_asked_to_stop=stop.is_set())
+
+
+def fake_report(study_dir: Path, **_: object) -> Path:
+    (study_dir / "report").mkdir(exist_ok=True)
+    path = study_dir / "report" / "index.html"
+    path.write_text("a page")
+    return path
+
+
+class Told(list[Event]):
+    """The events that a study told."""
+
+    def of(self, kind: str) -> list[Event]:
+        return [event for event in self if event.kind == kind]
+
+    def runs(self, kind: str = "started") -> list[tuple[str, int | None]]:
+        return [(event.label.removesuffix(".py:build"), event.seed) for event in self.of(kind)]
+
+
+def compare_small(folder: Path, *names: str, **options: Any) -> tuple[Study, Told]:
+    """Compare networks of our own on the images, and give what was told too."""
+    told = Told()
+    chosen = {"networks": own(*names), "lr": 0.05, "epochs": 2, "out": "study", "device": "cpu", **options}
+    return compare(folder, on_event=told.append, **chosen), told

@@ -1,0 +1,108 @@
+"""Mirrored classes: found where they are, not where they are not, and known to be one's own mirror image."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fake_looks import SIDE, Shot, arrow, image_set_of, pixels
+from roadtest.data.cache import open_image_set
+from roadtest.data.gtsrb import list_gtsrb
+from roadtest.data.gtsrb_names import MIRRORED_CLASSES
+from roadtest.data.looks import describe_looks
+from roadtest.data.mirrors import Mirrors, find_mirrors
+from roadtest.data.signs import list_signs
+
+Draw = Callable[[int], np.ndarray]
+PAIRED = {label for pair in MIRRORED_CLASSES for label in pair}
+
+
+def mirrors_of(*draws: Draw, num_each: int = 40, split: str = "train") -> Mirrors:
+    image_set = image_set_of(
+        [
+            Shot(image_HWC=draw(1000 * label + k), label=label, split=split)
+            for label, draw in enumerate(draws)
+            for k in range(num_each)
+        ]
+    )
+    return find_mirrors(image_set, describe_looks(image_set))
+
+
+def left(number: int) -> np.ndarray:
+    return arrow(number, is_left=True)
+
+
+def right(number: int) -> np.ndarray:
+    return arrow(number, is_left=False)
+
+
+def bar(number: int) -> np.ndarray:
+    """A sign that is its own mirror image."""
+    image_HWC = np.random.default_rng(number).integers(60, 120, (SIDE, SIDE, 3)).astype(np.uint8)
+    image_HWC[12:20, 6:26] += 100
+    return image_HWC
+
+
+def noise(number: int) -> np.ndarray:
+    return np.random.default_rng(number).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+
+
+def pairs_of(mirrors: Mirrors) -> tuple[tuple[int, int], ...]:
+    return tuple((pair.label, pair.other) for pair in mirrors.pairs)
+
+
+def test_arrows_to_both_sides_are_a_mirrored_pair() -> None:
+    mirrors = mirrors_of(left, bar, right)
+    assert pairs_of(mirrors) == ((0, 2),)
+    assert mirrors.symmetric == (1,)
+    assert mirrors.judged == (0, 1, 2)
+    assert not mirrors.is_flip_safe
+
+
+def test_one_arrow_alone_is_neither_symmetric_nor_half_of_a_pair() -> None:
+    mirrors = mirrors_of(left, bar)
+    assert pairs_of(mirrors) == ()
+    assert 0 not in mirrors.symmetric
+    assert mirrors.is_flip_safe
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 10])
+def test_classes_that_nobody_can_tell_apart_are_no_pairs(num_classes: int) -> None:
+    assert mirrors_of(*[noise] * num_classes).pairs == ()
+    assert mirrors_of(*[pixels] * num_classes, num_each=20).pairs == ()
+
+
+def test_test_images_and_small_classes_are_not_judged() -> None:
+    assert mirrors_of(left, right, split="test").judged == ()
+    assert mirrors_of(left, right, num_each=19).judged == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kept", [PAIRED | {10, 12, 13, 16}, set(range(43))])
+def test_drawn_signs_have_the_four_pairs_of_gtsrb(tmp_path: Path, kept: set[int]) -> None:
+    listing = list_signs()
+    items = tuple(
+        item for item in listing.items if item.split == "train" and item.label in kept and item.frame % 2 == 0
+    )
+    image_set = open_image_set(replace(listing, items=items), image_size=32, cache_dir=tmp_path, num_processes=1)
+    mirrors = find_mirrors(image_set, describe_looks(image_set))
+    assert pairs_of(mirrors) == MIRRORED_CLASSES
+    assert {12, 13} <= set(mirrors.symmetric)
+
+
+@pytest.mark.gtsrb
+@pytest.mark.slow
+@pytest.mark.parametrize("has_groups", [True, False])
+def test_gtsrbs_training_images_have_exactly_their_four_pairs(
+    gtsrb_dir: Path, tmp_path: Path, has_groups: bool
+) -> None:
+    listing = list_gtsrb(gtsrb_dir, cache_dir=tmp_path)
+    items = tuple(item for item in listing.items if item.split == "train" and item.frame % 3 == 0)
+    image_set = open_image_set(replace(listing, items=items), image_size=32, cache_dir=tmp_path, num_processes=1)
+    if not has_groups:
+        image_set = image_set.with_groups(("",) * len(items))
+    mirrors = find_mirrors(image_set, describe_looks(image_set))
+    assert pairs_of(mirrors) == MIRRORED_CLASSES
+    assert {12, 13, 17} <= set(mirrors.symmetric)  # priority road, give way, no entry

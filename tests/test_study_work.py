@@ -1,0 +1,122 @@
+"""The steps of a study's work: what is told before, what each run is told, and when latency is measured anew."""
+
+import json
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+from small_study import compare_small, own, prepare
+
+from roadtest.job import Job
+from roadtest.record import read_rows
+from roadtest.study import launch, work
+from roadtest.study.launch import Outcome, Task
+
+
+@pytest.fixture
+def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return prepare(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def tasks(images: Path, monkeypatch: pytest.MonkeyPatch) -> list[Task]:
+    """Every task that was given to a worker."""
+    given: list[Task] = []
+    honest = launch._run_task
+
+    def watched(task: Task, *more: object) -> Outcome:
+        given.append(task)
+        return honest(task, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(launch, "_run_task", watched)
+    return given
+
+
+def jobs_of(tasks: list[Task]) -> list[Job]:
+    return [Job.from_json(task.job_json) for task in tasks if task.kind == "run"]
+
+
+def test_every_run_is_told_the_same_but_for_network_and_seed(images: Path, tasks: list[Task], tmp_path: Path) -> None:
+    study, _ = compare_small(images, "good", "other", seeds=2, threads=1, precision="float32", keep_weights="none")
+    jobs = jobs_of(tasks)
+    assert [(job.run.network, job.run.seed) for job in jobs] == [
+        ("good.py:build", 0),
+        ("other.py:build", 0),
+        ("good.py:build", 1),
+        ("other.py:build", 1),
+    ]
+    plain = [json.loads(job.to_json()) | {"run": None} for job in jobs]
+    assert all(each == plain[0] for each in plain)
+    job = jobs[0]
+    assert (job.num_threads, job.precision, job.device, job.learning_rate) == (1, "float32", "cpu", 0.05)
+    assert (job.reads_test, job.keeps_weights, job.max_steps) == (True, False, None)
+    assert job.study_dir == study.path.resolve() and job.study_dir.is_absolute()
+    assert job.cache_dir == tmp_path / "cache"
+    assert job.pixels_path.is_file() and job.pixels_path.is_relative_to(tmp_path / "cache")
+
+
+def test_a_relative_cache_is_found_by_the_workers_too(
+    images: Path, tasks: list[Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROADTEST_CACHE", "cache")
+    compare_small(images, "good")
+    assert jobs_of(tasks)[0].cache_dir.is_absolute()
+    assert jobs_of(tasks)[0].pixels_path.is_absolute()
+
+
+def test_cores_are_shared_by_runs_at_the_same_time(
+    images: Path, tasks: list[Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "count_usable_cores", lambda: 8)
+    compare_small(images, "good", jobs=3)
+    assert jobs_of(tasks)[0].num_threads == 2
+    compare_small(images, "good", seeds=2, jobs=16)
+    assert jobs_of(tasks)[1].num_threads == 1
+
+
+def test_latency_is_measured_for_all_when_one_is_added_and_not_again_otherwise(
+    images: Path, tasks: list[Task]
+) -> None:
+    compare_small(images, "good")
+    compare_small(images, "good", seeds=2)
+    assert [task.kind for task in tasks] == ["run", "latency", "run"]
+    study, _ = compare_small(images, "other")
+    assert json.loads(tasks[-1].job_json)["networks"] == [[name, False] for name in own("good", "other")]
+    assert len(read_rows(study.path / "latency.csv")) == 2
+
+
+def test_latency_that_cannot_be_measured_is_a_warning_and_the_study_goes_on(
+    images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = launch._run_task
+
+    def broken(task: Task, *more: object) -> Outcome:
+        if task.kind == "latency":
+            return Outcome(task=task, reason="no clock", is_stopped=False, events=())
+        return honest(task, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(launch, "_run_task", broken)
+    study, told = compare_small(images, "good")
+    assert [event.text for event in told.of("warning")] == ["latency was not measured: no clock"]
+    assert (study.path / "report" / "index.html").exists()
+
+
+def test_a_disk_that_is_too_small_is_told_before_anything_runs(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9 - 10**6, 10**6))
+    monkeypatch.setattr("roadtest.data.cache.shutil.disk_usage", lambda path: usage(10**12, 0, 10**12))
+    monkeypatch.setattr(work, "count_disk_bytes", lambda *_, **__: 6_400_000_000)
+    monkeypatch.setattr(work.shutil, "disk_usage", lambda path: usage(10**9, 0, 10**6))
+    told = []
+    with pytest.raises(ValueError, match="the disk of"):  # the cache refuses such a disk altogether
+        compare_small(images, "good")
+    monkeypatch.setattr("roadtest.data.cache._build", lambda *_: None)
+    assert told == []
+
+
+def test_the_plan_is_told_first_and_then_every_run(images: Path) -> None:
+    _, told = compare_small(images, "good", "other")
+    kinds = [event.kind for event in told if event.kind not in ("data", "warning")]
+    assert kinds[:3] == ["planned", "queued", "queued"]
+    assert told.of("phase")[-1].text == "writing the report"
