@@ -69,7 +69,9 @@ def list_contenders(names: Sequence[str], num_threads: int) -> list[Contender]:
     ]
 
 
-def build_job(label: str, folder: Path, num_classes: int, num_images: int, options: argparse.Namespace) -> dict[str, Any]:
+def build_job(
+    label: str, folder: Path, num_classes: int, num_images: int, options: argparse.Namespace
+) -> dict[str, Any]:
     """What every contender is told about one network, before the probe."""
     name, _, stn = label.partition("+")
     return {
@@ -170,11 +172,18 @@ def render_all(results: Mapping[str, Any], samples: Sequence[Sample], peers: Seq
     return "\n\n".join(parts)
 
 
-def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+def describe_images(source: str, jobs: Mapping[str, Mapping[str, Any]]) -> str:
+    """What was trained on."""
+    sizes = ", ".join(f"{label} {job['num_images']:,}" for label, job in jobs.items())
+    return f"{'GTSRB' if source == 'gtsrb' else 'Drawn signs'}, images per epoch: {sizes}"
+
+
+def read_options(arguments: Sequence[str] | None, *, about: str, has_peers: bool) -> argparse.Namespace:
+    """The command line, for this script and the ladder."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
     parser.add_argument("--networks", default=",".join(NUM_IMAGES), help=f"of {', '.join(NUM_IMAGES)}")
-    parser.add_argument("--peers", default=",".join(PEERS), help=f"of {', '.join(PEERS)}; empty is none")
+    if has_peers:
+        parser.add_argument("--peers", default=",".join(PEERS), help=f"of {', '.join(PEERS)}; empty is none")
     parser.add_argument("--source", choices=("signs", "gtsrb"), default="signs")
     parser.add_argument("--data-dir", type=Path, help="GTSRB; else ROADTEST_GTSRB")
     parser.add_argument("--num-images", type=int, help="per epoch, rounded to batches of 128; default: by network")
@@ -184,16 +193,17 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=HERE / "results")
     options = parser.parse_args(arguments)
     options.networks = options.networks.split(",")
-    options.peers = [name for name in options.peers.split(",") if name]
-    for word, known in [*((each, NUM_IMAGES) for each in options.networks), *((each, PEERS) for each in options.peers)]:
-        if word not in known:
-            parser.error(f"{word!r} is not known: choose from {', '.join(known)}")
+    options.peers = [name for name in options.peers.split(",") if name] if has_peers else []
+    for words, known in ((options.networks, NUM_IMAGES), (options.peers, PEERS)):
+        for word in words:
+            if word not in known:
+                parser.error(f"{word!r} is not known: choose from {', '.join(known)}")
     return options
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prepare, measure, print and write."""
-    options = read_options(arguments)
+    options = read_options(arguments, about=__doc__ or "", has_peers=True)
     threads = usable_threads(options.num_threads)
     contenders = list_contenders(options.peers, threads)
     about = describe_run(contenders)
@@ -201,10 +211,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         jobs, probes = prepare_jobs(options.networks, Path(folder), options)
         samples = list(run_rounds(contenders, jobs, options.rounds))
         peaks = measure_peaks(options.rounds, next(iter(jobs.values())), threads)
-    sizes = ", ".join(f"{label} {job['num_images']:,}" for label, job in jobs.items())
     results = {
         "about": about,
-        "images": f"{'GTSRB' if options.source == 'gtsrb' else 'Drawn signs'}, images per epoch: {sizes}",
+        "images": describe_images(options.source, jobs),
         "num_rounds": options.rounds,
         "probes": probes,
         "peaks": peaks,

@@ -201,6 +201,14 @@ def test_mirrored_classes_are_noted_and_flips_refused() -> None:
     assert [row["mirror_of"] for row in audit.classes] == ["class b", "class a"]
 
 
+def test_a_set_of_one_picture_is_told() -> None:
+    noise = np.random.default_rng(0).integers(-4, 5, (40, 32, 32, 3))
+    images_NHWC = (pixels(0) + noise).clip(0, 255).astype(np.uint8)
+    shots = [Shot(image_HWC=image, label=k % 2) for k, image in enumerate(images_NHWC)]
+    finding = the(audit_images(image_set_of(shots)), "look-alikes", "random pairs")
+    assert (finding.severity, finding.text) == ("warning", "100 % of random pairs of images look the same at 16 x 16")
+
+
 def test_blank_images_are_named() -> None:
     blank = Shot(image_HWC=np.full((32, 32, 3), 7, np.uint8))
     audit = audit_images(image_set_of([*clean_shots(), blank, blank]))

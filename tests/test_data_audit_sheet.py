@@ -30,19 +30,23 @@ def places_of(sheet: np.ndarray, image_HWC: np.ndarray) -> list[int]:
     return [int(x) for y, x in starts if sheet[y : y + CELL, x : x + CELL].tobytes() == tile.tobytes()]
 
 
+def num_hidden(sheet: np.ndarray) -> int:
+    return int((sheet == HIDDEN).all(axis=2).sum())
+
+
 def test_both_copies_stand_side_by_side_if_test_images_may_be_seen(tmp_path: Path) -> None:
     sheet = drawn(tmp_path, leaking_set(), has_test_images=True)
     assert sheet.shape[1] == WIDTH
     places = places_of(sheet, pixels(0))
     assert len(places) == 2
     assert places[0] == EDGE
-    assert not (sheet.reshape(-1, 3) == HIDDEN).all(axis=1).any()
+    assert num_hidden(sheet) < CELL  # a few edges of letters have that grey
 
 
 def test_test_images_stay_hidden(tmp_path: Path) -> None:
     sheet = drawn(tmp_path, leaking_set())
     assert len(places_of(sheet, pixels(0))) == 1  # the training image
-    assert (sheet.reshape(-1, 3) == HIDDEN).all(axis=1).sum() > CELL * CELL // 2
+    assert num_hidden(sheet) > CELL * CELL // 2
 
 
 def test_a_clean_set_has_an_almost_empty_sheet(tmp_path: Path) -> None:

@@ -89,8 +89,15 @@ def test_a_crowd_of_look_alikes_is_cut_short_and_said_so(monkeypatch: pytest.Mon
     hashes = np.zeros(200, np.uint64)
     found, is_complete = duplicates._candidates(hashes, np.arange(200))
     assert not is_complete
-    assert 200 < len(found) < 200 * 33
+    assert 200 < len(found) < 200 * 8 * 5
     assert set(found.ravel().tolist()) == set(range(200))
+
+
+def test_a_bucket_of_too_many_pairs_is_left_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicates, "MAX_CANDIDATES", 1000)
+    found, is_complete = duplicates._candidates(np.zeros(2000, np.uint64), np.arange(2000))
+    assert not is_complete
+    assert 1000 < len(found) < 2000 * 256 + 2000 * 4  # all pairs would be 2 million
 
 
 def test_bits_are_counted_alike_by_old_and_new_numpy(monkeypatch: pytest.MonkeyPatch) -> None:

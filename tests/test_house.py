@@ -23,7 +23,8 @@ STAIRCASE = (
     ("train", "precision"),
     ("examples", "state"),
     ("run", "classify", "export", "summarise"),
-    ("worker", "recommend", "report", "preview", "progress"),
+    ("worker", "recommend"),
+    ("report", "preview", "progress"),
     ("study", "plan"),
     ("cli",),
 )

@@ -70,6 +70,11 @@ def test_three_seeds_separate_what_lies_far_apart(tmp_path: Path) -> None:
     assert "on new signs of this kind" in text
 
 
+def test_a_verdict_among_many_says_that_it_was_judged_among_many(tmp_path: Path) -> None:
+    text = sentences(build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16", "resnet34+stn"], seeds=3))
+    assert "judged together with all 3 pairs of networks" in text
+
+
 def test_what_cannot_be_told_apart_is_not_separated_and_never_equal(tmp_path: Path) -> None:
     text = sentences(build_fake_study(tmp_path / "s", networks=["resnet34", "vgg16+stn"], seeds=3))
     assert "not separated" in text
@@ -100,3 +105,8 @@ def test_the_headline_names_what_validation_chooses(tmp_path: Path) -> None:
     assert words.headline(read_results(study)) == "Validation chooses resnet34"
     alone = build_fake_study(tmp_path / "t", networks=["lenet5"], seeds=1)
     assert words.headline(read_results(alone)) == "lenet5 is the network that was tested"
+
+
+def test_a_network_that_is_left_alone_has_not_won(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], undertrained="vgg16", seeds=1)
+    assert words.headline(read_results(study)) == "Only lenet5 got far enough to be compared"

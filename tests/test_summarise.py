@@ -220,7 +220,8 @@ def test_latency_percentiles_come_from_the_raw_samples(tmp_path: Path) -> None:
 
 def test_the_stn_table_says_gain_cost_and_verdict(study: Path) -> None:
     rows = {row["network"]: row for row in stn_rows(study)}
-    assert rows["lenet5"]["test_verdict"] == "separated" and rows["lenet5"]["test_gain"] > 0
+    # its own interval leaves out zero; among all pairs of five networks it is not separated
+    assert rows["lenet5"]["test_verdict"] == "not separated" and rows["lenet5"]["test_gain_low"] > 0
     assert rows["vgg16"]["test_verdict"] == "observed"
     assert rows["resnet34"]["status"] == "undertrained" and rows["resnet34"]["test_gain"] is None
     assert {row["added_num_parameters"] for row in rows.values()} == {8544}

@@ -19,7 +19,7 @@ def prepare_step(job: Job, layout: str) -> tuple[nn.Module, Tensor, Tensor, torc
     network = build_network(
         job.network, num_classes=job.num_classes, image_size=job.image_size, has_stn=job.has_stn, seed=0
     ).train()
-    network.to(memory_format=LAYOUTS[layout])  # type: ignore[call-overload]
+    network.to(memory_format=LAYOUTS[layout])
     images_NCHW = torch.randn(job.batch_size, 3, job.image_size, job.image_size).to(memory_format=LAYOUTS[layout])
     labels_N = torch.arange(job.batch_size) % job.num_classes
     optimizer = torch.optim.SGD(
@@ -34,7 +34,7 @@ def take_step(
     """Train on the batch."""
     loss = F.cross_entropy(forward(network, images_NCHW, precision), labels_N)
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
 
 

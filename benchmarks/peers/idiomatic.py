@@ -59,7 +59,7 @@ def main() -> None:
         for images_NCHW, labels_N in batches:
             optimizer.zero_grad()
             loss = F.cross_entropy(network(images_NCHW), labels_N)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             num_images += len(labels_N)
         return num_images

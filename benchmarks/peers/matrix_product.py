@@ -24,7 +24,8 @@ def measure_gmacs_per_second(dtype: torch.dtype) -> float:
     """The best single product: whatever else the machine does can only make one slower."""
     left, right = torch.randn(2, SIDE, SIDE).to(dtype)
     _ = left @ right
-    samples_seconds, start = [], time.perf_counter()
+    samples_seconds: list[float] = []
+    start = time.perf_counter()
     while not samples_seconds or time.perf_counter() - start < SECONDS:
         before = time.perf_counter()
         _ = left @ right

@@ -31,14 +31,14 @@ def main() -> None:
     )
 
     def train_epoch(max_steps: int | None) -> int:
-        batches = torch.randperm(len(labels_N)).split(job.batch_size)[:max_steps]
+        batches = torch.split(torch.randperm(len(labels_N)), job.batch_size)[:max_steps]
         for ids_N in batches:
             batch_NCHW = augment(images_NCHW[ids_N]).to(memory_format=torch.channels_last)
             with torch.autocast("cpu", torch.bfloat16, enabled=job.precision == "bfloat16"):
                 logits_NK = network(batch_NCHW)
             loss = F.cross_entropy(logits_NK.float(), labels_N[ids_N])
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         return len(batches) * job.batch_size
 

@@ -9,15 +9,15 @@ import torch
 import torch.nn.functional as F
 from contender import LEARNING_RATE, MOMENTUM, NUM_WORKERS, WEIGHT_DECAY, measure_epochs, read_job
 from plain_networks import build_plain
-from timm.data import create_dataset, create_loader
+from timm.data import create_dataset, create_loader  # type: ignore[attr-defined]
 from timm.data.readers.img_extensions import add_img_extensions
-from timm.optim import create_optimizer_v2
+from timm.optim import create_optimizer_v2  # type: ignore[attr-defined]
 
 
 def main() -> None:
     """Train whole epochs."""
     job = read_job()
-    add_img_extensions(".ppm")
+    add_img_extensions(".ppm")  # type: ignore[no-untyped-call]
     loader = create_loader(
         create_dataset("", root=str(job.files), is_training=True),
         input_size=(3, job.image_size, job.image_size),
@@ -39,7 +39,7 @@ def main() -> None:
         for images_NCHW, labels_N in islice(loader, max_steps):
             loss = F.cross_entropy(network(images_NCHW), labels_N)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             num_images += len(labels_N)
         return num_images

@@ -2,33 +2,270 @@
 
 Of the networks that meet the limits, the most accurate one in validation leads. The answer is the cheapest network
 that is **shown** to be at most the tolerance worse than it: the lower bound of the paired difference over the
-validation folds lies above minus the tolerance. Bounds hold together for all that are cheaper than the leader, so that
-looking at many does not make one pass. Where only the leader passes, it is the answer, and the cheaper ones are not
-decided. One or two seeds give the same table as an observation. An undertrained network is never recommended.
+validation folds does not lie below minus the tolerance. Where only the leader passes, it is the answer, and the
+cheaper ones are not decided. One or two seeds give the same table as an observation. An undertrained network is never
+recommended; failed ones are listed.
 
-Validation chooses, test confirms: test labels are read only for the figures quoted in `test` and in the `test_`
-columns. Cheapest means: see `recommend_limits.cost_key`. Sentences are in recommend_words.py.
+Validation chooses, test confirms: test labels are read only for the figures in `test` and in the `test_` columns.
+recommend_choice.py holds the rule, recommend_limits.py limits and the order of costs, recommend_words.py sentences.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from roadtest import judge
-from roadtest.recommend_limits import Miss, choose_preference, cost_key, misses, read_limits, read_tolerance
-from roadtest.recommend_words import Facts, Words, write_words
+from roadtest.judge import Difference
+from roadtest.recommend_choice import Candidate, Choice, choose, shared_confidence
+from roadtest.recommend_limits import (
+    BY_NAME,
+    LIMITS,
+    PREFERENCES,
+    choose_preference,
+    misses,
+    read_limits,
+    read_tolerance,
+)
+from roadtest.recommend_words import Answer, agreement_words, change_words, sentences
 from roadtest.summarise import (
     TOLERANCE_POINTS,
     Results,
-    Variant,
     difference_between,
     leaderboard_rows,
-    more_for,
     ranked_variants,
     read_results,
 )
 
+__all__ = ["LIMITS", "PREFERENCES", "Recommendation", "recommend"]
+
 Row = dict[str, Any]
-JUDGED, OBSERVED = "judged", "observed"
-MAX_MISSES = 3
+RECOMMENDED, NOTHING_MEETS, NOTHING_COMPARED = "recommended", "nothing meets the limits", "nothing to compare"
+LEADS, DEARER, MISSES = "most accurate", "dearer, not more accurate", "misses a limit"
+MAX_NEAREST = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recommendation:
+    """The answer of `recommend`, with everything it rests on; `to_dict` gives plain values."""
+
+    status: str
+    """`recommended`, `nothing meets the limits` or `nothing to compare`."""
+    recommended: Row | None
+    """`network` and `has_stn`."""
+    certainty: str | None
+    """`judged` from three seeds on, else `observed`; None without an answer."""
+    leader: Row | None
+    """The most accurate network that meets the limits."""
+    runner_up: Row | None
+    """What the answer would be if the recommended network were not there."""
+    limits: dict[str, float]
+    """In the units of their names, accuracies as fractions."""
+    tolerance_points: float
+    prefer: str
+    """What cheapest means: a key of PREFERENCES."""
+    binding: tuple[Row, ...]
+    """Limits without which the answer would be another: `limits`, that answer, and what it has (`found`)."""
+    would_change: tuple[str, ...]
+    """What would change the answer: a limit, a tolerance, or more seeds."""
+    nearest_misses: tuple[Row, ...]
+    """Where nothing meets the limits: the networks nearest to doing so, with what they miss."""
+    networks: tuple[Row, ...]
+    """One row for each network of the study, in the order of the leaderboard."""
+    failures: tuple[Row, ...]
+    """Runs that failed: `network`, `has_stn`, `seed`, `reason`."""
+    sentences: tuple[str, ...]
+    """The answer in words, without test."""
+    test: Row | None
+    """Test figures of the recommended network, and whether test agrees; None where test was not read."""
+    test_sentence: str
+
+    @property
+    def label(self) -> str | None:
+        """`lenet5+stn`; None where nothing is recommended."""
+        return _label(self.recommended) if self.recommended else None
+
+    def to_dict(self) -> Row:
+        """Plain values, ready for JSON."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+
+
+def recommend(
+    study: Path | Results,
+    *,
+    max_params: float | str | None = None,
+    max_macs: float | str | None = None,
+    max_size_mb: float | str | None = None,
+    max_latency_ms: float | str | None = None,
+    max_train_minutes: float | str | None = None,
+    max_memory_mb: float | str | None = None,
+    min_accuracy: float | str | None = None,
+    tolerance: float | str = TOLERANCE_POINTS,
+    prefer: str | None = None,
+) -> Recommendation:
+    """Name the cheapest network within the limits that is shown to be at most `tolerance` points worse than the best.
+
+    `min_accuracy` is a fraction or a text such as `98%`; `prefer` is a key of PREFERENCES, None is latency where it
+    was measured. A ValueError says what is wrong with a limit.
+    """
+    given = {name: value for name, value in locals().items() if name in BY_NAME}
+    limits, points = read_limits(given), read_tolerance(tolerance)
+    results = read_results(study)
+    rows = leaderboard_rows(results)
+    pairs = zip(ranked_variants(results), rows, strict=True)
+    compared = [Candidate(variant=variant, row=row) for variant, row in pairs if variant.is_compared]
+    rule = _Rule(
+        results=results,
+        compared=compared,
+        tolerance=points / 100,
+        prefer=choose_preference(prefer, [one.row for one in compared]),
+    )
+    choice = rule.answer(limits)
+    binding = _binding(rule, choice, limits)
+    changes = change_words(results, choice, binding) if choice else ()
+    runner_up = rule.answer(limits, without=choice.recommended.label) if choice else None
+    answer = Answer(choice=choice, runner_up=runner_up, limits=limits, binding=binding, prefer=rule.prefer)
+    networks = tuple(_network_row(row, choice, limits) for row in rows)
+    nearest = () if choice else _nearest(compared, limits)
+    failures = [failure for variant in results.variants for failure in variant.failures]
+    test = _test(results, choice, rule.admissible(limits))
+    return Recommendation(
+        status=RECOMMENDED if choice else NOTHING_MEETS if compared else NOTHING_COMPARED,
+        recommended=_name(choice.recommended.row) if choice else None,
+        certainty=("judged" if choice.is_judged else "observed") if choice else None,
+        leader=_name(choice.leader.row) if choice else None,
+        runner_up=_name(runner_up.recommended.row) if runner_up else None,
+        limits=limits,
+        tolerance_points=points,
+        prefer=rule.prefer,
+        binding=binding,
+        would_change=changes,
+        nearest_misses=nearest,
+        networks=networks,
+        failures=tuple(
+            {"network": one.network, "has_stn": one.has_stn, "seed": one.seed, "reason": one.reason} for one in failures
+        ),
+        sentences=sentences(results, answer, nearest, networks, is_order_asked=prefer is not None),
+        test=test,
+        test_sentence=agreement_words(test, choice.recommended.label) if choice else "",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rule:
+    """The rule with all that stays the same while limits are tried."""
+
+    results: Results
+    compared: Sequence[Candidate]
+    tolerance: float
+    prefer: str
+
+    def admissible(self, limits: Mapping[str, float]) -> list[Candidate]:
+        """The networks that meet the limits, best first."""
+        return [one for one in self.compared if not misses(one.row, limits)]
+
+    def answer(self, limits: Mapping[str, float], *, without: str | None = None) -> Choice | None:
+        """The choice under these limits, perhaps as if one network were not there."""
+        candidates = [one for one in self.admissible(limits) if one.label != without]
+        return choose(self.results, candidates, tolerance=self.tolerance, prefer=self.prefer)
+
+
+def _binding(rule: _Rule, choice: Choice | None, limits: Mapping[str, float]) -> tuple[Row, ...]:
+    """The limits without which the answer would be another: each alone, or where none is, several together."""
+    alone = [_other_answer(rule, choice, limits, [name]) for name in limits]
+    if any(alone):
+        return tuple(row for row in alone if row)
+    free = rule.answer({})
+    together = [miss.limit for miss in misses(free.recommended.row, limits)] if free else []
+    row = _other_answer(rule, choice, limits, together) if together else None
+    return (row,) if row else ()
+
+
+def _other_answer(rule: _Rule, choice: Choice | None, limits: Mapping[str, float], names: Sequence[str]) -> Row | None:
+    """What the answer would be without these limits; None where it would be the same."""
+    other = rule.answer({name: value for name, value in limits.items() if name not in names})
+    if other is None or (choice is not None and other.recommended.label == choice.recommended.label):
+        return None
+    row = other.recommended.row
+    found = {name: BY_NAME[name].found(row) for name in names}
+    return {"limits": {name: limits[name] for name in names}, **_name(row), "found": found}
+
+
+def _nearest(compared: Sequence[Candidate], limits: Mapping[str, float]) -> tuple[Row, ...]:
+    """The networks with the fewest missed limits, and of these the ones least far off."""
+    found = [(one, misses(one.row, limits)) for one in compared]
+    found.sort(key=lambda pair: (len(pair[1]), pair[1][0].factor))
+    return tuple(
+        {**_name(one.row), "misses": [miss.to_dict() for miss in missed]} for one, missed in found[:MAX_NEAREST]
+    )
+
+
+def _network_row(row: Row, choice: Choice | None, limits: Mapping[str, float]) -> Row:
+    verdict, reason = _verdict(row, choice, limits)
+    difference = choice.differences.get(_label(row)) if choice else None
+    costs = ("latency_p50_ms", "num_parameters", "macs", "size_bytes", "train_seconds_mean", "peak_memory_bytes")
+    return {
+        **_name(row),
+        "verdict": verdict,
+        "reason": reason,
+        "num_runs": row["num_runs"],
+        **{f"val_accuracy_{end}": row[f"val_accuracy_{end}"] for end in ("mean", "low", "high")},
+        "val_gain": difference and difference.estimate,
+        "val_gain_low": difference and difference.low,
+        "val_gain_high": difference and difference.high,
+        **{column: row[column] for column in costs},
+        "status": row["status"],
+        **{f"test_accuracy_{end}": row[f"test_accuracy_{end}"] for end in ("mean", "low", "high")},
+    }
+
+
+def _verdict(row: Row, choice: Choice | None, limits: Mapping[str, float]) -> tuple[str, str]:
+    """One word for a network, and the reason."""
+    if row["status"] not in ("complete", "incomplete"):
+        reasons = {"undertrained": "less than two epochs: too little training to compare"}
+        return row["status"], reasons.get(row["status"], "no finished run")
+    missed = misses(row, limits)
+    if missed or choice is None:
+        return MISSES, "; ".join(miss.words for miss in missed)
+    label = _label(row)
+    if label in {one.label for one in choice.cheaper}:
+        verdict, reason = choice.verdict(label)
+        return (RECOMMENDED if label == choice.recommended.label else verdict), reason
+    if label == choice.leader.label:
+        return (RECOMMENDED if choice.is_leader else LEADS), "the most accurate in validation that meets the limits"
+    return DEARER, f"{choice.leader.label} is cheaper and more accurate in validation"
+
+
+def _test(results: Results, choice: Choice | None, admissible: Sequence[Candidate]) -> Row | None:
+    """What test says of the answer: against the other network that does best there, at the same tolerance."""
+    if choice is None or choice.recommended.row["test_accuracy_mean"] is None:
+        return None
+    own = choice.recommended
+    others = [one for one in admissible if one.label != own.label and one.row["test_accuracy_mean"] is not None]
+    row = {name: own.row[name] for name in ("test_accuracy_mean", "test_accuracy_low", "test_accuracy_high")}
+    best = max(others, key=lambda one: one.row["test_accuracy_mean"], default=None)
+    confidence = shared_confidence(len(others))
+    gap = best and difference_between(results, own.variant, best.variant, "test", confidence=confidence)
+    return {
+        **row,
+        "against": _name(best.row) if best else None,
+        "test_gain": gap and gap.estimate,
+        "test_gain_low": gap and gap.low,
+        "test_gain_high": gap and gap.high,
+        "statement": gap and gap.statement,
+        "agreement": _agreement(gap, choice.tolerance) if gap else None,
+    }
+
+
+def _agreement(gap: Difference, tolerance: float) -> str:
+    """Whether test shows that nothing else is better by more than the tolerance, the contrary, or neither."""
+    if gap.low >= -tolerance:
+        return "agrees"
+    return "disagrees" if gap.high < -tolerance else "does not decide"
+
+
+def _label(row: Row) -> str:
+    return f"{row['network']}+stn" if row["has_stn"] else str(row["network"])
+
+
+def _name(row: Row) -> Row:
+    return {"network": row["network"], "has_stn": row["has_stn"]}

@@ -45,6 +45,10 @@ class Limit:
         text = f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
         return f"{text} {self.unit}".rstrip()
 
+    def typed(self, value: float) -> str:
+        """A value as it may be typed after the option."""
+        return f"{100 * value:g}%" if self.is_least else f"{value:.10g}"
+
 
 LIMITS = (
     Limit(name="max_params", column="num_parameters", scale=1, unit="parameters", what="parameters"),
@@ -78,7 +82,7 @@ class Miss:
 
     @property
     def factor(self) -> float:
-        """How far off: what there is over what is allowed, or for an accuracy the errors there are over those allowed."""
+        """How far off: what there is over what is allowed; of an accuracy, the errors over those allowed."""
         if self.found is None:
             return math.inf
         if BY_NAME[self.limit].is_least:
@@ -91,7 +95,7 @@ class Miss:
 
 
 def read_limits(given: Mapping[str, float | str | None]) -> dict[str, float]:
-    """The limits that were given, as numbers in their units, accuracies as fractions; a ValueError names a wrong one."""
+    """The limits that were given, in their units, accuracies as fractions; a ValueError names a wrong one."""
     return {
         name: _read_accuracy(value) if BY_NAME[name].is_least else _read_number(BY_NAME[name], value)
         for name, value in given.items()
@@ -169,8 +173,10 @@ def _read_accuracy(value: float | str) -> float:
     if text.endswith("%"):
         number /= 100
     elif number > 1:
-        raise ValueError(f"--min-accuracy {value!r} is above 1: an accuracy is a fraction or has a percent sign; write "
-                         f"{number / 100:.4g} or {number:g}%")
+        raise ValueError(
+            f"--min-accuracy {value!r} is above 1: an accuracy is a fraction or has a percent sign; write "
+            f"{number / 100:.4g} or {number:g}%"
+        )
     if number > 1:
         raise ValueError(f"--min-accuracy {value!r} is above 100 %: no network reaches it; write 0.98 or 98%")
     return number

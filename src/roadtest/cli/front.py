@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError, Group
 
-from roadtest.cli import compare_verb, verbs
+from roadtest.cli import compare_verb, recommend_verb, verbs
 from roadtest.cli.words import answer_option, answer_surplus, answer_verb
 
 ABOUT = "Road-test image classifiers: train several fairly, measure their costs, see which differences are real."
@@ -37,6 +37,7 @@ def build_app() -> App:
     app.command(compare_verb.compare, group=compare)
     app.command(compare_verb.demo, group=compare)
     app.command(verbs.leaderboard, group=look)
+    app.command(recommend_verb.recommend, group=look)
     app.command(verbs.report, group=look)
     data = App(name="data", help="Look at a data set.", group=ready, group_commands=Group("Verbs"))
     data.command(verbs.preview)

@@ -34,11 +34,15 @@ PLACEHOLDERS = {
     "--networks": "NAMES",
     "--out": "PATH",
     "--precision": "WORD",
+    "--prefer": "WORD",
     "--preset": "WORD",
     "--stn": "WORD",
+    "--min-accuracy": "RATE",
+    "--tolerance": "POINTS",
 }
 _NUMBERS = ("--batch-size", "--classes", "--epochs", "--image-size", "--jobs", "--patience", "--seeds", "--threads")
-PLACEHOLDERS |= dict.fromkeys(_NUMBERS, "N")
+_LIMITS = ("--max-latency-ms", "--max-macs", "--max-memory-mb", "--max-params", "--max-size-mb", "--max-train-minutes")
+PLACEHOLDERS |= dict.fromkeys((*_NUMBERS, *_LIMITS), "N")
 _HAS_METAVAR = hasattr(Parameter(), "metavar")  # cyclopts 5 shows them, cyclopts 4 cannot
 
 

@@ -29,6 +29,7 @@ and one plain line per evaluation elsewhere.
 | 0 | all done |
 | 1 | finished, but some runs failed |
 | 2 | a mistake in the command, said in one line |
+| 3 | nothing meets the limits |
 | 130 | interrupted; everything finished is kept, and the same command goes on from there |
 
 | variable | means |

@@ -3,10 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from roadtest.data.audit_images import PARTS
 from roadtest.data.duplicates import Duplicates
 from roadtest.data.finding import NUM_EXAMPLES, Finding, Severity, count, name_some, percent, say
 from roadtest.data.imageset import TEST, TRAIN, ImageSet
+from roadtest.data.looks import SMALL_SIZE
 from roadtest.data.mirrors import Mirrors
 from roadtest.data.sequences import Sequences
 
@@ -14,6 +17,8 @@ LEAK_ERROR, LEAK_WARNING = 0.005, 0.001
 """Shares of a part's images that are copies of training images, from which on they are an error, a warning."""
 FEW_SHARE = 0.005
 """Of all images: below, look-alikes are a note."""
+MAX_ALIKE = 0.05
+"""Of random pairs; in a data set of many things nearly none look the same."""
 _RANK = {TRAIN: 0, "val": 1, TEST: 2}
 
 
@@ -75,6 +80,10 @@ def check_look_alikes(image_set: ImageSet, duplicates: Duplicates, sequences: Se
     if not duplicates.is_complete:
         text = "very many images look alike: only the nearest were compared, there may be more pairs"
         findings.append(Finding(topic="look-alikes", severity="note", text=text))
+    if duplicates.alike_share > MAX_ALIKE:
+        text = f"{100 * duplicates.alike_share:.0f} % of random pairs of images look the same at {SMALL_SIZE} x {SMALL_SIZE}"
+        advice = "all images show nearly one picture: check that they are what they should be, and group them yourself"
+        findings.append(Finding(topic="look-alikes", severity="warning", text=text, advice=advice))
     nothing = Finding(topic="look-alikes", severity="ok", text="no two images of different groups look the same")
     return findings or [nothing]
 
@@ -158,18 +167,21 @@ def _sort_out(image_set: ImageSet, sets: Iterable[Sequence[int]]) -> tuple[_Kind
     leaks: dict[str, _Kind] = {}
     for same in sets:
         parts = sorted({image_set.splits[row] for row in same}, key=_RANK.__getitem__)
-        if len({int(image_set.labels_N[row]) for row in same}) > 1:
+        has_two_labels = len({int(image_set.labels_N[row]) for row in same}) > 1
+        if has_two_labels:
             labels.add(same, same)
-        if len(parts) > 1:
-            for part in parts[1:]:
-                leaks.setdefault(part, _Kind()).add(same, (row for row in same if image_set.splits[row] == part))
-        else:
+        for part in parts[1:]:
+            leaks.setdefault(part, _Kind()).add(same, (row for row in same if image_set.splits[row] == part))
+        if len(parts) == 1 and not has_two_labels:
             inside.add(same, same)
     return labels, leaks, inside
 
 
 def _finding(image_set: ImageSet, kind: _Kind, topic: str, severity: Severity, text: str, advice: str) -> Finding:
-    cases = tuple(same[:4] for same in kind.sets[:NUM_EXAMPLES])
+    num_sets = len(kind.sets)
+    num_shown = min(NUM_EXAMPLES, num_sets)
+    places = [(2 * k + 1) * num_sets // (2 * num_shown) for k in range(num_shown)]  # evenly: neighbours are much alike
+    cases = tuple(kind.sets[place][:4] for place in places)
     paths = tuple(image_set.paths[row] for same in cases for row in same)
     return Finding(
         topic=topic, severity=severity, text=text, advice=advice, paths=paths[: 2 * NUM_EXAMPLES], cases=cases
@@ -214,9 +226,12 @@ def _first_frames(sequences: Sequences, new: Sequence[int]) -> tuple[tuple[int, 
 
 
 def _examples(image_set: ImageSet, labels: Sequence[int]) -> tuple[int, ...]:
-    """Two images of each class, from different places of its training images."""
+    """Two images of each class: those with the most contrast of nine training images from different places."""
     chosen: list[int] = []
+    trained = image_set.indices_of(TRAIN)
     for label in labels:
-        own = [row for row in image_set.indices_of(TRAIN).tolist() if image_set.labels_N[row] == label]
-        chosen += [own[len(own) // 3], own[2 * len(own) // 3]]
+        own = trained[image_set.labels_N[trained] == label]
+        candidates = own[np.linspace(0, len(own) - 1, min(9, len(own))).astype(np.int64)]
+        order = np.argsort(-image_set.images_NHWC[candidates].std(axis=(1, 2, 3)), kind="stable")
+        chosen += candidates[order[:2]].tolist()
     return tuple(chosen)

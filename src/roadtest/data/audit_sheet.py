@@ -18,10 +18,11 @@ PAPER, INK, FAINT, HIDDEN = (255, 255, 255), (20, 20, 20), (105, 105, 105), (222
 COLOURS = {"error": (176, 0, 32), "warning": (154, 84, 0), "note": (0, 82, 148), "ok": (0, 104, 55)}
 WIDTH, CELL, EDGE, GAP, CASE_GAP = 1160, 96, 20, 6, 30
 _LABEL_SIZE, _TEXT_SIZE, _TITLE_SIZE = 12, 15, 20
-_LABEL_HEIGHT, _LINE = 50, 21
+_LABEL_HEIGHT, _LINE = 65, 21
 _MAX_CASES = 6
 
 Corner = tuple[int, int]
+Colour = tuple[int, int, int]
 
 
 def write_findings_sheet(path: Path, audit: Audit, image_set: ImageSet, *, has_test_images: bool = False) -> Path:
@@ -37,8 +38,8 @@ def write_findings_sheet(path: Path, audit: Audit, image_set: ImageSet, *, has_t
             sheet, (EDGE, top), f"{finding.severity}: {finding.topic}", size=_TEXT_SIZE, ink=COLOURS[finding.severity]
         )
         top += _LINE
-        for line in _lines(finding):
-            _write(sheet, (EDGE, top), line, size=_TEXT_SIZE, ink=INK)
+        for line, ink in _lines(finding):
+            _write(sheet, (EDGE, top), line, size=_TEXT_SIZE, ink=ink)
             top += _LINE
         for row in _rows(finding):
             left = EDGE
@@ -74,14 +75,20 @@ def _rows(finding: Finding) -> list[list[tuple[int, ...]]]:
     return rows
 
 
-def _lines(finding: Finding) -> list[str]:
-    """The finding's sentence and its advice, in lines that fit."""
-    words = finding.text.split() + (["–", *finding.advice.split()] if finding.advice else [])
-    font = ImageFont.load_default(_TEXT_SIZE)
+def _lines(finding: Finding) -> list[tuple[str, Colour]]:
+    """The finding's sentence and below it its advice, in lines that fit."""
+    width = WIDTH - 2 * EDGE
+    said = [(line, INK) for line in _wrap(finding.text, _TEXT_SIZE, width)]
+    return said + [(line, FAINT) for line in _wrap(finding.advice, _TEXT_SIZE, width)]
+
+
+def _wrap(text: str, size: int, width: int) -> list[str]:
+    """Break a text between words."""
+    font = ImageFont.load_default(size)
     lines: list[str] = []
-    for word in words:
+    for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word
-        if lines and font.getlength(_drawable(longer)) <= WIDTH - 2 * EDGE:
+        if lines and font.getlength(_drawable(longer)) <= width:
             lines[-1] = longer
         else:
             lines.append(word)
@@ -99,24 +106,26 @@ def _paste(sheet: Image.Image, corner: Corner, image_set: ImageSet, row: int, *,
         sheet.paste(image.resize((CELL, CELL), Image.Resampling.NEAREST), corner)
     label = int(image_set.labels_N[row])
     name = image_set.class_names[label]
-    texts = (image_set.splits[row], name if name == str(label) else f"{label} {name}", Path(image_set.paths[row]).name)
-    for place, text in enumerate(texts):
-        ink = INK if place == 1 else FAINT
-        _write(sheet, (left, top + CELL + 2 + 15 * place), _cut(text), size=_LABEL_SIZE, ink=ink)
+    texts = [(image_set.splits[row], FAINT)]
+    for line in _wrap(name if name == str(label) else f"{label} {name}", _LABEL_SIZE, CELL)[:2]:
+        texts.append((_cut(line), INK))
+    texts.append((_cut(Path(image_set.paths[row]).name, is_end_kept=True), FAINT))
+    for place, (text, ink) in enumerate(texts):
+        _write(sheet, (left, top + CELL + 2 + 15 * place), text, size=_LABEL_SIZE, ink=ink)
 
 
-def _cut(text: str) -> str:
+def _cut(text: str, *, is_end_kept: bool = False) -> str:
     """As much of a text as fits under an image: the end of a file name says more than its beginning."""
     font = ImageFont.load_default(_LABEL_SIZE)
     if font.getlength(_drawable(text)) <= CELL:
         return text
-    is_name = "." in text or "_" in text
+    text = text[-40:] if is_end_kept else text[:40]
     while text and font.getlength(_drawable("…" + text)) > CELL:
-        text = text[1:] if is_name else text[:-1]
-    return "…" + text if is_name else text + "…"
+        text = text[1:] if is_end_kept else text[:-1]
+    return "…" + text if is_end_kept else text + "…"
 
 
-def _write(sheet: Image.Image, corner: Corner, text: str, *, size: int, ink: tuple[int, int, int]) -> None:
+def _write(sheet: Image.Image, corner: Corner, text: str, *, size: int, ink: Colour) -> None:
     ImageDraw.Draw(sheet).text(corner, _drawable(text), fill=ink, font=ImageFont.load_default(size))
 
 

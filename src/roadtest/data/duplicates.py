@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from roadtest.data.imageset import ImageSet
 from roadtest.data.looks import Looks, even_contrast
+from roadtest.data.split import shuffled
 
 Ints = npt.NDArray[np.int64]
 MAX_DISTANCE = 0.15
@@ -27,10 +28,12 @@ saved as JPEG (quality 90) or halved in brightness stay below; of its nearest pi
 MANY_IMAGES = 200_000
 """Above, four long bands instead of eight short ones: fewer comparisons, and only the nearest copies are found."""
 MAX_BUCKET = 20_000
-MAX_CANDIDATES = 2_000_000
-_WINDOW = 32
+MAX_CANDIDATES = 500_000
+_WINDOW = 4
 """In a bucket beyond the limits an image is compared with so many neighbours in the order of the hashes."""
-_BLOCK = 1024
+_BLOCK = 256
+NUM_RANDOM_PAIRS = 2000
+_KEY = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,8 @@ class Duplicates:
     """Pairs of images of two groups (or of none) that look the same and do not have the same pixels, ascending."""
     is_complete: bool
     """False where so many images look alike that only neighbours were compared."""
+    alike_share: float
+    """Of random pairs of images, how many look the same; above a few percent, pairs say nothing any more."""
 
 
 def find_duplicates(image_set: ImageSet, looks: Looks) -> Duplicates:
@@ -55,7 +60,10 @@ def find_duplicates(image_set: ImageSet, looks: Looks) -> Duplicates:
     rows_M = np.flatnonzero(~is_later_N)
     pairs_P2, is_complete = _candidates(looks.hashes_N[rows_M], _group_numbers(image_set.groups)[rows_M])
     near_P2 = _near(rows_M[pairs_P2], looks)
-    return Duplicates(copies=copies, near_pairs_P2=near_P2, is_complete=is_complete)
+    random_P2 = rows_M[np.stack([shuffled(len(rows_M), _KEY, side)[:NUM_RANDOM_PAIRS] for side in (0, 1)], axis=1)]
+    random_P2 = random_P2[random_P2[:, 0] != random_P2[:, 1]]
+    alike_share = len(_near(random_P2, looks)) / max(1, len(random_P2))
+    return Duplicates(copies=copies, near_pairs_P2=near_P2, is_complete=is_complete, alike_share=alike_share)
 
 
 def chains(pairs_P2: Ints) -> list[tuple[int, ...]]:
@@ -106,6 +114,9 @@ def _candidates(hashes_M: npt.NDArray[np.uint64], groups_M: Ints) -> tuple[Ints,
                 other_P2 = pairs_P2[groups_M[pairs_P2[:, 0]] != groups_M[pairs_P2[:, 1]]]
                 found.append(np.sort(other_P2, axis=1))
                 num_found += len(other_P2)
+                if not is_crowded and num_found > MAX_CANDIDATES:
+                    is_complete = False
+                    break
     keys = np.unique(np.concatenate(found) @ np.array([len(hashes_M), 1]))
     return np.stack(np.divmod(keys, max(1, len(hashes_M))), axis=1), is_complete
 
@@ -150,8 +161,8 @@ def count_bits(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
 def _near(pairs_P2: Ints, looks: Looks) -> Ints:
     """The pairs whose small pictures, at even contrast, are nearly equal."""
     is_near_P = np.zeros(len(pairs_P2), np.bool_)
-    for start in range(0, len(pairs_P2), 4 * _BLOCK):
-        chunk_P2 = pairs_P2[start : start + 4 * _BLOCK]
+    for start in range(0, len(pairs_P2), 16 * _BLOCK):
+        chunk_P2 = pairs_P2[start : start + 16 * _BLOCK]
         first, second = (even_contrast(looks.small_NSSC[chunk_P2[:, side]]) for side in (0, 1))
         squares_P = np.square(first - second).mean(axis=1)
         is_near_P[start : start + len(chunk_P2)] = squares_P <= MAX_DISTANCE**2

@@ -39,7 +39,8 @@ flips are read as the other class more often, these must fool the classifier mor
 (0.75 to 0.91 told apart) from the nearest false one (no overtaking for trucks and no trucks: excess 0.56, 0.99 told
 apart), on its training images, on a third of them, and on drawn signs, all 43 classes or 12."""
 SYMMETRIC_SHARE, MIN_RECALL = 0.75, 0.5
-"""A class that is recognised at least this often counts as its own mirror image if flips keep this share of it."""
+"""A class that is recognised at least this often (and well above chance) counts as its own mirror image if flips keep
+this share of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,7 @@ def find_mirrors(image_set: ImageSet, looks: Looks) -> Mirrors:
         for a, b in _mirrored(rates)
     )
     recalls_K, kept_K = rates.upright_KK.diagonal(), rates.flipped_KK.diagonal()
-    is_judged_K = recalls_K >= MIN_RECALL
+    is_judged_K = recalls_K >= MIN_RECALL + (1 - MIN_RECALL) / len(classes)  # of two classes one is right by chance
     is_symmetric_K = is_judged_K & (kept_K >= SYMMETRIC_SHARE * recalls_K)
     return Mirrors(
         pairs=pairs,

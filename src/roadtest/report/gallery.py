@@ -154,9 +154,9 @@ def _gain_figure(results: Results) -> Figure | None:
         return None
     caption = (
         "What the STN added to the accuracy, in percentage points, over the seeds that both forms of a network "
-        "finished. Filled diamonds: test; open circles: validation; lines: 95 % intervals. Where a line crosses zero, "
-        "with and without are not separated; a line that reaches the frame goes on beyond it. Each interval "
-        "stands for its own network."
+        "finished. Filled diamonds: test; open circles: validation; lines: 95 % intervals, each standing by itself; "
+        "the findings in the table are corrected for all pairs of networks. A line that reaches the frame goes on "
+        "beyond it."
     )
     said = [f"{row['label']} {row['value']:+.2f} points in {row['set']}" for row in rows]
     alt = f"Gain in accuracy through the STN: {listed(said)}."

@@ -199,7 +199,8 @@ def stn_table(results: Results) -> Table | None:
     )
     caption = (
         "What the STN did for each network: accuracy with it minus without it, in percentage points, with the 95 % "
-        "interval below; what it added, and times without and with it."
+        "interval below, which stands by itself; the finding is that of test, else of validation, corrected for all "
+        "pairs of networks. Then what the STN added, and times without and with it."
     )
     return Table(name="stn", caption=caption, columns=columns, rows=rows)
 

@@ -4,6 +4,7 @@ A sentence never says more than its interval: `better` only where three seeds or
 separated` (never "equal") where they do not, `observed` where there are fewer seeds. No files, no markup.
 """
 
+import math
 from collections.abc import Sequence
 
 from roadtest.summarise import Estimate, Results, Variant, estimate_accuracy, estimate_difference, ranked_variants
@@ -105,8 +106,11 @@ def headline(results: Results) -> str:
     best = ranked[0]
     if not best.is_compared:
         return "No network was trained long enough to be compared"
-    num_compared = sum(variant.is_compared for variant in ranked)
-    return f"{best.label} is the network that was tested" if num_compared == 1 else f"Validation chooses {best.label}"
+    if sum(variant.is_compared for variant in ranked) > 1:
+        return f"Validation chooses {best.label}"
+    if len(results.variants) > 1:
+        return f"Only {best.label} got far enough to be compared"
+    return f"{best.label} is the network that was tested"
 
 
 def verdict(results: Results) -> list[str]:
@@ -118,7 +122,7 @@ def verdict(results: Results) -> list[str]:
     part = "test" if all(record.test is not None for record in best.records) else "val"
     sentences = [_accuracy_sentence(results, best, part)]
     if len(compared) > 1:
-        sentences.append(_difference_sentence(results, best, compared[1], part))
+        sentences.append(_difference_sentence(results, best, compared[1], part, len(compared)))
     return sentences
 
 
@@ -143,7 +147,7 @@ def _accuracy_sentence(results: Results, best: Variant, part: str) -> str:
     return f"{best.label} classified {mean} of {seen} correctly{many}{sure}{no_test}"
 
 
-def _difference_sentence(results: Results, best: Variant, second: Variant, part: str) -> str:
+def _difference_sentence(results: Results, best: Variant, second: Variant, part: str, num_compared: int) -> str:
     gap = estimate_difference(results, best, second, part)
     if gap is None:
         return f"Next in validation comes {second.label}; the two have too little in common for a fair difference."
@@ -153,10 +157,13 @@ def _difference_sentence(results: Results, best: Variant, second: Variant, part:
     if gap.verdict == "observed":
         few = f"{plural(gap.num_seeds, 'seed')}: observed for {gap.statement}; no verdict on the networks"
         return f"{against} ({few})."
+    # the verdict is corrected for all pairs of networks that were compared, the interval is not
+    num_pairs = math.comb(num_compared, 2)
+    judged = "" if num_pairs == 1 else f"judged together with all {num_pairs} pairs of networks, "
     if gap.verdict == "not separated":
-        return f"{against}: the two are not separated."
+        return f"{against}: {judged}the two are not separated."
     better = best.label if gap.value > 0 else second.label
-    return f"{against}: {better} is better."
+    return f"{against}: {judged}{better} is better."
 
 
 def _nothing_to_compare(results: Results) -> str:

@@ -15,6 +15,7 @@ from roadtest.data.cache import default_cache_dir
 from roadtest.data.open import open_source
 from roadtest.events import Event
 from roadtest.machine import choose_device
+from roadtest.recommend import Recommendation, recommend
 from roadtest.record import (
     EpochRow,
     Failure,
@@ -99,6 +100,10 @@ class Study:
     def leaderboard(self) -> list[dict[str, Any]]:
         """A row per network, best validation accuracy first; ready for `pandas.DataFrame`."""
         return leaderboard_rows(self.path)
+
+    def recommend(self, **limits: Any) -> Recommendation:
+        """Name the network to use under limits, and why: the arguments are those of `roadtest.recommend.recommend`."""
+        return recommend(self.path, **limits)
 
     def report(self, *, has_images: bool = True) -> Path:
         """Write the page, figures and tables anew, and return the page's path."""

@@ -44,15 +44,15 @@ class MoreSeeds:
     """Of all these runs together; None where no run tells how long one takes."""
 
 
-def what_more_would_cost(results: Results, verdict: judge.Verdict, num_pairs: int) -> More:
+def what_more_would_cost(results: Results, verdict: judge.Verdict, *, part: str, num_pairs: int) -> More:
     """Say what would separate a pair that was judged and not separated."""
     if verdict.word != judge.NOT_SEPARATED:
         return More()
-    return more_for(results, verdict.difference, num_pairs)
+    return more_for(results, verdict.difference, part=part, num_pairs=num_pairs)
 
 
-def more_for(results: Results, difference: judge.Difference, num_pairs: int = 1) -> More:
-    """What would tell a difference from zero, in numbers and in words."""
+def more_for(results: Results, difference: judge.Difference, *, part: str, num_pairs: int = 1) -> More:
+    """What would tell a difference on `val` or `test` from zero, in numbers and in words."""
     found = judge.what_would_separate(difference, num_pairs=num_pairs)
     if difference.statement == judge.ON_NEW_FOLDS:
         num_folds = int(results.info.protocol["num_folds"])
@@ -60,8 +60,8 @@ def more_for(results: Results, difference: judge.Difference, num_pairs: int = 1)
     times = None if found.times_tracks is None else max(math.ceil(10 * found.times_tracks) / 10, 1.1)
     words = _seed_words(found.least_seeds, found.most_seeds)
     if found.least_seeds is None:
-        words = "no number of seeds separates them on this test set"
-        words += f"; about {times:,.2g} times as many tracks would" if times else ": the difference seen is zero"
+        words = f"no number of seeds separates them on this {'test' if part == 'test' else 'validation'} set"
+        words += f"; about {times:,.4g} times as many tracks would" if times else ": the difference seen is zero"
     return More(least_seeds=found.least_seeds, most_seeds=found.most_seeds, times_tracks=times, words=words)
 
 
@@ -126,7 +126,11 @@ def _seeds_word(seeds: Sequence[int]) -> str:
 
 def _command(results: Results, option: str) -> str:
     """The study's own command with other seeds and its folder; a total budget becomes that of a run, as it was."""
-    words = _without(_without(shlex.split(results.info.command), "--seeds"), "--budget-total")
+    try:
+        words = shlex.split(results.info.command)
+    except ValueError:  # a study.json that somebody wrote by hand
+        words = ["roadtest", "compare", results.info.source]
+    words = _without(_without(words, "--seeds"), "--budget-total")
     budget = results.info.protocol.get("budget_seconds")
     if "--budget-total" in results.info.command and budget:
         words += ["--budget", f"{budget!r}s"]

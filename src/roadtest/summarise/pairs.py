@@ -146,7 +146,8 @@ def _row(results: Results, judged: Judged, a: Variant, b: Variant) -> Row:
     verdict = judged.verdict(a, b)
     difference = verdict.difference if verdict else None
     estimate = describe_difference(results, a, b, judged.part, difference, "") if difference else None
-    more = what_more_would_cost(results, verdict, len(judged.verdicts)) if verdict else More()
+    num_pairs = sum(one.p_adjusted is not None for one in judged.verdicts)
+    more = what_more_would_cost(results, verdict, part=judged.part, num_pairs=num_pairs) if verdict else More()
     return {
         "network_a": a.network,
         "has_stn_a": a.has_stn,

@@ -1,0 +1,107 @@
+"""The rule that chooses: the cheapest network that validation shows to be close enough to the most accurate one.
+
+Bounds are Bonferroni's over the networks that are cheaper than the leader: each one's lower bound errs with a chance of
+at most 5 % over their number (2.5 % where they are one or two, the 95 % interval as it is printed elsewhere), so the
+chance that any network passes that should not is at most 5 %. Dearer networks cannot be the answer: the leader is more
+accurate and cheaper. Import from recommend.py.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from roadtest import judge
+from roadtest.recommend_limits import cost_key
+from roadtest.summarise import NOT_JUDGED, Results, Variant, difference_between
+
+WITHIN, NOT_DECIDED, BEHIND = "within the tolerance", "not decided", "too far behind"
+FAMILY_ERROR = 0.05
+"""The chance that any network passes that should not; convention."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A network that was trained enough, and its line of the leaderboard."""
+
+    variant: Variant
+    row: dict[str, Any]
+
+    @property
+    def label(self) -> str:
+        """`lenet5+stn`."""
+        return self.variant.label
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What the rule says of some candidates."""
+
+    leader: Candidate
+    """The most accurate one in validation; of equals the cheapest."""
+    recommended: Candidate
+    cheaper: tuple[Candidate, ...]
+    """Those cheaper than the leader, cheapest first."""
+    differences: dict[str, judge.Difference]
+    """By label: validation accuracy minus the leader's, with bounds that hold together."""
+    tolerance: float
+    """A fraction."""
+
+    @property
+    def is_judged(self) -> bool:
+        """Seeds enough; else the same table is an observation."""
+        if not self.differences:
+            return len(self.leader.variant.records) >= judge.MIN_SEEDS
+        return any(difference.num_seeds >= judge.MIN_SEEDS for difference in self.differences.values())
+
+    @property
+    def is_leader(self) -> bool:
+        """The answer is the most accurate network."""
+        return self.recommended.label == self.leader.label
+
+    def verdict(self, label: str) -> tuple[str, str]:
+        """What validation says of a network cheaper than the leader, and why."""
+        difference = self.differences.get(label)
+        if difference is None:
+            return NOT_DECIDED, "no validation images in common with the leader"
+        if self.is_judged and difference.num_seeds < judge.MIN_SEEDS:
+            return NOT_DECIDED, NOT_JUDGED
+        span = f"{_points(difference.estimate)} points ({_points(difference.low)} to {_points(difference.high)})"
+        reason = f"{span} from {self.leader.label}"
+        if difference.low >= -self.tolerance:
+            return WITHIN, reason
+        return (BEHIND if difference.high < -self.tolerance else NOT_DECIDED), reason
+
+
+def choose(results: Results, candidates: Sequence[Candidate], *, tolerance: float, prefer: str) -> Choice | None:
+    """Apply the rule to candidates in the order of validation, best first; None where there are none."""
+    if not candidates:
+        return None
+    best = candidates[0].row["val_accuracy_mean"]
+    leader = min((one for one in candidates if one.row["val_accuracy_mean"] == best), key=partial(_cost, prefer=prefer))
+    found = [one for one in candidates if _cost(one, prefer) < _cost(leader, prefer)]
+    cheaper = tuple(sorted(found, key=partial(_cost, prefer=prefer)))
+    confidence = shared_confidence(len(cheaper))
+    differences = {
+        one.label: difference
+        for one in cheaper
+        if (difference := difference_between(results, one.variant, leader.variant, "val", confidence=confidence))
+    }
+    choice = Choice(leader=leader, recommended=leader, cheaper=cheaper, differences=differences, tolerance=tolerance)
+    passing = [one for one in cheaper if choice.verdict(one.label)[0] == WITHIN]
+    return replace(choice, recommended=passing[0]) if passing else choice
+
+
+def shared_confidence(num_networks: int) -> float:
+    """The confidence of two-sided intervals whose lower bounds hold together; never below 95 %."""
+    return max(judge.CONFIDENCE, 1 - 2 * FAMILY_ERROR / max(num_networks, 1))
+
+
+def _cost(candidate: Candidate, prefer: str) -> tuple[float, ...]:
+    return cost_key(candidate.row, prefer)
+
+
+def _points(fraction: float) -> str:
+    """-0.0093 as `−0.93`: percentage points with their sign."""
+    text = f"{100 * abs(fraction):.2f}"
+    return text if float(text) == 0 else ("−" if fraction < 0 else "+") + text
