@@ -67,9 +67,9 @@ class Protocol:
     """The STN's learning rate over the network's."""
     learning_rates: tuple[tuple[str, float], ...] = ()
     """(label, rate) with labels as `lenet5+stn`; `*` is any network; one that is missing runs the sweep first."""
-    sweep_rates: tuple[float, ...] = (0.02, 0.05, 0.1, 0.2)
+    sweep_rates: tuple[float, ...] = (0.005, 0.01, 0.02, 0.05, 0.1)
     """The rates that a network without one tries, each for sweep_seconds on the full schedule, on seed 0's fold."""
-    sweep_seconds: float = 120.0
+    sweep_seconds: float = 60.0
     """Training seconds per tried rate, turned into steps once per network."""
     warmup_steps: int = 100
     """The rate rises linearly over these steps, or over a tenth of the run where that is fewer."""

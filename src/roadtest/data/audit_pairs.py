@@ -75,13 +75,16 @@ def check_look_alikes(image_set: ImageSet, duplicates: Duplicates, sequences: Se
     num_inside = sum(image_set.splits[row] != TEST for row in inside.rows)
     if num_inside:
         text = f"{say(num_inside, 'image', 'looks', 'look')} the same as images of another group in their part"
-        advice = "keep them together, --group auto: else one may train and the other validate"
+        has_groups = all(image_set.groups[row] for row in inside.rows)
+        way_out = "give what shows one thing one group" if has_groups else "keep them together, --group auto"
+        advice = f"{way_out}: else one may train and the other validate"
         findings.append(_finding(image_set, inside, "look-alikes", _warn(num_inside >= few), text, advice))
     if not duplicates.is_complete:
         text = "very many images look alike: only the nearest were compared, there may be more pairs"
         findings.append(Finding(topic="look-alikes", severity="note", text=text))
     if duplicates.alike_share > MAX_ALIKE:
-        text = f"{100 * duplicates.alike_share:.0f} % of random pairs of images look the same at {SMALL_SIZE} x {SMALL_SIZE}"
+        share, size = f"{100 * duplicates.alike_share:.0f} %", f"{SMALL_SIZE} x {SMALL_SIZE}"
+        text = f"{share} of random pairs of images look the same at {size}"
         advice = "all images show nearly one picture: check that they are what they should be, and group them yourself"
         findings.append(Finding(topic="look-alikes", severity="warning", text=text, advice=advice))
     nothing = Finding(topic="look-alikes", severity="ok", text="no two images of different groups look the same")

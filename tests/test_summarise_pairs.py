@@ -1,0 +1,217 @@
+"""All pairs judged together, letters, the STN's worth, and what more would cost."""
+
+import math
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+
+from exact_study import build_exact_study
+from fake_study import build_fake_study
+from roadtest import judge
+from roadtest.summarise import (
+    Estimate,
+    difference_between,
+    estimate_difference,
+    judge_networks,
+    judged_part,
+    letter_rows,
+    more_for,
+    more_seeds,
+    read_results,
+    stn_rows,
+    stn_worth,
+    verdict_rows,
+)
+
+COLUMNS = [
+    "network_a",
+    "has_stn_a",
+    "network_b",
+    "has_stn_b",
+    "part",
+    "gain",
+    "gain_low",
+    "gain_high",
+    "p_adjusted",
+    "verdict",
+    "better",
+    "num_seeds",
+    "num_units",
+    "unit_name",
+    "design_effect",
+    "statement",
+    "least_more_seeds",
+    "most_more_seeds",
+    "times_tracks",
+    "what_more_would_cost",
+    "train_seconds_per_seed",
+]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_fake_study(tmp_path_factory.mktemp("studies") / "five", seeds=5, has_examples=False)
+
+
+@pytest.fixture(scope="module")
+def two_seeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("studies") / "two"
+    return build_fake_study(folder, networks=["lenet5", "lenet5+stn", "vgg16"], seeds=2, has_examples=False)
+
+
+def test_every_pair_has_one_row_with_the_stated_columns(study: Path) -> None:
+    rows = verdict_rows(study)
+    assert len(rows) == 15 and all(list(row) == COLUMNS for row in rows)
+    assert {row["part"] for row in rows} == {"test"} and {row["statement"] for row in rows} == {judge.ON_NEW_SIGNS}
+    assert all(row["gain"] >= 0 for row in rows), "the more accurate one stands first"
+    assert {row["unit_name"] for row in rows} == {"tracks"} and {row["num_units"] for row in rows} == {43 * 3}
+
+
+def test_verdicts_are_corrected_for_all_pairs_together(study: Path) -> None:
+    results = read_results(study)
+    pairs = list(combinations(results.variants, 2))
+    found = [difference_between(results, a, b, "test") for a, b in pairs]
+    p_values = [difference.p_value for difference in found if difference is not None]
+    assert sorted(judge.holm(p_values)) == pytest.approx(sorted(row["p_adjusted"] for row in verdict_rows(results)))
+
+
+def test_an_interval_that_leaves_out_zero_does_not_separate_where_many_were_compared(study: Path) -> None:
+    rows = verdict_rows(study)
+    tempting = [row for row in rows if row["gain_low"] > 0 and row["p_adjusted"] > 0.05]
+    assert tempting, "this study was chosen to have such a pair"
+    assert {row["verdict"] for row in tempting} == {"not separated"}
+    results = read_results(study)
+    for row in rows:
+        a, b = (results.variant(row[f"network_{end}"], row[f"has_stn_{end}"]) for end in "ab")
+        assert a is not None and b is not None
+        for first, second in ((a, b), (b, a)):
+            estimate = estimate_difference(results, first, second, "test")
+            assert estimate is not None
+            assert (estimate.verdict == "separated") == (row["verdict"] == "different")
+
+
+def test_letters_and_the_leading_set_follow_the_verdicts(study: Path) -> None:
+    judged = judge_networks(study)
+    for verdict in judged.verdicts:
+        shares = set(judged.letters[verdict.a]) & set(judged.letters[verdict.b])
+        assert bool(shares) == (verdict.word != "different")
+    rows = letter_rows(study)
+    assert rows[0]["is_leading"] and "a" in rows[0]["letters"]
+    shown_worse = {v.b for v in judged.verdicts if v.a == judged.variants[0].label and v.word == "different"}
+    assert {v.label for v in judged.variants} - shown_worse == set(judged.leading)
+    accuracies = [row["test_accuracy_mean"] for row in rows]
+    assert accuracies == sorted(accuracies, reverse=True)
+
+
+def test_fewer_than_three_seeds_have_no_letters_and_no_verdict(two_seeds: Path) -> None:
+    assert {row["verdict"] for row in verdict_rows(two_seeds)} == {"not judged: needs 3 seeds, 5 are better"}
+    assert {row["p_adjusted"] for row in verdict_rows(two_seeds)} == {None}
+    assert {row["letters"] for row in letter_rows(two_seeds)} == {None}
+    judged = judge_networks(two_seeds)
+    assert (judged.leading, judged.remark) == ((), "not judged: needs 3 seeds, 5 are better")
+    assert {row["is_leading"] for row in letter_rows(two_seeds)} == {None}
+
+
+def test_validation_is_judged_by_folds_where_test_was_not_read(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=3, reads_test=False)
+    results = read_results(study)
+    assert judged_part(results) == "val"
+    (row,) = verdict_rows(results)
+    assert (row["part"], row["unit_name"], row["num_units"]) == ("val", "folds", 3)
+    assert row["statement"] == judge.ON_NEW_FOLDS
+
+
+def test_undertrained_networks_are_not_judged_at_all(tmp_path: Path) -> None:
+    names = ["lenet5", "vgg16", "resnet34"]
+    study = build_fake_study(tmp_path / "s", networks=names, seeds=3, undertrained="vgg16")
+    assert [(row["network_a"], row["network_b"]) for row in verdict_rows(study)] == [("resnet34", "lenet5")]
+
+
+def worth(low: float, high: float, verdict: str = "not separated") -> str | None:
+    estimate = Estimate(
+        value=(low + high) / 2,
+        low=low,
+        high=high,
+        num_seeds=3,
+        num_units=3,
+        unit_name="folds",
+        num_images=9,
+        statement="",
+        verdict=verdict,
+    )
+    return stn_worth(estimate, tolerance_points=0.5)
+
+
+def test_the_stn_pays_by_its_bounds_against_the_tolerance() -> None:
+    # the tolerance is half a point, 0.005
+    assert worth(0.0051, 0.02) == "pays"
+    assert worth(-0.01, 0.0049) == "does not pay"
+    assert worth(0.004, 0.02) == worth(-0.01, 0.01) == "not decided"
+    assert worth(0.01, 0.02, verdict="observed") == "not judged: needs 3 seeds, 5 are better"
+    assert stn_worth(None) is None
+
+
+def test_the_stn_table_judges_by_validation_and_quotes_test(study: Path, tmp_path: Path) -> None:
+    exact = build_exact_study(tmp_path / "s", {"lenet5": [25, 26, 25, 24, 26], "lenet5+stn": [5, 7, 6, 5, 6]})
+    (row,) = stn_rows(exact)
+    assert row["val_gain"] == pytest.approx((126 - 29) / 5000)
+    assert row["worth"] == "pays" and row["tolerance_points"] == 0.5
+    (strict,) = stn_rows(exact, tolerance_points=2.5)
+    assert strict["worth"] == "does not pay"
+    assert [row["network"] for row in stn_rows(study)] == ["lenet5", "vgg16", "resnet34"]
+    assert all(row["test_worth"] in ("pays", "does not pay", "not decided") for row in stn_rows(study))
+
+
+def test_only_pairs_that_were_judged_and_not_separated_say_what_more_would_cost(study: Path) -> None:
+    for row in verdict_rows(study):
+        assert (row["what_more_would_cost"] is not None) == (row["verdict"] == "not separated")
+        assert row["train_seconds_per_seed"] > 0
+
+
+def test_where_tracks_hide_the_difference_no_number_of_seeds_is_promised(study: Path) -> None:
+    results = read_results(study)
+    difference = difference_between(results, results.variants[0], results.variants[2], "test")
+    assert difference is not None
+    # the tracks alone leave an error as large as the difference: 1.96 squared times as many tracks
+    hidden = replace(difference, estimate=0.01, seed_variance=1e-9, unit_variance=1e-4, cell_variance=0.0)
+    more = more_for(results, hidden, part="test")
+    assert more.times_tracks == pytest.approx(math.ceil(10 * 1.96**2) / 10)
+    assert more.words == "no number of seeds separates them on this test set; about 3.9 times as many tracks would"
+    seeds = more_for(results, replace(hidden, seed_variance=1e-4, unit_variance=0.0), part="test")
+    assert seeds.least_seeds is not None and seeds.most_seeds is not None
+    assert seeds.words == f"between {seeds.least_seeds} and {seeds.most_seeds} more seeds"
+    assert more_for(results, replace(hidden, estimate=0.0), part="test").words is not None
+
+
+def test_seeds_beyond_the_folds_are_never_promised(study: Path) -> None:
+    results = read_results(study)
+    difference = difference_between(results, results.variants[0], results.variants[2], "val")
+    assert difference is not None and difference.statement == judge.ON_NEW_FOLDS
+    far = more_for(results, replace(difference, estimate=1e-5, seed_variance=1e-4), part="val")
+    assert (far.least_seeds, far.words) == (None, "no number of seeds: there are 10 validation folds")
+
+
+def test_the_command_that_adds_seeds_names_the_study_and_its_time(two_seeds: Path) -> None:
+    more = more_seeds(two_seeds, 5)
+    assert more is not None
+    assert more.command == f"roadtest compare gtsrb --data-dir data --seeds 5 --out {two_seeds}"
+    assert more.num_runs == 3 * 3
+    results = read_results(two_seeds)
+    seconds = [variant.records[0].cost.train_seconds for variant in results.variants]
+    assert more.train_seconds == pytest.approx(3 * sum(seconds))
+    assert more_seeds(two_seeds, 2) is None
+
+
+def test_seeds_of_ones_own_choice_are_kept_and_a_total_budget_stays_what_it_was(two_seeds: Path) -> None:
+    results = read_results(two_seeds)
+    runs = tuple(replace(run, seed=4) for run in results.info.runs if run.seed == 0)
+    command = "roadtest compare gtsrb --seeds 4, --budget-total 1h -o old"
+    protocol = {**results.info.protocol, "budget_seconds": 1200.5}
+    info = replace(results.info, runs=runs, command=command, protocol=protocol)
+    more = more_seeds(replace(results, info=info), 3)
+    assert more is not None and more.seeds_option == "--seeds 0,1,4"
+    assert more.command == f"roadtest compare gtsrb --budget 1200.5s --seeds 0,1,4 --out {two_seeds}"
+    odd = more_seeds(replace(results, info=replace(info, command="roadtest 'compare")), 3)
+    assert odd is not None and odd.command.startswith("roadtest compare gtsrb")
