@@ -11,6 +11,7 @@ from PIL import Image
 from roadtest.data.imageset import ImageSet
 
 SIDE = 32
+NUM_TRACKS, NUM_FRAMES = 5, 8
 
 
 def picture(number: int, size: int = SIDE) -> Image.Image:
@@ -95,4 +96,15 @@ def draw_folder_of(root: Path, num_each: int = 20, parts: Sequence[str] = ("trai
                 path = root / part / "ab"[label] / f"{name(k)}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 picture(10_000 * place + 1000 * label + k, 40).save(path)
+    return root
+
+
+def draw_tracks(root: Path, part: str = "") -> Path:
+    """Two classes of tracks that only their file names and looks tell; 80 images."""
+    for label in range(2):
+        for track in range(NUM_TRACKS):
+            for frame, image in enumerate(frames(100 * label + track, NUM_FRAMES)):
+                path = root / part / "ab"[label] / f"{track:05d}_{frame:05d}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(image).save(path)
     return root

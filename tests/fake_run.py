@@ -3,8 +3,8 @@
 from dataclasses import asdict
 
 import numpy as np
-from fake_study import MACHINE
 
+from fake_study import MACHINE
 from roadtest.data.ledger import note_test_read
 from roadtest.job import Job
 from roadtest.record import (

@@ -3,18 +3,19 @@
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import fake_worker
 import numpy as np
 import pytest
 from PIL import Image
 
+import fake_worker
 from roadtest import worker
 from roadtest.events import Event
-from roadtest.study import Interrupted, Study, compare, launch, work
+from roadtest.study import Study, compare, launch, work
 
 FAKE_WORKER = (sys.executable, str(Path(__file__).with_name("fake_worker.py")))
 NUM_IMAGES = 60
@@ -159,3 +160,11 @@ def compare_small(folder: Path, *names: str, **options: Any) -> tuple[Study, Tol
     told = Told()
     chosen = {"networks": own(*names), "lr": 0.05, "epochs": 2, "out": "study", "device": "cpu", **options}
     return compare(folder, on_event=told.append, **chosen), told
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait for what another process does; fail where it never does it."""
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.02)

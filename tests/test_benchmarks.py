@@ -10,8 +10,8 @@ import torch
 
 from roadtest.networks import build_network
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-sys.path[:0] = [str(BENCHMARKS), str(BENCHMARKS / "peers")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks" / "peers"))
 import plain_networks
 import side_by_side
 import start_up
@@ -19,6 +19,7 @@ import train_ladder
 import train_speed
 from side_by_side import Sample
 
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 TOY = ("--networks", "lenet5", "--num-images", "256", "--min-seconds", "0", "--rounds", "1", "--num-threads", "1")
 """Two steps per contender."""
 

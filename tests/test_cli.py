@@ -20,7 +20,7 @@ from roadtest.cli.front import build_app, verb_names
 from roadtest.events import Event
 from roadtest.machine import Finding
 
-VERBS = ["compare", "demo", "leaderboard", "report", "data", "doctor", "networks"]
+VERBS = ["compare", "demo", "leaderboard", "recommend", "report", "data", "doctor", "networks"]
 Answer = Callable[..., tuple[int, str, str]]
 
 
@@ -83,7 +83,7 @@ def test_no_words_at_all_show_the_help_page(roadtest: Answer) -> None:
 
 def test_only_verbs_that_exist_are_listed() -> None:
     assert verb_names(build_app()) == VERBS
-    assert verb_names(build_app()["data"]) == ["preview"]
+    assert verb_names(build_app()["data"]) == ["check", "preview"]
 
 
 def test_the_help_page_waits_for_no_heavy_guest() -> None:
@@ -107,8 +107,17 @@ def test_the_version_is_said(roadtest: Answer) -> None:
         (["benchmark"], "there is no verb 'benchmark': compare measures accuracy, time, memory and latency"),
         (["comapre"], "did you mean compare?"),
         (["xyzzy"], "the verbs are compare, demo"),
-        (["data", "chek"], "there is no verb 'chek'"),
-        (["recommend"], "there is no verb 'recommend'"),
+        (["data", "chek"], "did you mean check?"),
+        (["check"], "data check looks at images, doctor at this machine: roadtest data check SOURCE"),
+        (["compare", "--group", "patient"], 'Choose from: "auto"'),
+        (["compare", "signs", "--group", "auto"], "--group auto goes with image folders and csv files, not with signs"),
+        (["recomend"], "did you mean recommend?"),
+        (["recommend"], "STUDY is missing its value"),
+        (["recommend", "no/such/study"], "no/such/study holds no study.json"),
+        (["recommend", "x", "--min-accuracy", "98"], "write 0.98 or 98%"),
+        (["recommend", "x", "--max-params", "few"], "--max-params 'few' is no limit"),
+        (["recommend", "x", "--tolerance", "1%"], "--tolerance '1%' is no number of percentage points"),
+        (["recommend", "x", "--prefer", "beauty"], 'Choose from: "latency", "params"'),
         (["compare", "--workers", "4"], "there is no option --workers: images are decoded once"),
         (["compare", "--data", "x"], "name an image folder as the source (roadtest compare path/to/images)"),
         (["compare", "--epoch", "3"], "there is no option --epoch: use --epochs N"),
@@ -185,13 +194,14 @@ def test_what_compare_passes_on_is_what_the_study_knows() -> None:
     from roadtest.cli.options import CompareOptions, chosen_options
 
     every = CompareOptions(
-        networks=["lenet5"], stn="on", seeds="2", data_dir=Path("d"), is_subset_allowed=True, skip_broken=True,
+        networks=["lenet5"], stn="on", seeds="2", data_dir=Path("d"), is_subset_allowed=True, skip_broken=True, group="auto",
         image_size=32, no_test=True, preset="quick", budget="10m", epochs=3, patience=2, batch_size=8, lr=0.1,
         device="cpu", precision="float32", threads=1, jobs=1, out=Path("o"), fresh=True, keep_weights="none",
         fail_fast=True, no_images=True,
     )  # fmt: skip
     options = study.build_options(chosen_options(every))
     assert options.reads_test is False and options.has_images is False and options.budget_seconds == 600
+    assert options.group == "auto"
 
 
 def test_a_config_file_speaks_where_nothing_was_typed(roadtest: Answer, compared: Compared, tmp_path: Path) -> None:

@@ -6,9 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from fake_looks import Shot, clean_shots, frames, image_set_of, name, picture, pixels
+from fake_looks import (
+    NUM_FRAMES,
+    NUM_TRACKS,
+    Shot,
+    clean_shots,
+    draw_tracks,
+    frames,
+    image_set_of,
+    name,
+    picture,
+    pixels,
+)
 from roadtest.data.cache import open_image_set
 from roadtest.data.duplicates import find_duplicates
 from roadtest.data.folder import list_folder
@@ -16,8 +26,6 @@ from roadtest.data.gtsrb import list_gtsrb
 from roadtest.data.imageset import ImageSet
 from roadtest.data.looks import describe_looks
 from roadtest.data.sequences import HELD_OUT, Sequences, find_sequences, numbered, propose_groups, with_groups
-
-NUM_TRACKS, NUM_FRAMES = 5, 8
 
 
 def found_in(image_set: ImageSet) -> Sequences:
@@ -121,16 +129,6 @@ def test_the_same_names_and_pixels_in_another_order_give_the_same_groups() -> No
     )
 
 
-def draw_tracks(root: Path, part: str = "") -> Path:
-    for label in range(2):
-        for track in range(NUM_TRACKS):
-            for frame, image in enumerate(frames(100 * label + track, NUM_FRAMES)):
-                path = root / part / "ab"[label] / f"{track:05d}_{frame:05d}.png"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(image).save(path)
-    return root
-
-
 def test_a_held_out_test_part_is_dealt_anew_by_whole_groups(tmp_path: Path) -> None:
     listing = list_folder(draw_tracks(tmp_path / "data"))
     image_set = open_image_set(listing, image_size=32, cache_dir=tmp_path / "cache")
@@ -147,7 +145,7 @@ def test_a_held_out_test_part_is_dealt_anew_by_whole_groups(tmp_path: Path) -> N
     assert [note for note in grouped.notes if note.startswith(HELD_OUT)] == [
         "No test part was given: 16 of 80 images were held out as the test set, whole groups."
     ]
-    assert grouped.notes[-1] == "10 groups were proposed by names and looks."
+    assert grouped.notes[-1] == "10 groups were proposed by roadtest, by names and looks (--group auto)."
     assert [item.frame for item in grouped.items[:NUM_FRAMES]] == list(range(NUM_FRAMES))
     assert open_image_set(grouped, image_size=32, cache_dir=tmp_path / "cache").num_classes == 2
 

@@ -18,10 +18,10 @@ NAMES = [str(path.relative_to(PACKAGE)) for path in FILES]
 STAIRCASE = (
     ("protocol",),
     ("record", "events"),
-    ("config", "data", "augment", "machine", "networks", "judge", "board", "job"),
+    ("config", "data", "augment", "machine", "networks", "judge", "board", "job", "schedule"),
     ("evaluate", "cost"),
     ("train", "precision"),
-    ("examples", "state"),
+    ("examples", "state", "trial"),
     ("run", "classify", "export", "summarise"),
     ("worker", "recommend"),
     ("report", "preview", "progress"),

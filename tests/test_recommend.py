@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from roadtest.recommend import Recommendation, recommend
 from roadtest.recommend_choice import shared_confidence
 from roadtest.record import Predictions, read_predictions, write_predictions
 from roadtest.study import read_study
+from roadtest.summarise import Results, read_results
 
 # Latency in the fake study: lenet5 0.32 ms, +stn 0.53, resnet34 9.5, vgg16 14. Of 1,000 images a fold:
 #   lenet5       1.90 points worse than vgg16, give or take 0.1: shown to be too far behind
@@ -27,7 +28,6 @@ WRONG = {
     "resnet34": [6, 8, 7, 7, 9],
     "vgg16": [5, 6, 6, 5, 8],
 }
-Change = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,11 @@ def one_seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_exact_study(tmp_path_factory.mktemp("studies") / "one", wrong)
 
 
+@cache
+def read_once(study: Path) -> Results:
+    return read_results(study)
+
+
 def verdicts(found: Recommendation) -> dict[str, str]:
     return {f"{row['network']}{'+stn' * row['has_stn']}": row["verdict"] for row in found.networks}
 
@@ -50,7 +55,7 @@ def label(row: dict[str, Any] | None) -> str | None:
 
 
 def test_the_cheapest_that_is_shown_to_be_close_enough_is_recommended(exact: Path) -> None:
-    found = recommend(exact)
+    found = recommend(read_once(exact))
     assert (found.status, found.label, found.certainty) == ("recommended", "resnet34", "judged")
     assert label(found.leader) == "vgg16"
     assert verdicts(found) == {
@@ -62,7 +67,7 @@ def test_the_cheapest_that_is_shown_to_be_close_enough_is_recommended(exact: Pat
 
 
 def test_the_bound_that_decides_is_a_paired_t_over_folds_shared_by_the_cheaper_ones(exact: Path) -> None:
-    row = next(row for row in recommend(exact).networks if row["network"] == "resnet34")
+    row = next(row for row in recommend(read_once(exact)).networks if row["network"] == "resnet34")
     differences_F = -np.array([1, 2, 1, 2, 1]) / 1000
     # seven images differ: a mean over 5,000 is no surer than that, however alike the folds are
     error = max(differences_F.std(ddof=1) / np.sqrt(5), np.sqrt(7) / 5000)
@@ -73,7 +78,7 @@ def test_the_bound_that_decides_is_a_paired_t_over_folds_shared_by_the_cheaper_o
 
 
 def test_where_only_the_leader_passes_it_is_recommended_and_cheaper_ones_are_not_decided(exact: Path) -> None:
-    found = recommend(exact, tolerance=0.1)
+    found = recommend(read_once(exact), tolerance=0.1)
     assert found.label == "vgg16" == label(found.leader)
     assert verdicts(found)["resnet34"] == "not decided"
     assert label(found.runner_up) == "resnet34"
@@ -81,14 +86,16 @@ def test_where_only_the_leader_passes_it_is_recommended_and_cheaper_ones_are_not
 
 
 def test_a_wider_tolerance_that_is_named_really_changes_the_answer(exact: Path) -> None:
-    change = next(change for change in recommend(exact).would_change if change.startswith("with --tolerance"))
+    change = next(
+        change for change in recommend(read_once(exact)).would_change if change.startswith("with --tolerance")
+    )
     points, named = change.removeprefix("with --tolerance ").split(": ")
-    assert recommend(exact, tolerance=float(points)).label == named != "resnet34"
-    assert recommend(exact, tolerance=float(points) - 0.02).label == "resnet34"
+    assert recommend(read_once(exact), tolerance=float(points)).label == named != "resnet34"
+    assert recommend(read_once(exact), tolerance=float(points) - 0.02).label == "resnet34"
 
 
 def test_the_leader_is_sought_among_those_that_meet_the_limits(exact: Path) -> None:
-    found = recommend(exact, max_latency_ms=1)
+    found = recommend(read_once(exact), max_latency_ms=1)
     assert (found.label, label(found.leader), label(found.runner_up)) == ("lenet5+stn", "lenet5+stn", "lenet5")
     assert verdicts(found)["vgg16"] == verdicts(found)["resnet34"] == "misses a limit"
 
@@ -108,11 +115,11 @@ def test_the_leader_is_sought_among_those_that_meet_the_limits(exact: Path) -> N
     ],
 )
 def test_each_limit_holds_against_its_own_column(exact: Path, limits: dict[str, Any], expected: str | None) -> None:
-    assert recommend(exact, tolerance=0.2, **limits).label == expected
+    assert recommend(read_once(exact), tolerance=0.2, **limits).label == expected
 
 
 def test_the_limit_that_binds_is_named_with_the_answer_without_it(exact: Path) -> None:
-    found = recommend(exact, max_latency_ms=5, max_train_minutes=100)
+    found = recommend(read_once(exact), max_latency_ms=5, max_train_minutes=100)
     (row,) = found.binding
     assert row["limits"] == {"max_latency_ms": 5} and label(row) == "resnet34"
     assert "without --max-latency-ms 5: resnet34" in found.would_change[0]
@@ -121,13 +128,13 @@ def test_the_limit_that_binds_is_named_with_the_answer_without_it(exact: Path) -
 
 def test_limits_that_bind_only_together_are_named_together(exact: Path) -> None:
     # resnet34 and vgg16 miss both: without one of them alone nothing changes
-    (row,) = recommend(exact, max_latency_ms=5, max_params="1M").binding
+    (row,) = recommend(read_once(exact), max_latency_ms=5, max_params="1M").binding
     assert set(row["limits"]) == {"max_latency_ms", "max_params"} and label(row) == "resnet34"
-    assert recommend(exact, max_train_minutes=100).binding == ()
+    assert recommend(read_once(exact), max_train_minutes=100).binding == ()
 
 
 def test_where_nothing_meets_the_limits_the_nearest_misses_are_told(exact: Path) -> None:
-    found = recommend(exact, max_latency_ms=5, min_accuracy="99.25%")
+    found = recommend(read_once(exact), max_latency_ms=5, min_accuracy="99.25%")
     assert (found.status, found.label, found.certainty) == ("nothing meets the limits", None, None)
     # in errors lenet5+stn is 0.9/0.75 off and lenet5 2.5/0.75, in latency resnet34 9.9/5 and vgg16 14.6/5
     assert [label(row) for row in found.nearest_misses] == ["lenet5+stn", "resnet34", "vgg16"]
@@ -148,7 +155,7 @@ def test_permuting_all_test_labels_changes_nothing_but_the_quoted_test_figures(e
         num_correct = int((answers.logits_NK.argmax(axis=1) == labels_N).sum())
         change_record(path.parent, "test", {"num_seen": len(labels_N), "num_correct": num_correct, "loss_sum": 9.9})
     for limits in ({}, {"max_latency_ms": 5}, {"min_accuracy": 0.9935}, {"max_latency_ms": 0.1}):
-        before, after = (recommend(study, **limits).to_dict() for study in (exact, other))  # type: ignore[arg-type]
+        before, after = (recommend(read_once(study), **limits).to_dict() for study in (exact, other))  # type: ignore[arg-type]
         assert without_test(before) == without_test(after)
         assert before["status"] != "recommended" or before["test"] != after["test"]
 
@@ -185,9 +192,9 @@ def test_without_a_test_set_nothing_is_quoted(tmp_path: Path) -> None:
 
 
 def test_one_seed_gives_the_same_table_as_an_observation(exact: Path, one_seed: Path) -> None:
-    found = recommend(one_seed)
+    found = recommend(read_once(one_seed))
     assert found.certainty == "observed"
-    assert [set(row) for row in found.networks] == [set(row) for row in recommend(exact).networks]
+    assert [set(row) for row in found.networks] == [set(row) for row in recommend(read_once(exact)).networks]
     assert "Observed only; not judged: needs 3 seeds, 5 are better." in found.sentences[0]
     (change,) = [change for change in found.would_change if "roadtest compare" in change]
     assert "--seeds 5" in change and "of training" in change
@@ -216,7 +223,7 @@ def test_of_two_equally_accurate_networks_the_cheaper_one_leads(tmp_path: Path) 
 
 
 def test_prefer_says_what_cheapest_means(exact: Path, tmp_path: Path) -> None:
-    assert recommend(exact).prefer == "latency"
+    assert recommend(read_once(exact)).prefer == "latency"
     unmeasured = tmp_path / "unmeasured"
     shutil.copytree(exact, unmeasured)
     (unmeasured / "latency.csv").unlink()
@@ -231,12 +238,12 @@ def test_prefer_says_what_cheapest_means(exact: Path, tmp_path: Path) -> None:
 
 
 def test_latency_is_said_to_be_of_this_computer(exact: Path) -> None:
-    assert any("Latency on this computer" in sentence for sentence in recommend(exact).sentences)
-    assert not any("this computer" in sentence for sentence in recommend(exact, prefer="params").sentences)
+    assert any("Latency on this computer" in sentence for sentence in recommend(read_once(exact)).sentences)
+    assert not any("this computer" in sentence for sentence in recommend(read_once(exact), prefer="params").sentences)
 
 
 def test_a_limit_on_accuracy_that_only_the_mean_meets_is_said(exact: Path) -> None:
-    found = recommend(exact, min_accuracy="99.2%", tolerance=0.3)
+    found = recommend(read_once(exact), min_accuracy="99.2%", tolerance=0.3)
     assert found.label == "resnet34"
     assert any("its interval reaches down to" in sentence for sentence in found.sentences)
 

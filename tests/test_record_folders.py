@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_study import build_fake_study
 
+from fake_study import build_fake_study
 from roadtest.record import (
     Failure,
     PlannedRun,
@@ -35,7 +35,9 @@ from roadtest.record import folders as folders_module
 @pytest.fixture(scope="module")
 def study_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("studies") / "study"
-    return build_fake_study(folder, networks=("lenet5", "lenet5+stn"), seeds=2, tracks_per_class=10, class_names=("Red", "Grün"))
+    return build_fake_study(
+        folder, networks=("lenet5", "lenet5+stn"), seeds=2, tracks_per_class=10, class_names=("Red", "Grün")
+    )
 
 
 @pytest.fixture

@@ -2,22 +2,18 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from small_study import NUM_IMAGES, Told, compare_small, draw_images, own, prepare, use_fake_processes
 
 from roadtest.record import read_predictions, read_rows
-from roadtest.study import Interrupted, build_options, compare, read_run, read_study
 from roadtest.study import __name__ as study_name
+from roadtest.study import build_options, compare, read_run, read_study
+from small_study import NUM_IMAGES, Told, compare_small, draw_images, own, prepare
 
 HERE = Path(__file__).parent
 
@@ -266,6 +262,20 @@ def test_the_bytes_of_a_download_are_told(images: Path, monkeypatch: pytest.Monk
     with pytest.raises(FileNotFoundError):
         compare("gtsrb", on_event=told.append, out="study")
     assert [(event.num_done, event.num_total) for event in told.of("download")] == [(7, 9)]
+
+
+def test_groups_are_proposed_when_they_are_asked_for(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str | None] = []
+
+    def open_source(*_: object, group: str | None, **__: object) -> None:
+        asked.append(group)
+        raise FileNotFoundError("seen enough")
+
+    monkeypatch.setattr(f"{study_name}.open_source", open_source)
+    for options in ({}, {"group": "auto"}):
+        with pytest.raises(FileNotFoundError):
+            compare(str(images), out="study", **options)
+    assert asked == [None, "auto"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import TINY, coloured_squares
 
 from roadtest.record import read_record, read_rows, read_study_info, write_rows
 from roadtest.study.folder import (
@@ -19,11 +18,15 @@ from roadtest.study.folder import (
     write_plan,
 )
 from roadtest.study.options import Options, planned_runs
+from tiny import TINY, coloured_squares
 
 RUNS = planned_runs([("lenet5", False)], (0,))
 
 
-def plan(study_dir: Path, options: Options = Options(), **changes: Any) -> None:
+DEFAULTS = Options()
+
+
+def plan(study_dir: Path, options: Options = DEFAULTS, **changes: Any) -> None:
     values = {"image_set": coloured_squares(), "protocol": TINY, "runs": RUNS, **changes}
     study_dir.mkdir(exist_ok=True)
     write_plan(study_dir, "squares", values["image_set"], values["protocol"], values["runs"], options)
@@ -40,14 +43,15 @@ def refusal(study_dir: Path, **changes: Any) -> str:
 
 
 def test_the_plan_says_what_is_compared_and_how_to_repeat_it(tmp_path: Path) -> None:
-    plan(tmp_path, Options(networks=("lenet5",), stn="off", data_dir=Path("d"), seeds=1))
+    plan(tmp_path, Options(networks=("lenet5",), stn="off", data_dir=Path("d"), seeds=1, group="auto"))
     info = read_study_info(tmp_path)
     assert (info.num_train, info.num_val, info.num_test, info.num_tracks) == (120, 0, 30, 24)
     assert info.runs == RUNS
     assert info.protocol_fingerprint == TINY.fingerprint
-    assert info.command == "roadtest compare squares --networks lenet5 --stn off --seeds 1"
+    assert info.command == "roadtest compare squares --networks lenet5 --stn off --seeds 1 --group auto"
     config = tomllib.loads((tmp_path / "study.toml").read_text())
     assert (config["source"], config["networks"], config["seeds"], config["fresh"]) == ("squares", ["lenet5"], 1, False)
+    assert config["group"] == "auto"
     assert len(read_rows(tmp_path / "split.csv")) == 150
 
 
@@ -120,6 +124,7 @@ def test_the_command_has_every_option_that_was_given_and_none_of_this_machines_p
         reads_test=False,
         is_subset_allowed=True,
         skip_broken=True,
+        group="auto",
         has_images=False,
         lr=0.1,
         keep_weights="none",
@@ -134,6 +139,7 @@ def test_the_command_has_every_option_that_was_given_and_none_of_this_machines_p
         "--no-test",
         "--subset",
         "--skip-broken",
+        "--group auto",
         "--no-images",
         "--lr 0.1",
         "--keep-weights none",
@@ -150,9 +156,7 @@ def test_only_the_best_networks_weights_are_kept_by_validation(tmp_path: Path) -
     for run in runs:
         (study_dir / run.folder / "weights.safetensors").touch()
     records = [read_record(study_dir / run.folder) for run in runs]
-    means = {
-        name: sum(r.val.accuracy for r in records if r.network == name) for name in ("lenet5", "resnet34")
-    }
+    means = {name: sum(r.val.accuracy for r in records if r.network == name) for name in ("lenet5", "resnet34")}
     assert means["resnet34"] > means["lenet5"]
     keep_chosen_weights(study_dir, records)
     kept = {run.network for run in runs if (study_dir / run.folder / "weights.safetensors").exists()}

@@ -16,14 +16,14 @@ import pytest
 from roadtest.events import Event
 from roadtest.study import launch
 from roadtest.study.launch import Outcome, Task, run_tasks
+from small_study import FAKE_WORKER, wait_until
 
 HERE = Path(__file__).parent
-FAKE = (sys.executable, str(HERE / "fake_worker.py"))
 
 
 @pytest.fixture(autouse=True)
 def fake_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch, "WORKER", FAKE)
+    monkeypatch.setattr(launch, "WORKER", FAKE_WORKER)
 
 
 def task(folder: Path, do: str, name: str = "a") -> Task:
@@ -39,13 +39,6 @@ def run(
     is_over: Callable[[Outcome], bool] = lambda outcome: False,
 ) -> list[Outcome]:
     return run_tasks(tasks, num_parallel=num_parallel, tell=tell, is_over=is_over)
-
-
-def wait_until(is_so: Callable[[], bool], seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.02)
 
 
 def test_events_come_with_the_runs_name_and_prints_go_to_the_log(tmp_path: Path) -> None:
@@ -138,8 +131,10 @@ def test_whoever_listens_hears_one_thing_at_a_time(tmp_path: Path) -> None:
 
 def test_ctrl_c_stops_every_worker_and_is_raised_again(tmp_path: Path) -> None:
     def interrupt() -> None:
-        wait_until(lambda: (tmp_path / "a" / "began").exists() and (tmp_path / "b" / "began").exists())
-        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            wait_until(lambda: (tmp_path / "a" / "began").exists() and (tmp_path / "b" / "began").exists())
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
@@ -150,7 +145,7 @@ def test_ctrl_c_stops_every_worker_and_is_raised_again(tmp_path: Path) -> None:
 def test_a_worker_ends_with_its_state_kept_when_its_parent_is_killed(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import test_study_launch as t;"
-        "t.launch.WORKER = t.FAKE; t.run(t.task(Path(sys.argv[2]), 'waits'))"
+        "t.launch.WORKER = t.FAKE_WORKER; t.run(t.task(Path(sys.argv[2]), 'waits'))"
     )
     parent = subprocess.Popen([sys.executable, "-c", code, str(HERE), str(tmp_path)])
     try:

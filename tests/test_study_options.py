@@ -31,6 +31,7 @@ def refusal(**options: Any) -> str:
         ({"precision": "float16"}, "choose one of auto, float32, bfloat16"),
         ({"keep_weights": "best"}, "choose one of chosen, all, none"),
         ({"stn": "yes"}, "choose one of off, on, both"),
+        ({"group": "patient"}, "--group 'patient' is not known: choose one of auto"),
         ({"jobs": 0}, "--jobs 0 is too small"),
         ({"threads": 0}, "--threads 0 is too small"),
         ({"epochs": 0}, "--epochs 0 is too small"),
@@ -52,7 +53,7 @@ def test_a_number_of_seeds_counts_from_zero_and_seeds_stand_for_themselves() -> 
 
 @pytest.mark.parametrize("seeds", [0, -1, (), (1, 1), (-1,), (MAX_SEED + 1,)])
 def test_seeds_that_cannot_be_are_refused(seeds: Any) -> None:
-    with pytest.raises(ValueError, match="--seeds .* cannot be used"):
+    with pytest.raises(ValueError, match=r"--seeds .* cannot be used"):
         chosen_seeds(Options(seeds=seeds))
 
 

@@ -5,16 +5,14 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
-from small_study import compare_small, own, prepare, use_fake_processes
 
-from roadtest.record import read_epochs, read_record
+from roadtest.record import read_epochs
 from roadtest.study import Interrupted, read_study
+from small_study import compare_small, own, prepare, use_fake_processes, wait_until
 
 HERE = Path(__file__).parent
 
@@ -24,14 +22,14 @@ def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return prepare(tmp_path, monkeypatch)
 
 
-def test_ctrl_c_keeps_everything_and_the_same_command_goes_on(
-    images: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ctrl_c_keeps_everything_and_the_same_command_goes_on(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use_fake_processes(monkeypatch)
 
     def interrupt() -> None:
-        wait_until(lambda: bool(list(Path("study").glob("*/seed-0/began"))))
-        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            wait_until(lambda: bool(list(Path("study").glob("*/seed-0/began"))))
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
     thread.start()
@@ -52,13 +50,15 @@ def start_study(images: Path, *names: str) -> "subprocess.Popen[bytes]":
     """The same in a process of its own, with workers of their own, which may be ended."""
     code = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
+        "from roadtest.study import Interrupted\n"
         "import small_study as s; s.launch.WORKER = s.FAKE_WORKER; s.work.write_report = s.fake_report\n"
         "try: s.compare_small(Path(sys.argv[2]), *sys.argv[3:])\n"
-        "except s.Interrupted: sys.exit(130)\n"
+        "except Interrupted: sys.exit(130)\n"
     )
     return subprocess.Popen([sys.executable, "-c", code, str(HERE), str(images), *names])
 
 
+@pytest.mark.slow
 def test_a_killed_study_leaves_no_worker_behind_and_its_lock_is_taken_over(images: Path) -> None:
     parent = start_study(images, "good", "waits")
     try:
@@ -75,6 +75,7 @@ def test_a_killed_study_leaves_no_worker_behind_and_its_lock_is_taken_over(image
     assert told.runs() == [("other", 0)]
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_the_terminal_ends_a_study_with_130(images: Path) -> None:
     parent = start_study(images, "waits")
     try:
@@ -95,8 +96,8 @@ from pathlib import Path
 import roadtest
 from roadtest.study import Interrupted
 try:
-    roadtest.compare(sys.argv[1], networks=["good.py:build"], lr=0.05, epochs=int(sys.argv[2]), patience=0, batch_size=16,
-                     out="study", device="cpu", threads=1, has_images=False)
+    roadtest.compare(sys.argv[1], networks=["good.py:build"], lr=0.05, epochs=int(sys.argv[2]), patience=0,
+                     batch_size=16, out="study", device="cpu", threads=1)
 except Interrupted:
     sys.exit(130)
 """

@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tiny import TINY, write_tiny_study
 
 from roadtest.events import Event
 from roadtest.job import Job
 from roadtest.record import PlannedRun, read_rows
 from roadtest.study import launch
 from roadtest.study.sweep import chosen_rates, sweep_rates
+from tiny import TINY, write_tiny_study
 
 RATES = (0.01, 0.02, 0.05)
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tiny import TINY, write_tiny_study
 
 from roadtest import worker
 from roadtest.events import Event
 from roadtest.record import read_record, read_rows
 from roadtest.worker import EXIT_FAILED, EXIT_STOPPED, measure_latencies, try_rates
+from tiny import TINY, write_tiny_study
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
 

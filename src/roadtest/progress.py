@@ -229,11 +229,12 @@ def _live(screen: "Console") -> Iterator[Callable[[Event], None]]:
         if event.kind in ("planned", "warning", "failed"):
             screen.print(render_line(event), style=_LOUD[event.kind], markup=False, highlight=False, soft_wrap=True)
 
-    with Live(console=screen, get_renderable=picture, refresh_per_second=4, vertical_overflow="crop"):
+    with Live(console=screen, get_renderable=picture, refresh_per_second=4, vertical_overflow="crop") as live:
         try:
             yield on_event
         finally:
             board.aside = ""  # the last picture stays on the screen, and nothing is going on any more
+            live.transient = not board.lines  # without runs there is nothing worth keeping in it
 
 
 _LOUD = {"planned": "bold", "warning": "yellow", "failed": "red"}

@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError, Group
 
-from roadtest.cli import compare_verb, recommend_verb, verbs
+from roadtest.cli import compare_verb, data_verbs, recommend_verb, verbs
 from roadtest.cli.words import answer_option, answer_surplus, answer_verb
 
 ABOUT = "Road-test image classifiers: train several fairly, measure their costs, see which differences are real."
@@ -40,7 +40,8 @@ def build_app() -> App:
     app.command(recommend_verb.recommend, group=look)
     app.command(verbs.report, group=look)
     data = App(name="data", help="Look at a data set.", group=ready, group_commands=Group("Verbs"))
-    data.command(verbs.preview)
+    data.command(data_verbs.check)
+    data.command(data_verbs.preview)
     app.command(data)
     app.command(verbs.doctor, group=ready)
     app.command(verbs.networks, group=ready)

@@ -29,6 +29,7 @@ PLACEHOLDERS = {
     "--data-dir": "DIR",
     "--device": "NAME",
     "--format": "WORD",
+    "--group": "WORD",
     "--keep-weights": "WORD",
     "--lr": "RATE",
     "--networks": "NAMES",
@@ -58,6 +59,15 @@ DataDir = Annotated[
 ]
 Subset = Annotated[bool, option("--subset", help="Take a part of GTSRB, and call it a subset everywhere.", group=DATA)]
 SkipBroken = Annotated[bool, option("--skip-broken", help="Leave unreadable images out.", group=DATA)]
+GroupOption = Annotated[
+    Literal["auto"] | None,
+    option(
+        "--group",
+        help="auto: keep images together that look like frames of one thing (numbered names, near copies). "
+        "For image folders, and csv files with images without a group.",
+        group=DATA,
+    ),
+]
 ImageSize = Annotated[
     int | None, option("--image-size", "--imgsz", help="Side of the images in pixels. Default: 32.", group=DATA)
 ]
@@ -115,6 +125,7 @@ class CompareOptions:
     data_dir: DataDir = None
     is_subset_allowed: Subset = False
     skip_broken: SkipBroken = False
+    group: GroupOption = None
     image_size: ImageSize = None
     no_test: Annotated[bool, option("--no-test", help="Develop without reading the test set.", group=DATA)] = False
     preset: Annotated[
@@ -209,6 +220,7 @@ class CompareOptions:
 _PLAIN = (
     "stn",
     "data_dir",
+    "group",
     "image_size",
     "preset",
     "epochs",

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
@@ -20,27 +21,28 @@ def _limit(name: str, help: str) -> Parameter:
     return option(name, help=help, group=LIMITS)
 
 
-def recommend(
-    study: StudyPath,
-    /,
-    *,
-    max_params: Annotated[str | None, _limit("--max-params", "At most so many parameters: 65000, 1M.")] = None,
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class RecommendOptions:
+    """What `recommend` can be told besides the study; named as the arguments of `roadtest.recommend.recommend`."""
+
+    max_params: Annotated[str | None, _limit("--max-params", "At most so many parameters: 65000, 1M.")] = None
     max_macs: Annotated[
         str | None, _limit("--max-macs", "At most so many multiply-accumulates of one image: 300M.")
-    ] = None,
-    max_size_mb: Annotated[str | None, _limit("--max-size-mb", "At most so many megabytes of weights.")] = None,
+    ] = None
+    max_size_mb: Annotated[str | None, _limit("--max-size-mb", "At most so many megabytes of weights.")] = None
     max_latency_ms: Annotated[
         str | None, _limit("--max-latency-ms", "At most so many milliseconds for one image, on this computer.")
-    ] = None,
+    ] = None
     max_train_minutes: Annotated[
         str | None, _limit("--max-train-minutes", "At most so many minutes of training a run.")
-    ] = None,
+    ] = None
     max_memory_mb: Annotated[
         str | None, _limit("--max-memory-mb", "At most so many megabytes of memory while training.")
-    ] = None,
+    ] = None
     min_accuracy: Annotated[
         str | None, _limit("--min-accuracy", "At least this accuracy in validation: 0.98 or 98%.")
-    ] = None,
+    ] = None
     tolerance: Annotated[
         str,
         option(
@@ -48,7 +50,7 @@ def recommend(
             help="How many percentage points worse than the most accurate one a cheaper network may be. Default: 0.5.",
             group=CHOICE,
         ),
-    ] = "0.5",
+    ] = "0.5"
     prefer: Annotated[
         Prefer | None,
         option(
@@ -57,7 +59,14 @@ def recommend(
             "Default: latency, or params where it was not measured.",
             group=CHOICE,
         ),
-    ] = None,
+    ] = None
+
+
+def recommend(
+    study: StudyPath,
+    /,
+    *,
+    options: RecommendOptions | None = None,
     format: FormatOption = None,
     verbose: Verbose = False,
 ) -> int:
@@ -67,18 +76,7 @@ def recommend(
     """
     from roadtest.recommend import recommend as choose
 
-    found = choose(
-        study,
-        max_params=max_params,
-        max_macs=max_macs,
-        max_size_mb=max_size_mb,
-        max_latency_ms=max_latency_ms,
-        max_train_minutes=max_train_minutes,
-        max_memory_mb=max_memory_mb,
-        min_accuracy=min_accuracy,
-        tolerance=tolerance,
-        prefer=prefer,
-    )
+    found = choose(study, **vars(options or RecommendOptions()))
     _print(found, format or "table")
     return {"recommended": 0, "nothing meets the limits": 3}.get(found.status, 1)
 

@@ -27,7 +27,7 @@ and one plain line per evaluation elsewhere.
 | exit code | means |
 |---:|---|
 | 0 | all done |
-| 1 | finished, but some runs failed |
+| 1 | finished, but some runs failed, or `data check` found errors |
 | 2 | a mistake in the command, said in one line |
 | 3 | nothing meets the limits |
 | 130 | interrupted; everything finished is kept, and the same command goes on from there |

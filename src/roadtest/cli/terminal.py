@@ -18,7 +18,7 @@ Row = dict[str, Any]
 MINUS = "–"  # not measured
 GAP = 2
 ALWAYS = 99
-STYLES = {"ok": "green", "slow": "yellow", "missing": "red"}
+STYLES = {"ok": "green", "slow": "yellow", "missing": "red", "note": "cyan", "warning": "yellow", "error": "red"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,11 @@ from roadtest.data.cache import open_image_set
 from roadtest.data.folder import list_folder
 from roadtest.data.gtsrb import list_gtsrb
 from roadtest.data.imageset import ImageSet, Listing
+from roadtest.data.sequences import propose_groups, with_groups
 from roadtest.data.signs import list_signs
 from roadtest.data.tracks import recover_tracks
+
+NO_GROUPS = "roadtest looked for groups, by names and looks (--group auto), and found none."
 
 
 def open_source(
@@ -22,20 +25,65 @@ def open_source(
     data_dir: Path | None = None,
     is_subset_allowed: bool = False,
     skip_broken: bool = False,
+    group: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     on_download: Callable[[int, int], None] | None = None,
 ) -> ImageSet:
     """Find, decode once and open a data set; a ValueError in one line where something is wrong with it.
 
+    `group` None keeps the groups that the data brought, `auto` proposes some for the images without one.
     `on_download` hears bytes there and bytes in all, `on_progress` images decoded and images in all.
     """
-    listing = list_source(
-        source, cache_dir=cache_dir, data_dir=data_dir, is_subset_allowed=is_subset_allowed, on_download=on_download
+    listing = list_grouped_source(
+        source,
+        group=group,
+        image_size=image_size,
+        cache_dir=cache_dir,
+        data_dir=data_dir,
+        is_subset_allowed=is_subset_allowed,
+        skip_broken=skip_broken,
+        on_progress=on_progress,
+        on_download=on_download,
     )
     image_set = open_image_set(
         listing, image_size=image_size, cache_dir=cache_dir, skip_broken=skip_broken, on_progress=on_progress
     )
-    return with_recovered_tracks(image_set) if listing.source == "gtsrb" else image_set
+    return with_recovered_tracks(image_set) if source == "gtsrb" else image_set
+
+
+def list_grouped_source(
+    source: str,
+    *,
+    group: str | None,
+    image_size: int,
+    cache_dir: Path,
+    data_dir: Path | None,
+    is_subset_allowed: bool,
+    skip_broken: bool,
+    on_progress: Callable[[int, int], None] | None = None,
+    on_download: Callable[[int, int], None] | None = None,
+) -> Listing:
+    """What lies there, with proposed groups where `group` is `auto`: for that, and only then, it is decoded."""
+    assert group in (None, "auto"), group
+    if group is not None and source in ("gtsrb", "signs"):
+        raise ValueError(f"--group auto goes with image folders and csv files, not with {source}: leave it out")
+    listing = list_source(
+        source, cache_dir=cache_dir, data_dir=data_dir, is_subset_allowed=is_subset_allowed, on_download=on_download
+    )
+    if group is None:
+        return listing
+    if all(item.group for item in listing.items):
+        raise ValueError(
+            f"--group auto was given, and all images of {source} have groups already: it is for images without one; "
+            "leave it out"
+        )
+    image_set = open_image_set(
+        listing, image_size=image_size, cache_dir=cache_dir, skip_broken=skip_broken, on_progress=on_progress
+    )
+    groups = propose_groups(image_set)
+    if groups == image_set.groups:
+        return replace(listing, notes=(*listing.notes, NO_GROUPS))
+    return with_groups(listing, image_set.paths, groups)
 
 
 def list_source(

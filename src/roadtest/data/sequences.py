@@ -109,7 +109,7 @@ def with_groups(listing: Listing, paths: Sequence[str], groups: Sequence[str], *
     else:
         items = _cut_between_parts(items)
     num_groups = len({item.group for item in items} - {""})
-    notes.append(f"{num_groups} groups were proposed by names and looks.")
+    notes.append(f"{num_groups} groups were proposed by roadtest, by names and looks (--group auto).")
     return replace(listing, items=tuple(_numbered_frames(items)), notes=tuple(notes))
 
 

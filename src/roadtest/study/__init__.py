@@ -152,6 +152,7 @@ def compare(source: str | Path = "signs", *, on_event: Tell | None = None, **opt
         data_dir=chosen.data_dir,
         is_subset_allowed=chosen.is_subset_allowed,
         skip_broken=chosen.skip_broken,
+        group=chosen.group,
         on_progress=lambda done, total: tell(Event(kind="data", num_done=done, num_total=total)),
         on_download=lambda done, total: tell(Event(kind="download", num_done=done, num_total=total)),
     )

@@ -160,7 +160,8 @@ def _flag(name: str) -> Callable[[object], list[str]]:
 
 
 _SAME_NAMES = (
-    "networks stn seeds preset epochs patience image_size batch_size lr device precision threads jobs keep_weights"
+    "networks stn seeds preset epochs patience group image_size batch_size lr device precision threads jobs "
+    "keep_weights"
 )
 _FLAGS: dict[str, Callable[[object], list[str]]] = {
     **{name: _flag("--" + name.replace("_", "-")) for name in _SAME_NAMES.split()},

@@ -13,6 +13,7 @@ from roadtest.record import MAX_SEED, PlannedRun
 
 STN_WORDS = ("off", "on", "both")
 WEIGHT_WORDS = ("chosen", "all", "none")
+GROUP_WORDS = ("auto",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,8 @@ class Options:
     reads_test: bool = True
     is_subset_allowed: bool = False
     skip_broken: bool = False
+    group: str | None = None
+    """`auto`: groups are proposed by names and looks; None keeps those that the data brought."""
     keep_weights: str = "all"
     has_images: bool = True
 
@@ -52,6 +55,8 @@ class Options:
         _check_choice("--keep-weights", self.keep_weights, WEIGHT_WORDS)
         if self.stn is not None:
             _check_choice("--stn", self.stn, STN_WORDS)
+        if self.group is not None:
+            _check_choice("--group", self.group, GROUP_WORDS)
         for name, value in (("--jobs", self.jobs), ("--threads", self.threads), ("--epochs", self.epochs)):
             if value is not None and value < 1:
                 raise ValueError(f"{name} {value} is too small: it must be 1 or more; leave it out for the default")

@@ -1,0 +1,209 @@
+"""The verbs that look at a data set before anything is trained on it: `data check` and `data preview`."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from roadtest.cli.options import (
+    OUTPUT,
+    DataDir,
+    Format,
+    FormatOption,
+    GroupOption,
+    ImageSize,
+    Quiet,
+    SkipBroken,
+    Subset,
+    Verbose,
+    option,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from roadtest.cli.terminal import Row
+    from roadtest.data.audit import Audit
+    from roadtest.events import Event
+
+SHEET = Path("sheet.png")
+WIDE = 110  # characters from which on a finding and its advice stand side by side
+Source = Annotated[str, Parameter(help="gtsrb, signs, or the path of an image folder or csv.")]
+
+
+def check(
+    source: Source,
+    /,
+    *,
+    data_dir: DataDir = None,
+    subset: Subset = False,
+    group: GroupOption = None,
+    image_size: ImageSize = None,
+    format: FormatOption = None,
+    out: Annotated[
+        Path | None,
+        option("--out", "-o", help="A picture to write of what was found. Default: none.", group=OUTPUT),
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
+    """Look for broken files, copies across parts, double labels, frames without groups and mirrored classes, before
+    anything is trained.
+
+    Nothing is changed. Where results on the data would be wrong, the exit code is 1.
+    """
+    from roadtest.data.audit import audit_source
+    from roadtest.data.audit_sheet import write_findings_sheet
+    from roadtest.data.cache import default_cache_dir
+    from roadtest.data.open import list_grouped_source
+    from roadtest.events import Event
+    from roadtest.progress import show_progress
+
+    _check_picture(out)
+    size, cache_dir = _checked_size(image_size), default_cache_dir()
+    with show_progress(is_quiet=quiet) as on_event:
+        listing = list_grouped_source(
+            source,
+            group=group,
+            image_size=size,
+            cache_dir=cache_dir,
+            data_dir=data_dir,
+            is_subset_allowed=subset,
+            skip_broken=True,
+            **_listeners(on_event),
+        )
+        on_event(Event(kind="phase", text=f"checking {len(listing.items):,} images"))
+        audit, image_set = audit_source(
+            listing, cache_dir=cache_dir, image_size=size, on_progress=_listeners(on_event)["on_progress"]
+        )
+    if format is not None or not quiet:
+        _print_audit(audit, format or "table")
+    if not quiet:
+        print(f"{audit.title}: {audit.verdict}", file=sys.stderr)
+    if out is not None and image_set is not None:
+        print(write_findings_sheet(out, audit, image_set).resolve().as_uri(), file=sys.stderr)
+    elif out is not None:
+        print(f"{out} was not drawn: too little could be read", file=sys.stderr)
+    return 1 if audit.has_errors else 0
+
+
+def preview(
+    source: Source,
+    /,
+    *,
+    out: Annotated[Path, option("--out", "-o", help="The picture to write. Default: sheet.png.", group=OUTPUT)] = SHEET,
+    augmented: Annotated[
+        bool, option("--augmented", help="Show images as training varies them.", group=OUTPUT)
+    ] = False,
+    data_dir: DataDir = None,
+    subset: Subset = False,
+    skip_broken: SkipBroken = False,
+    group: GroupOption = None,
+    image_size: ImageSize = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
+    """Draw a contact sheet: training images of every class, a row each, with the class's number and name."""
+    from roadtest.data.cache import default_cache_dir
+    from roadtest.data.open import open_source
+    from roadtest.preview import write_contact_sheet
+    from roadtest.progress import show_progress
+
+    _check_picture(out)
+    size = _checked_size(image_size)
+    with show_progress(is_quiet=quiet) as on_event:
+        image_set = open_source(
+            source,
+            image_size=size,
+            cache_dir=default_cache_dir(),
+            data_dir=data_dir,
+            is_subset_allowed=subset,
+            skip_broken=skip_broken,
+            group=group,
+            **_listeners(on_event),
+        )
+    sheet = write_contact_sheet(out, image_set, augment=_vary if augmented else None)
+    print(sheet.resolve().as_uri(), file=sys.stderr)
+    return 0
+
+
+def _check_picture(path: Path | None) -> None:
+    """Tell a mistake before anything is decoded."""
+    if path is not None and path.is_dir():
+        raise ValueError(f"--out {path} is a folder: the picture is a PNG file; give a name in it, {path / SHEET}")
+
+
+def _checked_size(image_size: int | None) -> int:
+    """The protocol's own size, or another in its bounds."""
+    from dataclasses import replace
+
+    from roadtest.protocol import FOLDER_V1
+
+    return FOLDER_V1.image_size if image_size is None else replace(FOLDER_V1, image_size=image_size).image_size
+
+
+def _listeners(on_event: Callable[["Event"], None]) -> dict[str, Callable[[int, int], None]]:
+    """What a source tells while it downloads and decodes, as events."""
+    from roadtest.events import Event
+
+    return {
+        "on_progress": lambda done, total: on_event(Event(kind="data", num_done=done, num_total=total)),
+        "on_download": lambda done, total: on_event(Event(kind="download", num_done=done, num_total=total)),
+    }
+
+
+def _print_audit(audit: "Audit", format: Format) -> None:
+    """The findings, the worst first; with json everything that was counted."""
+    from roadtest.cli.terminal import print_rows
+    from roadtest.data.audit import audit_to_dict, finding_rows
+
+    if format == "json":
+        sys.stdout.write(json.dumps(audit_to_dict(audit), indent=1, ensure_ascii=False) + "\n")
+    elif format == "table":
+        _print_table(finding_rows(audit))
+    else:
+        print_rows([row | {"examples": " ".join(row["examples"])} for row in finding_rows(audit)], format)
+
+
+def _print_table(rows: Sequence["Row"]) -> None:
+    """The advice beside what was found, or below it where the window is narrow: every word stays readable."""
+    from roadtest.cli.terminal import Column, print_table
+
+    is_wide = not sys.stdout.isatty() or shutil.get_terminal_size().columns >= WIDE
+    columns = [
+        Column(title="", text=lambda row: str(row["severity"]), is_right=False),
+        Column(title="topic", text=lambda row: str(row["topic"]), is_right=False),
+        Column(title="found", text=lambda row: str(row["text"]), is_right=False, is_folding=True),
+        Column(title="what to do", text=lambda row: str(row["advice"]), is_right=False, is_folding=True),
+    ]
+    if not is_wide:
+        columns[2:] = [Column(title="found, and what to do", text=_found_and_advice, is_right=False, is_folding=True)]
+    print_table(columns, [("", list(rows))])
+
+
+def _found_and_advice(row: "Row") -> str:
+    return f"{row['text']}\n> {row['advice']}" if row["advice"] else str(row["text"])
+
+
+def _vary(images_NHWC: "npt.NDArray[np.uint8]", image_ids_N: "npt.NDArray[np.int64]") -> "npt.NDArray[np.float32]":
+    """Vary images as the published protocol does in its first epoch."""
+    import torch
+
+    from roadtest.augment import augment_batch
+    from roadtest.protocol import GTSRB_V1
+
+    images_NCHW = augment_batch(
+        torch.from_numpy(images_NHWC.copy()),
+        torch.from_numpy(image_ids_N.copy()),
+        augmentation=GTSRB_V1.augmentation,
+        normalisation=GTSRB_V1.normalisation,
+        seed=0,
+        epoch=0,
+    )
+    varied_NHWC: npt.NDArray[np.float32] = images_NCHW.permute(0, 2, 3, 1).numpy()
+    return varied_NHWC

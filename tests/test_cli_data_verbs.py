@@ -1,0 +1,184 @@
+"""`data check` and `data preview`: what stands on which stream, in which form, and what the exit code says."""
+
+import csv
+import io
+import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Callable
+from fcntl import ioctl
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from fake_looks import draw_folder_of, draw_tracks
+from roadtest import cli
+
+Answer = Callable[..., tuple[int, str, str]]
+HEADER = ["severity", "topic", "text", "advice", "examples"]
+
+
+@pytest.fixture
+def roadtest(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Answer:
+    """Type a command line; answers with exit code, standard output and standard error."""
+    monkeypatch.setenv("ROADTEST_CACHE", str(tmp_path / "cache"))
+
+    def type_words(*words: str) -> tuple[int, str, str]:
+        code = cli.main(words)
+        streams = capsys.readouterr()
+        return code, streams.out, streams.err
+
+    return type_words
+
+
+@pytest.fixture
+def clean(tmp_path: Path) -> str:
+    return str(draw_folder_of(tmp_path / "clean"))
+
+
+@pytest.fixture
+def tracks(tmp_path: Path) -> str:
+    """Frames that nobody grouped, and one file that is no picture."""
+    root = draw_tracks(tmp_path / "tracks")
+    (root / "a" / "broken.png").write_bytes(b"no picture")
+    return str(root)
+
+
+def test_a_clean_folder_is_exit_code_0_and_the_verdict_stands_apart(roadtest: Answer, clean: str) -> None:
+    code, out, err = roadtest("data", "check", clean)
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0].split() == ["topic", "found", "what", "to", "do"]
+    assert re.split(r" {2,}", lines[1]) == ["ok", "files", "all 80 images can be read"]
+    assert err.splitlines()[-1] == "clean: no problem found"
+
+
+def test_errors_in_the_data_are_exit_code_1_and_stand_first(roadtest: Answer, tracks: str) -> None:
+    code, out, err = roadtest("data", "check", tracks)
+    assert code == 1
+    severities = [line.split()[0] for line in out.splitlines()[1:] if not line.startswith(" ")]
+    assert severities == sorted(severities, key=["error", "warning", "note", "ok"].index)
+    assert "10 sequences" in out and "--group auto" in out
+    assert err.splitlines()[-1].startswith("tracks: not ready: ")
+
+
+def test_proposed_groups_repair_what_the_check_complained_of(roadtest: Answer, tracks: str) -> None:
+    def sequences(*words: str) -> list[str]:
+        findings = json.loads(roadtest("data", "check", tracks, "--format", "json", *words)[1])["findings"]
+        return [one["severity"] for one in findings if one["topic"] == "sequences"]
+
+    assert sequences() == ["error"]
+    assert sequences("--group", "auto") == ["ok"]
+
+
+def test_json_holds_everything_and_stands_alone(roadtest: Answer, tracks: str) -> None:
+    code, out, _ = roadtest("data", "check", tracks, "--format", "json")
+    plain = json.loads(out)
+    assert code == 1
+    assert plain["verdict"].startswith("not ready")
+    assert (plain["num_images"], plain["num_proposed_groups"]) == (80, 10)
+    assert [row["class_name"] for row in plain["classes"]] == ["a", "b"]
+    (files,) = [row for row in plain["findings"] if row["topic"] == "files"]
+    assert files["examples"] == ["a/broken.png"]
+
+
+def test_csv_and_markdown_have_a_row_per_finding(roadtest: Answer, tracks: str) -> None:
+    rows = list(csv.reader(io.StringIO(roadtest("data", "check", tracks, "--format", "csv")[1])))
+    assert rows[0] == HEADER
+    assert ["files", "a/broken.png"] in [[row[1], row[4]] for row in rows]
+    markdown = roadtest("data", "check", tracks, "--format", "md")[1].splitlines()
+    assert markdown[0] == f"| {' | '.join(HEADER)} |"
+    assert len(markdown) == len(rows) + 1
+
+
+def test_quiet_leaves_the_exit_code_and_what_was_asked_for(roadtest: Answer, tracks: str) -> None:
+    assert roadtest("data", "check", tracks, "-q") == (1, "", "")
+    code, out, err = roadtest("data", "check", tracks, "-q", "--format", "json")
+    assert (code, err) == (1, "") and json.loads(out)
+
+
+def test_a_sheet_is_written_only_where_one_was_asked_for(roadtest: Answer, tracks: str, tmp_path: Path) -> None:
+    before = set(tmp_path.iterdir())
+    roadtest("data", "check", tracks)
+    assert set(tmp_path.iterdir()) - before <= {tmp_path / "cache"}
+    sheet = tmp_path / "new" / "found.png"
+    _, _, err = roadtest("data", "check", tracks, "--out", str(sheet))
+    assert err.splitlines()[-1] == sheet.as_uri()
+    with Image.open(sheet) as picture:
+        assert picture.format == "PNG" and picture.height > 200
+
+
+def test_a_class_that_cannot_be_read_at_all_is_told_and_no_sheet_is_drawn(roadtest: Answer, tmp_path: Path) -> None:
+    root = draw_folder_of(tmp_path / "data", parts=("train",))
+    for path in (root / "train" / "b").iterdir():
+        path.write_bytes(b"no picture")
+    code, out, err = roadtest("data", "check", str(root), "-o", str(tmp_path / "x.png"))
+    assert code == 1
+    assert "1 class without a readable image: 'b'" in out
+    assert err.splitlines()[-1] == f"{tmp_path / 'x.png'} was not drawn: too little could be read"
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["no/such/folder"], "no/such/folder does not exist"),
+        (["signs", "--subset"], "--subset goes with the source gtsrb"),
+        (["signs", "--group", "auto"], "--group auto goes with image folders and csv files, not with signs"),
+        (["CLEAN", "--image-size", "0"], "image_size=0 is out of range: it must lie between 16 and 512"),
+        (["CLEAN", "--out", "."], "--out . is a folder: the picture is a PNG file; give a name in it, sheet.png"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["check", "preview"])
+def test_a_mistake_is_told_in_one_line_before_anything_is_decoded(
+    roadtest: Answer, clean: str, tmp_path: Path, verb: str, words: list[str], answer: str
+) -> None:
+    code, out, err = roadtest("data", verb, *(clean if word == "CLEAN" else word for word in words))
+    assert (code, out) == (2, "")
+    assert err.startswith("roadtest: ") and answer in err and err.count("\n") == 1
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_preview_draws_proposed_groups_too(roadtest: Answer, tmp_path: Path) -> None:
+    root, sheet = draw_tracks(tmp_path / "data"), tmp_path / "sheet.png"
+    assert roadtest("data", "preview", str(root), "-o", str(sheet), "--group", "auto")[0] == 0
+    assert sheet.exists()
+
+
+def screen(width: int, *words: str) -> str:
+    """What a window of `width` characters shows on standard output."""
+    leader, follower = pty.openpty()
+    ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    with subprocess.Popen(
+        [sys.executable, "-m", "roadtest", *words], stdout=follower, stderr=subprocess.DEVNULL, env=environment
+    ):
+        os.close(follower)
+        shown = b""
+        while chunk := _read(leader):
+            shown += chunk
+    os.close(leader)
+    return re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).replace("\r\n", "\n")
+
+
+def _read(leader: int) -> bytes:
+    try:
+        return os.read(leader, 65536)
+    except OSError:  # how Linux says that the other end was closed
+        return b""
+
+
+@pytest.mark.parametrize(("width", "head"), [(80, "found, and what to do"), (140, "what to do")])
+def test_every_word_stays_readable_in_a_window(roadtest: Answer, tracks: str, width: int, head: str) -> None:
+    rows = json.loads(roadtest("data", "check", tracks, "--format", "json")[1])["findings"]
+    shown = screen(width, "data", "check", tracks)
+    assert shown.splitlines()[0].endswith(head)
+    assert max(len(line) for line in shown.splitlines()) <= width
+    for row in rows:
+        for word in (row["text"] + " " + row["advice"]).split():
+            assert len(word) > 40 or word in shown  # a long path is broken, and not cut
