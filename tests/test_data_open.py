@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from fake_images import draw_folder
 from fake_looks import NUM_FRAMES, NUM_TRACKS, draw_folder_of, draw_tracks
-from tiny import coloured_squares
-
 from roadtest.data import open as open_module
 from roadtest.data.imageset import ImageSet, Listing
 from roadtest.data.open import NO_GROUPS, list_source, open_source, with_recovered_tracks
 from roadtest.data.pictures import read_image
+from tiny import coloured_squares
 
 
 def test_a_path_is_a_folder_of_images(tmp_path: Path) -> None:
@@ -70,7 +70,9 @@ def test_test_images_without_tracks_get_recovered_ones_of_their_class() -> None:
     image_set = with_recovered_tracks(original)
     test_N = image_set.indices_of("test")
     groups = [image_set.groups[i] for i in test_N]
-    assert all(group.startswith(f"~{label:05d}-") for group, label in zip(groups, image_set.labels_N[test_N]))
+    assert all(
+        group.startswith(f"~{label:05d}-") for group, label in zip(groups, image_set.labels_N[test_N], strict=True)
+    )
     assert image_set.groups[: test_N[0]] == original.groups[: test_N[0]]
     assert np.array_equal(image_set.images_NHWC, original.images_NHWC)
 
@@ -93,12 +95,12 @@ def test_proposed_groups_stand_in_the_data_and_in_its_notes(tmp_path: Path) -> N
     assert set(plain.groups) == {""}
     image_set = grouped(root, tmp_path / "cache")
     assert len(set(image_set.groups)) == 2 * NUM_TRACKS and "" not in image_set.groups
-    parts = {pair for pair in zip(image_set.groups, image_set.splits, strict=True)}
+    parts = set(zip(image_set.groups, image_set.splits, strict=True))
     assert len(parts) == 2 * NUM_TRACKS  # no group stands in two parts
     assert len(image_set.indices_of("test")) == 2 * NUM_FRAMES  # one track of each class
     assert "10 groups were proposed by roadtest, by names and looks (--group auto)." in image_set.notes
     pixels = {path: image.tobytes() for path, image in zip(plain.paths, plain.images_NHWC, strict=True)}
-    assert all(pixels[path] == image.tobytes() for path, image in zip(image_set.paths, image_set.images_NHWC))
+    assert pixels == {path: image.tobytes() for path, image in zip(image_set.paths, image_set.images_NHWC, strict=True)}
     assert image_set.fingerprint != plain.fingerprint
     assert grouped(root, tmp_path / "cache").fingerprint == image_set.fingerprint
 
@@ -133,7 +135,7 @@ def test_groups_of_a_csv_stay_and_the_others_are_proposed(tmp_path: Path) -> Non
 
 def test_groups_that_are_known_are_not_proposed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = write_table(draw_tracks(tmp_path / "data"), own_groups=NUM_TRACKS)
-    with pytest.raises(ValueError, match="--group auto was given, and all images of .*table.csv have groups already"):
+    with pytest.raises(ValueError, match=r"--group auto was given, and all images of .* have groups already"):
         grouped(table, tmp_path / "cache")
     monkeypatch.setattr(open_module, "list_gtsrb", lambda *_, **__: pytest.fail("it was looked for"))
     for source in ("gtsrb", "signs"):

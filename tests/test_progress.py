@@ -118,6 +118,14 @@ def test_a_terminal_gets_a_live_table_and_keeps_failures_above_it() -> None:
     assert "vgg16 seed 0  failed: out of memory [really]" in text  # brackets are text, not markup
 
 
+def test_without_runs_the_picture_does_not_stay() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=100, height=30, color_system=None)
+    with show_progress(console=console) as on_event:
+        on_event(Event(kind="phase", text="checking 80 images"))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert text.rpartition("so far")[2].endswith("\x1b[1A\x1b[2K")  # a line up, and that line is erased
+
+
 def test_a_wide_window_shows_every_column() -> None:
     titles = [column.title for column in choose_columns(list(board_of(2).lines.values()), 140)]
     assert titles == [

@@ -52,7 +52,7 @@ def test_a_network_without_a_rate_is_swept_and_then_trained_at_the_best(
 ) -> None:
     quick = replace(PROTOCOLS["folder"], sweep_rates=(0.01, 0.05), sweep_seconds=0.5)
     monkeypatch.setitem(options_module.PROTOCOLS, "folder", quick)
-    study, told = compare_small(images, "good", "raises", lr=None, epochs=1, threads=1)
+    study, _ = compare_small(images, "good", "raises", lr=None, epochs=1, threads=1)
     rows = read_rows(study.path / "sweep.csv")
     assert [(row["network"], row["learning_rate"]) for row in rows] == [
         ("good.py:build", "0.01"),
