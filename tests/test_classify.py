@@ -13,11 +13,11 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from tiny import TINY, coloured_squares, write_tiny_study
 
 from roadtest.classify import Classifier
 from roadtest.record import read_predictions
 from roadtest.run import execute
+from tiny import TINY, coloured_squares, write_tiny_study
 
 IMAGES = coloured_squares()
 

@@ -194,7 +194,8 @@ def test_what_compare_passes_on_is_what_the_study_knows() -> None:
     from roadtest.cli.options import CompareOptions, chosen_options
 
     every = CompareOptions(
-        networks=["lenet5"], stn="on", seeds="2", data_dir=Path("d"), is_subset_allowed=True, skip_broken=True, group="auto",
+        networks=["lenet5"], stn="on", seeds="2", data_dir=Path("d"), is_subset_allowed=True, skip_broken=True,
+        group="auto",
         image_size=32, no_test=True, preset="quick", budget="10m", epochs=3, patience=2, batch_size=8, lr=0.1,
         device="cpu", precision="float32", threads=1, jobs=1, out=Path("o"), fresh=True, keep_weights="none",
         fail_fast=True, no_images=True,

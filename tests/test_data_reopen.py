@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import coloured_squares, write_tiny_study
 
 from roadtest.data.reopen import reopen_image_set
 from roadtest.data.split import assign_folds, every_tenth_frame
 from roadtest.job import Job
 from roadtest.record import read_rows, write_rows
+from tiny import coloured_squares, write_tiny_study
 
 
 def refusal(job: Job) -> str:

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from tiny import TinyNet, coloured_squares
 from torch import nn
 
 from roadtest.evaluate import count_correct, forward, pixel_reader, predict_logits, to_predictions
+from tiny import TinyNet, coloured_squares
 
 IMAGES = coloured_squares()
 READ = pixel_reader(IMAGES.images_NHWC, "cpu")
@@ -23,7 +23,7 @@ class Brightness(nn.Module):
 
 
 def test_known_logits_give_known_counts() -> None:
-    # Two classes, logits (0, ln 3): probabilities 1/4 and 3/4. Labels 1, 1, 0: two correct, losses ln 4/3 twice and ln 4.
+    # Logits (0, ln 3): probabilities 1/4 and 3/4. Labels 1, 1, 0: two correct, losses ln 4/3 twice and ln 4.
     logits_NK = torch.tensor([[0.0, math.log(3)]] * 3)
     result = count_correct(logits_NK, torch.tensor([1, 1, 0]))
     assert (result.num_seen, result.num_correct) == (3, 2)

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import TinyNet, coloured_squares, tiny_training
 
 from roadtest.examples import NUM_STN, NUM_WORST, write_examples
 from roadtest.networks.stn import SpatialTransformer, WithSTN
 from roadtest.record import Predictions
+from tiny import TinyNet, coloured_squares, tiny_training
 
 IMAGES = coloured_squares()
 

@@ -4,11 +4,11 @@ import copy
 
 import pytest
 import torch
-from tiny import TinyNet
 from torch import nn
 
 from roadtest import precision as precision_module
 from roadtest.precision import choose_precision
+from tiny import TinyNet
 
 WHERE = {"device": "cpu", "image_size": 32, "num_classes": 3}
 

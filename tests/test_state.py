@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny import TinyNet, tiny_training, write_tiny_study
 
 from roadtest.job import Job
 from roadtest.record import append_row, read_rows
 from roadtest.state import Origin, count_weight_bytes, drop_rows_after, read_state, write_state, write_weights
 from roadtest.train import train
+from tiny import TinyNet, tiny_training, write_tiny_study
 
 ORIGIN = Origin(identity="i", machine="m", precision="float32", precision_probe_ms={}, started_at="2026-01-01")
 

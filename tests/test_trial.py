@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tiny import TINY, tiny_training, write_tiny_study
 
 from roadtest.trial import try_rate
+from tiny import TINY, tiny_training, write_tiny_study
 
 
 def test_a_trial_tells_its_rate_and_the_validation_figures(tmp_path: Path) -> None:

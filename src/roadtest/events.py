@@ -24,7 +24,7 @@ class Event:
     | row | an evaluation | the same, and train_loss, train_accuracy, val_loss, val_accuracy |
     | finished | a run is complete | label, seed, train_seconds, val_accuracy, test_accuracy |
     | failed | a run failed | label, seed, text: the reason |
-    | trial | a rate was tried, told by the worker | label, learning_rate, epoch, train_seconds, val_loss, val_accuracy |
+    | trial | the worker tried a rate | label, learning_rate, epoch, train_seconds, val_loss, val_accuracy |
     | sweep | the same in words | label, text: "rate 0.05: validation loss 0.31" |
     | latency | latencies are measured | num_done, num_total |
     | warning | something to know | text |
