@@ -128,7 +128,7 @@ def measure_report(study: Path | None, num_rounds: int) -> tuple[list[float], li
             shutil.copytree(study, copy)
         else:
             sys.path.insert(0, str(HERE.parent / "tests"))
-            from fake_study import build_fake_study
+            from fake_study import build_fake_study  # type: ignore[import-not-found]
 
             build_fake_study(copy)
         page, figures = (

@@ -75,8 +75,8 @@ def test_the_usual_form_of_a_network_gives_the_same_logits(label: str) -> None:
     names = {name: name.removeprefix("stn.").replace("localisation.8", "localisation.7") for name in ours.state_dict()}
     plain.load_state_dict({names[name]: value for name, value in ours.state_dict().items()})
     images_NCHW = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode():
-        torch.testing.assert_close(plain(images_NCHW), ours(images_NCHW), rtol=1e-3, atol=1e-4)
+    # With gradients on: without them a network may take another path.
+    torch.testing.assert_close(plain(images_NCHW), ours(images_NCHW), rtol=1e-3, atol=1e-4)
 
 
 def test_the_strong_peer_stays_under_60_lines() -> None:

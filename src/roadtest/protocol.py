@@ -149,13 +149,14 @@ SIX_NETWORKS = ("lenet5", "vgg16", "resnet34")
 
 GTSRB_V1 = Protocol(
     name="gtsrb-v1",
+    # From the sweep published under results/gtsrb-v1/ (docs/log.md, 2026-11-22).
     learning_rates=(
-        ("lenet5", 0.05),
+        ("lenet5", 0.1),
         ("lenet5+stn", 0.05),
-        ("resnet34", 0.05),
-        ("resnet34+stn", 0.05),
-        ("vgg16", 0.05),
-        ("vgg16+stn", 0.05),
+        ("resnet34", 0.02),
+        ("resnet34+stn", 0.02),
+        ("vgg16", 0.01),
+        ("vgg16+stn", 0.01),
     ),
 )
 SIGNS_V1 = replace(GTSRB_V1, name="signs-v1", sweep_seconds=20.0)
