@@ -1,9 +1,13 @@
 """What all tests share: where the real data lies, and single-threaded arithmetic."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
+
+# A suite that was started in the background ignores Ctrl-C, and so would everything it starts; some tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _is_required(what: str) -> bool:

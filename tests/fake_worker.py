@@ -16,6 +16,8 @@ from pathlib import Path
 from roadtest import worker
 from roadtest.events import Event
 
+MAX_SECONDS = 100.0
+"""A test that goes wrong must end all the same."""
 Tell = Callable[[Event], None]
 ShouldStop = Callable[[], bool]
 
@@ -41,18 +43,19 @@ def work(text: str, tell: Tell, should_stop: ShouldStop) -> None:
 def wait_for_the_end(path: Path, tell: Tell, should_stop: ShouldStop) -> None:
     """Work until asked to stop, telling all the while, then keep the state."""
     path.with_name("began").touch()
+    end = time.monotonic() + MAX_SECONDS
     while not should_stop():
         tell(Event(kind="step", epoch=1.0))
         time.sleep(0.01)
+        assert time.monotonic() < end, "nobody stopped this worker"
     path.write_text("the state is kept")
     raise InterruptedError
 
 
 def ignore_everything(path: Path, tell: Tell, should_stop: ShouldStop) -> None:
-    """Never stop."""
+    """Do not stop, whoever asks."""
     path.with_name("began").touch()
-    while True:
-        time.sleep(1)
+    time.sleep(MAX_SECONDS)
 
 
 def print_much(path: Path, tell: Tell, should_stop: ShouldStop) -> None:

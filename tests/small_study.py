@@ -4,7 +4,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +169,24 @@ def wait_until(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
     while not is_so():
         assert time.monotonic() < end, "it never happened"
         time.sleep(0.02)
+
+
+@contextmanager
+def ctrl_c_when(is_time: Callable[[], bool]) -> Iterator[None]:
+    """Interrupt this process, as the terminal does, when the moment has come, while the block works."""
+
+    def interrupt() -> None:
+        try:
+            wait_until(is_time)
+        finally:
+            signal.raise_signal(signal.SIGINT)
+
+    # The processes of pytest-xdist ignore Ctrl-C, which is meant for the one that started them.
+    kept = signal.signal(signal.SIGINT, signal.default_int_handler)
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+        signal.signal(signal.SIGINT, kept)

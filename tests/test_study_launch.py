@@ -2,10 +2,8 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +14,7 @@ import pytest
 from roadtest.events import Event
 from roadtest.study import launch
 from roadtest.study.launch import Outcome, Task, run_tasks
-from small_study import FAKE_WORKER, wait_until
+from small_study import FAKE_WORKER, ctrl_c_when, wait_until
 
 HERE = Path(__file__).parent
 
@@ -130,14 +128,8 @@ def test_whoever_listens_hears_one_thing_at_a_time(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_stops_every_worker_and_is_raised_again(tmp_path: Path) -> None:
-    def interrupt() -> None:
-        try:
-            wait_until(lambda: (tmp_path / "a" / "began").exists() and (tmp_path / "b" / "began").exists())
-        finally:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    threading.Thread(target=interrupt).start()
-    with pytest.raises(KeyboardInterrupt):
+    both_began = ctrl_c_when(lambda: all((tmp_path / name / "began").exists() for name in "ab"))
+    with pytest.raises(KeyboardInterrupt), both_began:
         run(*(task(tmp_path, "waits", name) for name in "abc"), num_parallel=2)
     assert [(tmp_path / name / "trace").exists() for name in "abc"] == [True, True, False]
 

@@ -1,10 +1,8 @@
 """A study that is interrupted or killed: its state is kept, no worker stays behind, and the same command goes on."""
 
-import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import psutil
@@ -12,7 +10,7 @@ import pytest
 
 from roadtest.record import read_epochs
 from roadtest.study import Interrupted, read_study
-from small_study import compare_small, own, prepare, use_fake_processes, wait_until
+from small_study import compare_small, ctrl_c_when, own, prepare, use_fake_processes, wait_until
 
 HERE = Path(__file__).parent
 
@@ -25,17 +23,9 @@ def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_ctrl_c_keeps_everything_and_the_same_command_goes_on(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use_fake_processes(monkeypatch)
 
-    def interrupt() -> None:
-        try:
-            wait_until(lambda: bool(list(Path("study").glob("*/seed-0/began"))))
-        finally:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    with pytest.raises(Interrupted, match="the same command goes on") as error:
+    began = ctrl_c_when(lambda: bool(list(Path("study").glob("*/seed-0/began"))))
+    with pytest.raises(Interrupted, match="the same command goes on") as error, began:
         compare_small(images, "good", "waits", "other")
-    thread.join()
     study = read_study(error.value.study_dir)
     assert [run.record.network for run in study.runs()] == own("good")
     (trace,) = study.path.glob("*/seed-0/trace")
@@ -49,7 +39,8 @@ def test_ctrl_c_keeps_everything_and_the_same_command_goes_on(images: Path, monk
 def start_study(images: Path, *names: str) -> "subprocess.Popen[bytes]":
     """The same in a process of its own, with workers of their own, which may be ended."""
     code = (
-        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
+        "import signal, sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where pytest-xdist ignores it\n"
         "from roadtest.study import Interrupted\n"
         "import small_study as s; s.launch.WORKER = s.FAKE_WORKER; s.work.write_report = s.fake_report\n"
         "try: s.compare_small(Path(sys.argv[2]), *sys.argv[3:])\n"
@@ -91,10 +82,10 @@ def test_ctrl_c_at_the_terminal_ends_a_study_with_130(images: Path) -> None:
 
 
 REAL_STUDY = """
-import sys
-from pathlib import Path
+import signal, sys
 import roadtest
 from roadtest.study import Interrupted
+signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     roadtest.compare(sys.argv[1], networks=["good.py:build"], lr=0.05, epochs=int(sys.argv[2]), patience=0,
                      batch_size=16, out="study", device="cpu", threads=1)

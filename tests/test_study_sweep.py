@@ -1,6 +1,5 @@
 """The sweep: every rate is tried, the lowest validation loss wins, and a failure has its reason."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from roadtest.job import Job
 from roadtest.record import PlannedRun, read_rows
 from roadtest.study import launch
 from roadtest.study.sweep import chosen_rates, sweep_rates
+from small_study import run_task_here
 from tiny import TINY, write_tiny_study
 
 RATES = (0.01, 0.02, 0.05)
@@ -18,7 +18,7 @@ RATES = (0.01, 0.02, 0.05)
 
 @pytest.fixture(autouse=True)
 def fake_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch, "WORKER", (sys.executable, str(Path(__file__).with_name("fake_worker.py"))))
+    monkeypatch.setattr(launch, "_run_task", run_task_here)
 
 
 def jobs_of(tmp_path: Path, *networks: str) -> list[Job]:
