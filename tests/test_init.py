@@ -31,8 +31,8 @@ def test_dir_shows_the_public_names_and_nothing_else() -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_names_there_are() -> None:
-    with pytest.raises(AttributeError, match=r"no attribute 'train'.*compare"):
-        roadtest.train  # noqa: B018
+    with pytest.raises(AttributeError, match=r"no attribute 'fit'.*compare"):
+        roadtest.fit  # noqa: B018
 
 
 def test_importing_the_package_brings_no_heavy_guest_in() -> None:
