@@ -1,4 +1,4 @@
-"""What all tests share: where the real data lies, and single-threaded arithmetic."""
+"""What all tests share: where the real data and the browser lie, and what Ctrl-C and slow machines mean here."""
 
 import os
 import signal
