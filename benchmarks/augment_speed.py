@@ -7,7 +7,7 @@ standardises per image besides. Rows are timed in turn, round by round, so that 
     python benchmarks/augment_speed.py [--num-threads 2] [--batch-size 128] [--image-size 32] [--num-rounds 30]
 
 Seen on a busy machine, one thread: 19 µs per 32 x 32 image for ours, and 40 to 60 times that where images are taken one
-at a time; not yet measured on an idle one. On a busy machine, threads wait for each other: compare with --num-threads 1.
+at a time; not yet measured on an idle one. Busy threads wait for each other: compare with --num-threads 1.
 """
 
 import argparse
