@@ -20,6 +20,7 @@ LARGE = Augmentation(
     saturation=0.9,
     hue_degrees=120.0,
     grayscale_probability=0.5,
+    flip_probability=0.5,
 )
 NAMES = [field.name for field in fields(Augmentation)]
 SEED, EPOCH = 3, 5

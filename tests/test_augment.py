@@ -57,11 +57,13 @@ def slow_geometry(images: Tensor, image_ids: Tensor, a: Augmentation) -> Pixels:
         "shift_x": swings(image_ids, augment.SHIFT_X, a.shift),
         "shift_y": swings(image_ids, augment.SHIFT_Y, a.shift),
     }
+    flips = draws(image_ids, augment.FLIP)
     seen = []
     for index, image in enumerate(images.numpy() / 255):
         s = {name: values[index] for name, values in swing.items()}
         row, column = np.mgrid[:size, :size]
         x, y = (column + 0.5) / size - 0.5, (row + 0.5) / size - 0.5  # fractions of the side, from the middle
+        x = x if flips[index] >= a.flip_probability else -x
         x = x + np.tan(np.radians(s["shear"])) * y
         angle = np.radians(s["rotation"])
         x, y = np.cos(angle) * x - np.sin(angle) * y, np.sin(angle) * x + np.cos(angle) * y
@@ -82,9 +84,10 @@ def slow_geometry(images: Tensor, image_ids: Tensor, a: Augmentation) -> Pixels:
         only(log_scale=0.8),
         only(shear_degrees=50.0),
         only(crop=0.6),
+        only(flip_probability=0.5),
         replace(LARGE, brightness=0.0, contrast=0.0, saturation=0.0, hue_degrees=0.0, grayscale_probability=0.0),
     ],
-    ids=["rotation", "shift", "scale", "shear", "crop", "all"],
+    ids=["rotation", "shift", "scale", "shear", "crop", "flip", "all"],
 )
 @pytest.mark.parametrize("size", [32, 45])
 def test_geometry_equals_a_walk_back_through_its_steps(augmentation: Augmentation, size: int) -> None:
@@ -112,12 +115,14 @@ def test_the_border_is_repeated_so_that_white_stays_white() -> None:
     torch.testing.assert_close(shown(vary(white, ids(64), geometry)), torch.ones(64, 3, 32, 32), atol=1e-6, rtol=0)
 
 
-def test_no_map_has_a_mirror_in_it() -> None:
+def test_no_map_has_a_mirror_in_it_unless_flips_are_on() -> None:
     image_ids = torch.arange(20_000)
-    widest = replace(LARGE, crop=1.0, shear_degrees=80.0, log_scale=3.0)
+    widest = replace(LARGE, crop=1.0, shear_degrees=80.0, log_scale=3.0, flip_probability=0.0)
     draws_ND = draw_uniform(image_ids, seed=0, epoch=0, num_draws=augment.NUM_DRAWS)
     maps_N23 = affine_maps(augment._swings(draws_ND, widest)).double()
     assert (torch.linalg.det(maps_N23[:, :, :2]) > 0).all()
+    flipped_N23 = affine_maps(augment._swings(draws_ND, replace(widest, flip_probability=1.0))).double()
+    assert (torch.linalg.det(flipped_N23[:, :, :2]) < 0).all()
 
 
 def marked(num_images: int) -> Tensor:
@@ -216,7 +221,9 @@ def slow_colour(image: Pixels, swing: dict[str, float], is_grey: bool) -> Pixels
 
 def test_all_colour_changes_together_equal_their_steps_in_order() -> None:
     images = photos(32, 16)
-    a = replace(LARGE, rotation_degrees=0.0, shift=0.0, log_scale=0.0, shear_degrees=0.0, crop=0.0)
+    a = replace(
+        LARGE, rotation_degrees=0.0, shift=0.0, log_scale=0.0, shear_degrees=0.0, crop=0.0, flip_probability=0.0
+    )
     swing = {
         "brightness": swings(ids(32), augment.BRIGHTNESS, a.brightness),
         "contrast": swings(ids(32), augment.CONTRAST, a.contrast),

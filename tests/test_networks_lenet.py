@@ -1,5 +1,6 @@
 """LeNet-5: its layers, its count, and what it does with larger images."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -21,9 +22,31 @@ def test_lenet_costs_the_operations_of_its_convolutions() -> None:
 def test_at_32_pixels_the_last_map_is_one_pixel() -> None:
     images_NCHW = torch.randn(2, 3, 32, 32)
     network = LeNet5(10).eval()
-    maps_NKhw = network.layers(images_NCHW)
-    assert maps_NKhw.shape == (2, 10, 1, 1)
-    torch.testing.assert_close(network(images_NCHW), maps_NKhw[:, :, 0, 0], rtol=0, atol=0)
+    with torch.no_grad():
+        maps_NKhw = network.layers(images_NCHW)
+        assert maps_NKhw.shape == (2, 10, 1, 1)
+        torch.testing.assert_close(network(images_NCHW), maps_NKhw[:, :, 0, 0], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("size", [32, 48])
+@pytest.mark.parametrize("is_bfloat16", [False, True])
+def test_the_faster_way_of_training_gives_the_plain_layers_outputs_and_gradients(size: int, is_bfloat16: bool) -> None:
+    torch.manual_seed(0)
+    images_NCHW = torch.randn(16, 3, size, size).contiguous(memory_format=torch.channels_last)
+    network = LeNet5(10).to(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16, enabled=is_bfloat16):
+        plain_NK = network.layers(images_NCHW).mean((2, 3))
+        fast_NK = network(images_NCHW)
+    rounding = 0.03 if is_bfloat16 else 1e-5
+    torch.testing.assert_close(fast_NK, plain_NK, rtol=rounding, atol=rounding)
+    parameters = list(network.parameters())
+    plain, fast = (
+        torch.cat(
+            [gradient.flatten() for gradient in torch.autograd.grad(logits_NK.float().square().sum(), parameters)]
+        )
+        for logits_NK in (plain_NK, fast_NK)
+    )
+    assert (fast - plain).norm() <= rounding * plain.norm()
 
 
 def test_larger_images_average_the_last_map() -> None:

@@ -11,6 +11,7 @@ from roadtest.protocol import FOLDER_V1, GTSRB_V1, PRESETS, PROTOCOLS, SIGNS_V1,
 OTHER: dict[str, Any] = {
     "name": "other",
     "normalisation": "fixed",
+    "class_weights": "balanced",
     "learning_rates": (("lenet5", 0.011),),
     "sweep_rates": (0.3,),
     "decay_fraction": 0.31,

@@ -9,7 +9,7 @@ Order, as a picture meets it:
 1. shift, crop, then zoom, shear and rotation about the middle of what is left; resampled once, bilinearly. Outside
    the frame the nearest border pixel is repeated. Zeros would add black wedges, whose area tells the angle and which
    per-image standardisation spreads over the whole picture; reflection would draw mirrored pieces of a sign, and a
-   mirrored sign may be another class. The map's determinant is always positive: no picture is ever mirrored.
+   mirrored sign may be another class. Where flips are on, and only there, the map may mirror: x changes its sign.
 2. brightness, contrast, saturation, hue, grayscale, then one clip to [0, 1]. Without the clip, per-image
    standardisation would cancel brightness and contrast exactly.
 3. normalisation: `per-image` subtracts the mean over all channels and pixels and divides by the deviation over the
@@ -45,8 +45,8 @@ GREY_WEIGHTS = (0.299, 0.587, 0.114)
 
 # The column of the draws that each change reads, grouped for vector operations. Another order is another protocol.
 ROTATION, SHEAR, HUE, BRIGHTNESS, CONTRAST, SATURATION, LOG_SCALE = range(7)
-SHIFT_X, SHIFT_Y, CROP_X, CROP_Y, CROP, GRAYSCALE = range(7, 13)
-NUM_DRAWS = 13
+SHIFT_X, SHIFT_Y, CROP_X, CROP_Y, CROP, GRAYSCALE, FLIP = range(7, 14)
+NUM_DRAWS = 14
 
 
 def augment_batch(
@@ -94,7 +94,7 @@ def _as_float(images_NHWC: Tensor) -> Tensor:
 
 
 def _has_geometry(a: Augmentation) -> bool:
-    return any((a.rotation_degrees, a.shift, a.log_scale, a.shear_degrees, a.crop))
+    return any((a.rotation_degrees, a.shift, a.log_scale, a.shear_degrees, a.crop, a.flip_probability))
 
 
 def _has_colour(a: Augmentation) -> bool:
@@ -148,13 +148,13 @@ def _mix_int(word: int) -> int:
 
 
 def _swings(draws_ND: Tensor, augmentation: Augmentation) -> Tensor:
-    """Scale the draws to what each column stands for; angles in radians, the last column 1 for "stays coloured".
+    """Scale the draws to what each column stands for; angles in radians, the last two 1 for "stays as it is".
 
     In double precision where the device has it: rounding once, at the end, hides how sines were vectorised.
     """
     starts_D, spans_D = _ranges(augmentation, draws_ND.device)
     swings_ND = torch.addcmul(starts_D, draws_ND.to(spans_D.dtype), spans_D)
-    swings_ND[:, GRAYSCALE] = swings_ND[:, GRAYSCALE] >= 0
+    swings_ND[:, GRAYSCALE:] = swings_ND[:, GRAYSCALE:] >= 0
     return swings_ND
 
 
@@ -176,11 +176,19 @@ def _ranges(augmentation: Augmentation, device: torch.device) -> tuple[Tensor, T
     ranges = {column: (-half, 2 * half) for column, half in half_widths.items()}
     ranges[CROP] = (0.0, augmentation.crop)
     ranges[GRAYSCALE] = (-augmentation.grayscale_probability, 1.0)
+    ranges[FLIP] = (-augmentation.flip_probability, 1.0)
     starts, spans = zip(*(ranges[column] for column in range(NUM_DRAWS)), strict=True)
     return _constant(starts, device), _constant(spans, device)
 
 
-_LIMITS = {"shift": 1.0, "crop": 1.0, "grayscale_probability": 1.0, "log_scale": 3.0, "shear_degrees": 80.0}
+_LIMITS = {
+    "shift": 1.0,
+    "crop": 1.0,
+    "grayscale_probability": 1.0,
+    "flip_probability": 1.0,
+    "log_scale": 3.0,
+    "shear_degrees": 80.0,
+}
 
 
 def _check(augmentation: Augmentation) -> None:
@@ -206,13 +214,14 @@ def affine_maps(swings_ND: Tensor) -> Tensor:
     Places are (x, y) in [-1, 1] over the frame, y pointing down. Positive swings move the picture right and down,
     enlarge it, push its lower half left and turn it counter-clockwise.
     """
-    rotation_N, shear_N, _, _, _, _, log_scale_N, *_, crop_N, _ = swings_ND.unbind(1)
+    rotation_N, shear_N, _, _, _, _, log_scale_N, *_, crop_N, _, is_unflipped_N = swings_ND.unbind(1)
     shrink_N = (1.0 - crop_N) * log_scale_N.neg().exp_()
     cos_N, sin_N = rotation_N.cos().mul_(shrink_N), rotation_N.sin().mul_(shrink_N)
     slant_N = shear_N.tan()
     offsets_N2 = swings_ND[:, CROP_X : CROP_Y + 1] * crop_N[:, None] - swings_ND[:, SHIFT_X : SHIFT_Y + 1]
     x_N, y_N = offsets_N2.unbind(1)
-    rows = (cos_N, cos_N * slant_N - sin_N, x_N, sin_N, sin_N * slant_N + cos_N, y_N)
+    side_N = 2 * is_unflipped_N - 1
+    rows = (cos_N * side_N, cos_N * slant_N - sin_N, x_N, sin_N * side_N, sin_N * slant_N + cos_N, y_N)
     return torch.stack(rows, 1).view(-1, 2, 3).to(torch.float32)
 
 

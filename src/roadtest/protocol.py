@@ -15,7 +15,7 @@ from typing import Any
 class Augmentation:
     """How a training image may be varied; each number is the half-width of a uniform draw unless it says otherwise.
 
-    There is deliberately no flip: a flipped "Keep right" is a "Keep left", and GTSRB's classes 19/20, 33/34, 36/37
+    Traffic signs are never flipped: a flipped "Keep right" is a "Keep left", and GTSRB's classes 19/20, 33/34, 36/37
     and 38/39 are mirror images of each other.
     """
 
@@ -39,6 +39,8 @@ class Augmentation:
     """Rotation about the grey axis of RGB, plus or minus."""
     grayscale_probability: float = 0.05
     """The chance that an image loses its colour."""
+    flip_probability: float = 0.0
+    """The chance that left and right change places; above zero only where no class mirrors another or itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +65,10 @@ class Protocol:
     """On weights of two dimensions and more; never on biases, normalisation or the STN."""
     label_smoothing: float = 0.0
     """Of the training loss only; reported losses are plain cross-entropy."""
+    class_weights: str = "equal"
+    """`equal`: each image counts the same in the training loss; `balanced`: each class does."""
+    drawn_fraction: float = 0.0
+    """The share of every batch that is drawn signs instead of the set's own images."""
     stn_learning_rate_factor: float = 0.1
     """The STN's learning rate over the network's."""
     learning_rates: tuple[tuple[str, float], ...] = ()
@@ -90,6 +96,10 @@ class Protocol:
         if self.normalisation not in NORMALISATIONS:
             raise ValueError(
                 f"normalisation={self.normalisation!r} is not known: choose one of {', '.join(NORMALISATIONS)}"
+            )
+        if self.class_weights not in CLASS_WEIGHTS:
+            raise ValueError(
+                f"class_weights={self.class_weights!r} is not known: choose one of {', '.join(CLASS_WEIGHTS)}"
             )
 
     @property
@@ -132,6 +142,7 @@ class Protocol:
 
 
 NORMALISATIONS = ("per-image", "fixed")
+CLASS_WEIGHTS = ("equal", "balanced")
 _BOUNDS = (
     ("image_size", 16, 512),
     ("num_folds", 2, 100),
@@ -143,6 +154,7 @@ _BOUNDS = (
     ("budget_seconds", 0.1, 3.2e7),
     ("sweep_seconds", 0.1, 3.2e7),
     ("label_smoothing", 0.0, 0.9),
+    ("drawn_fraction", 0.0, 0.99),
 )
 
 SIX_NETWORKS = ("lenet5", "vgg16", "resnet34")
