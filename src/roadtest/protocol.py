@@ -63,7 +63,7 @@ class Protocol:
     """Nesterov momentum of SGD."""
     weight_decay: float = 5e-4
     """On weights of two dimensions and more; never on biases, normalisation or the STN."""
-    label_smoothing: float = 0.0
+    label_smoothing: float = 0.1
     """Of the training loss only; reported losses are plain cross-entropy."""
     class_weights: str = "equal"
     """`equal`: each image counts the same in the training loss; `balanced`: each class does."""
