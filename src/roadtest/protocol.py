@@ -164,7 +164,7 @@ GTSRB_V1 = Protocol(
     # From the sweep published under results/gtsrb-v1/ (docs/log.md, 2026-11-22).
     learning_rates=(
         ("lenet5", 0.1),
-        ("lenet5+stn", 0.05),
+        ("lenet5+stn", 0.1),
         ("resnet34", 0.02),
         ("resnet34+stn", 0.02),
         ("vgg16", 0.01),
@@ -172,7 +172,14 @@ GTSRB_V1 = Protocol(
     ),
 )
 SIGNS_V1 = replace(GTSRB_V1, name="signs-v1", sweep_seconds=20.0)
-FOLDER_V1 = replace(GTSRB_V1, name="folder-v1", learning_rates=(), sweep_seconds=30.0)
+# Image size and flips follow from the images (study/images.py). The lowest rate is for pretrained networks.
+FOLDER_V1 = replace(
+    GTSRB_V1,
+    name="folder-v1",
+    learning_rates=(),
+    sweep_rates=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1),
+    sweep_seconds=30.0,
+)
 PROTOCOLS = {"gtsrb": GTSRB_V1, "signs": SIGNS_V1, "folder": FOLDER_V1}
 
 
