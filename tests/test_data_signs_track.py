@@ -31,7 +31,7 @@ def test_a_sign_grows_as_it_comes_nearer() -> None:
     for track in TRACKS:
         assert track.sizes_F.shape == (FRAMES_PER_TRACK,)
         assert (np.diff(track.sizes_F) > 0).all()
-        assert 20 <= track.sizes_F[0] <= 38 and 1.29 * track.sizes_F[0] < track.sizes_F[-1] <= 96.01
+        assert 14 <= track.sizes_F[0] <= 38 and 1.29 * track.sizes_F[0] < track.sizes_F[-1] <= 96.01
         # the distance, one over the size, shrinks evenly
         np.testing.assert_allclose(np.diff(1 / track.sizes_F, n=2), 0, atol=1e-5)
 

@@ -2,8 +2,9 @@
 
 Plates are vector shapes of our own (plates, pictograms, letters, strokes); a track ages one and puts it into a scene
 (wear, scene, track); a camera takes ten frames as it comes nearer (camera). An image depends on its key alone, so the
-same seed gives the same pixels with any number of processes. It deliberately fits nothing to GTSRB's images: accuracy
-here says that the machinery works and how networks rank on easy data, never how well they read real signs.
+same seed gives the same pixels with any number of processes. No program fits anything to GTSRB's images, but people
+looked at them (LEVEL). Accuracy here says that the machinery works and how networks rank on easy data, never how well
+they read real signs; for that, test on them (data/mix.py).
 """
 
 import re
@@ -12,32 +13,48 @@ from PIL import Image
 
 from roadtest.data.gtsrb_counts import NUM_TRAIN_BY_CLASS
 from roadtest.data.gtsrb_names import CLASS_NAMES
-from roadtest.data.imageset import TEST, TRAIN, Item, Listing
+from roadtest.data.imageset import TEST, TRAIN, VAL, Item, Listing
 from roadtest.data.signs.camera import take_photo
+from roadtest.data.signs.drawing import Drawing, is_drawn, parse_drawing, read_settings
 from roadtest.data.signs.track import FRAMES_PER_TRACK, build_track, random_stream
+from roadtest.data.signs.world import AWAY, HOME
 
-__all__ = ["list_signs", "read_image"]
+__all__ = ["LEVEL", "NOTE", "Drawing", "is_drawn", "list_signs", "parse_drawing", "read_image", "read_settings"]
+
+LEVEL = "real-selected"
+"""What the generator owes to real images: of `zero-real` (no GTSRB pixel or statistic), `statistics` (laws of light or
+size fitted to its training images) and `real-selected` (chosen beside its labelled training images, without a gradient
+from them), the last: plates, colours, light and sizes were drawn while looking at them (docs/log.md)."""
 
 NUM_CLASSES = len(CLASS_NAMES)
-DRAWING_VERSION = 1
+DRAWING_VERSION = 3
 """Raise it whenever a change here moves a pixel: a cache of decoded images then draws anew."""
 _MAX_IMAGES = 1_000_000
 _KEY = re.compile(
-    r"(?P<seed>[0-9]{1,19})/(?P<split>train|test)/(?P<label>[0-9]{1,6})/(?P<track>[0-9]{1,9})/(?P<frame>[0-9]{1,6})"
+    r"(?P<seed>[0-9]{1,19})/(?P<part>train|test|home|away)/(?P<label>[0-9]{1,6})/(?P<track>[0-9]{1,9})/(?P<frame>[0-9]{1,6})"
 )
-_NOTE = "The signs are drawn by the program: accuracies say nothing about real traffic signs."
+NOTE = "The signs are drawn by the program: accuracies say nothing about real traffic signs."
+_WORLDS_NOTE = "Validation shows backgrounds, styles of plates, lights and cameras that training never shows."
 
 
-def list_signs(*, num_train: int = 4300, num_test: int = 1290, seed: int = 0, is_skewed: bool = False) -> Listing:
-    """List drawn images in tracks of ten, equally many per class or as skewed as GTSRB; draws nothing yet."""
+def list_signs(
+    *, num_train: int = 4300, num_test: int = 1290, seed: int = 0, is_skewed: bool = False, has_worlds: bool = False
+) -> Listing:
+    """List drawn images in tracks of ten, equally many per class or as skewed as GTSRB; draws nothing yet.
+
+    With worlds a validation part, as large as the test part, shows what training never does.
+    """
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 10**19:
         raise ValueError(
             f"seed={seed!r} is not a seed: seeds are whole numbers of 1 to 19 digits; choose one such as 0"
         )
+    parts = [(TRAIN, HOME if has_worlds else TRAIN, "num_train", num_train), (TEST, TEST, "num_test", num_test)]
+    if has_worlds:
+        parts.insert(1, (VAL, AWAY, "num_test", num_test))
     items = [
         item
-        for split, num_images in ((TRAIN, num_train), (TEST, num_test))
-        for item in _items_of(split, _checked(f"num_{split}", num_images), seed, is_skewed=is_skewed)
+        for split, part, name, num_images in parts
+        for item in _items_of(split, part, _checked(name, num_images), seed, is_skewed=is_skewed)
     ]
     return Listing(
         source="signs",
@@ -45,15 +62,15 @@ def list_signs(*, num_train: int = 4300, num_test: int = 1290, seed: int = 0, is
         class_names=CLASS_NAMES,
         items=tuple(items),
         read_image=read_image,
-        notes=(_NOTE,),
+        notes=(NOTE, _WORLDS_NOTE) if has_worlds else (NOTE,),
     )
 
 
 def read_image(item: Item) -> Image.Image:
-    """Draw the image whose key is the item's location, such as `0/train/14/3/7`: seed, split, class, track, frame."""
-    seed, split, label, track, frame = _parsed(item.location)
-    rng = random_stream(seed, split, label, track, frame)
-    return take_photo(build_track(seed, split, label, track), frame, rng)
+    """Draw the image whose key is the item's location, such as `0/train/14/3/7`: seed, part, class, track, frame."""
+    seed, part, label, track, frame = _parsed(item.location)
+    rng = random_stream(seed, part, label, track, frame)
+    return take_photo(build_track(seed, part, label, track), frame, rng)
 
 
 def _checked(name: str, num_images: int) -> int:
@@ -66,11 +83,11 @@ def _checked(name: str, num_images: int) -> int:
     return num_images
 
 
-def _items_of(split: str, num_images: int, seed: int, *, is_skewed: bool) -> list[Item]:
+def _items_of(split: str, part: str, num_images: int, seed: int, *, is_skewed: bool) -> list[Item]:
     """Deal whole tracks over the classes; where the number is no multiple of ten, the very last track is shorter."""
     num_tracks = -(-num_images // FRAMES_PER_TRACK)
     items = [
-        _item(split, label, track, frame, seed)
+        _item(split, part, label, track, frame, seed)
         for label, num_of_class in enumerate(_tracks_per_class(num_tracks, is_skewed=is_skewed))
         for track in range(num_of_class)
         for frame in range(FRAMES_PER_TRACK)
@@ -89,12 +106,12 @@ def _tracks_per_class(num_tracks: int, *, is_skewed: bool) -> list[int]:
     return counts
 
 
-def _item(split: str, label: int, track: int, frame: int, seed: int) -> Item:
+def _item(split: str, part: str, label: int, track: int, frame: int, seed: int) -> Item:
     group = f"{split}/{label:05d}/{track:05d}"
     return Item(
         path=f"{group}/{frame:05d}",
         container="",
-        location=f"{seed}/{split}/{label}/{track}/{frame}",
+        location=f"{seed}/{part}/{label}/{track}/{frame}",
         label=label,
         group=group,
         frame=frame,
@@ -112,4 +129,4 @@ def _parsed(key: str) -> tuple[int, str, int, int, int]:
         raise ValueError(f"{key!r} names class {label}: classes are 0 to {NUM_CLASSES - 1}; choose one of them")
     if frame >= FRAMES_PER_TRACK:
         raise ValueError(f"{key!r} names frame {frame}: frames are 0 to {FRAMES_PER_TRACK - 1}; choose one of them")
-    return seed, match["split"], label, track, frame
+    return seed, match["part"], label, track, frame

@@ -32,7 +32,9 @@ def take_photo(track: Track, frame: int, rng: np.random.Generator) -> Image.Imag
     light_HWC = np.minimum(light_HWC / track.white_balance, 1)  # the sensor's limit
     seen_HWC = _through_mosaic(light_HWC, track.noise, rng)
     light_HWC = (light_HWC + (seen_HWC - light_HWC) * np.float32(track.mosaic)) * track.white_balance
-    coded_HWC = np.clip(light_HWC, 0, 1) ** np.float32(1 / track.gamma) * 255 + 0.5
+    coded_HWC = np.clip(light_HWC, 0, 1) ** np.float32(1 / track.gamma)
+    grey_HW1 = coded_HWC.mean(axis=-1, keepdims=True)
+    coded_HWC = np.clip(grey_HW1 + (coded_HWC - grey_HW1) * np.float32(track.saturation), 0, 1) * 255 + 0.5
     return _stored(Image.fromarray(coded_HWC.astype(np.uint8)), track)
 
 

@@ -5,6 +5,7 @@ one, so a window is a white patch on a car. Triangular signs have room for x in 
 """
 
 import math
+from dataclasses import dataclass
 
 from roadtest.data.signs.strokes import (
     Outlines,
@@ -51,8 +52,24 @@ def lorry_from_the_side(ink: str) -> list[Patch]:
     return [(ink, load + cab + chassis + wheels), ("white", window + circle(-0.36, 0.25, 0.04))]
 
 
-def priority_arrow() -> list[Patch]:
+@dataclass(frozen=True, kw_only=True)
+class ArrowPen:
+    """How arrows on blue signs are drawn."""
+
+    width: float = 1.0
+    """Of shafts and heads, over the usual one."""
+    notch: float = 0.25
+    """How far the back of the head is cut in, as a fraction of its length."""
+
+
+_USUAL_PEN = ArrowPen()
+
+
+def priority_arrow(*, is_older: bool = False) -> list[Patch]:
     """Draw the broad arrow that a thin road crosses."""
+    if not is_older:
+        broad = polygon((0.0, -0.36), (0.18, -0.1), (0.18, 0.6), (0.0, 0.46), (-0.18, 0.6), (-0.18, -0.1))
+        return [("black", broad + box(-0.42, 0.12, 0.42, 0.22))]
     shaft = box(-0.14, -0.06, 0.14, 0.58)
     road = polygon((-0.4, 0.2), (-0.33, 0.11), (0.33, 0.11), (0.4, 0.2), (0.33, 0.29), (-0.33, 0.29))
     return [("black", polygon((0.0, -0.34), (0.24, 0.0), (-0.24, 0.0)) + shaft + road)]
@@ -64,26 +81,47 @@ def exclamation_mark() -> list[Patch]:
     return [("black", bar + circle(0.0, 0.5, 0.08))]
 
 
-def bend(*, is_right: bool) -> list[Patch]:
-    """Draw an arrow that turns to one side."""
-    stem = [(0.19, 0.6), (0.19, 0.4), *curve((0.19, 0.36), (0.17, 0.1), (-0.08, 0.08))]
-    left = stroke(stem, 0.19) + arrow_head((-0.37, 0.06), 184, 0.3, 0.42)
+def bend(*, is_right: bool, is_older: bool = False) -> list[Patch]:
+    """Draw a broad band that turns to one side; the older one has an arrow's head, the newer one a point."""
+    if is_older:
+        stem = [(0.19, 0.6), (0.19, 0.4), *curve((0.19, 0.36), (0.17, 0.1), (-0.08, 0.08))]
+        left = stroke(stem, 0.19) + arrow_head((-0.37, 0.06), 184, 0.3, 0.42)
+    else:
+        stem = [(0.17, 0.6), (0.17, 0.3), *curve((0.17, 0.26), (0.17, 0.06), (-0.08, 0.04)), (-0.22, 0.04)]
+        left = stroke(stem, 0.2) + arrow_head((-0.37, 0.03), 182, 0.16, 0.2)
     return [("black", place(left, is_mirrored=is_right))]
 
 
-def double_bend() -> list[Patch]:
-    """Draw an arrow that goes left and up again."""
+def double_bend(*, is_older: bool = False) -> list[Patch]:
+    """Draw an arrow that goes left and up again; the newer one like lightning."""
+    if not is_older:
+        zigzag = [(-0.13, -0.26), (-0.13, 0.2), (0.13, 0.06), (0.13, 0.5)]
+        ends = arrow_head((-0.13, -0.4), 270, 0.15, 0.19) + arrow_head((0.13, 0.62), 90, 0.13, 0.19)
+        return [("black", stroke(zigzag, 0.19) + ends)]
     stem = [(0.16, 0.6), (0.16, 0.36), (-0.11, 0.2), (-0.11, -0.02)]
     return [("black", stroke(stem, 0.18) + arrow_head((-0.11, -0.32), 270, 0.32, 0.4))]
 
 
-def bumps() -> list[Patch]:
-    """Draw two humps on the road."""
+def bumps(*, is_older: bool = False) -> list[Patch]:
+    """Draw two humps on the road; the newer ones are pointed."""
+    if not is_older:
+        left = [(-0.48, 0.5), (-0.36, 0.44), *curve((-0.32, 0.4), (-0.22, 0.2), (-0.1, 0.36)), (0.0, 0.46)]
+        right = [(0.08, 0.42), *curve((0.12, 0.38), (0.22, 0.18), (0.32, 0.38)), (0.38, 0.45), (0.48, 0.5)]
+        return [("black", polygon(*left, *right, (0.48, 0.6), (-0.48, 0.6)))]
     return [("black", box(-0.52, 0.46, 0.52, 0.58) + ellipse(-0.24, 0.46, 0.2, 0.17) + ellipse(0.24, 0.46, 0.2, 0.17))]
 
 
-def skidding_car() -> list[Patch]:
-    """Draw a tilted car with two crossing tracks of its tyres."""
+def skidding_car(*, is_older: bool = False) -> list[Patch]:
+    """Draw a tilted car with the tracks of its tyres, two that cross or thin ones that curl."""
+    if not is_older:
+        tilted = car_from_behind("black", x=0.0, y=0.0, scale=0.29)
+        curls = stroke(
+            [*curve((-0.3, 0.36), (0.1, 0.28), (-0.06, 0.42)), *curve((-0.06, 0.42), (-0.3, 0.6), (0.06, 0.58))], 0.045
+        )
+        curls += stroke(
+            [*curve((0.06, 0.3), (0.34, 0.3), (0.2, 0.44)), *curve((0.2, 0.44), (0.04, 0.56), (0.36, 0.58))], 0.045
+        )
+        return [*((ink, place(outlines, y=0.06, degrees=12)) for ink, outlines in tilted), ("black", curls)]
     car = [
         (ink, place(outlines, y=0.04, degrees=10)) for ink, outlines in car_from_behind("black", x=0, y=0, scale=0.27)
     ]
@@ -143,8 +181,11 @@ def _runner() -> Outlines:
     return circle(0.09, -0.27, 0.105) + body + legs + arms
 
 
-def two_children() -> list[Patch]:
+def two_children(*, is_older: bool = False) -> list[Patch]:
     """Draw a taller and a smaller child, running hand in hand."""
+    if not is_older:
+        taller = place(_runner(), scale=0.95, x=-0.14, y=0.07, is_mirrored=True)
+        return [("black", taller + place(_runner(), scale=0.74, x=0.25, y=0.18, is_mirrored=True))]
     return [("black", place(_runner(), scale=0.92, x=0.19, y=0.1) + place(_runner(), scale=0.72, x=-0.25, y=0.2))]
 
 
@@ -166,54 +207,57 @@ def snowflake() -> list[Patch]:
 def deer() -> list[Patch]:
     """Draw a deer leaping to the left."""
     trunk = polygon(
-        (-0.2, 0.02), (-0.05, 0.06), (0.2, 0.16), (0.34, 0.2), (0.3, 0.36), (0.14, 0.33), (-0.08, 0.28), (-0.2, 0.18)
+        (-0.2, 0.0), (-0.06, -0.02), (0.16, 0.1), (0.32, 0.16), (0.38, 0.28), (0.28, 0.36), (0.08, 0.28), (-0.14, 0.24)
     )
-    head = polygon(
-        (-0.2, 0.06), (-0.08, 0.1), (-0.18, -0.18), (-0.26, -0.2), (-0.4, -0.08), (-0.38, -0.03), (-0.26, -0.06)
+    neck = polygon((-0.2, 0.06), (-0.04, 0.02), (-0.16, -0.2), (-0.27, -0.2))
+    head = stroke([(-0.2, -0.22), (-0.36, -0.12)], 0.1, has_round_ends=True)
+    antlers = stroke([(-0.2, -0.24), (-0.17, -0.4)], 0.04) + stroke([(-0.2, -0.24), (-0.1, -0.34)], 0.04)
+    front = stroke([(-0.12, 0.18), (-0.34, 0.3), (-0.46, 0.26)], 0.065) + stroke(
+        [(-0.08, 0.22), (-0.26, 0.38), (-0.38, 0.38)], 0.06
     )
-    antlers = stroke([(-0.22, -0.17), (-0.2, -0.28), (-0.26, -0.4)], 0.04) + stroke(
-        [(-0.2, -0.27), (-0.1, -0.36)], 0.04
+    hind = stroke([(0.3, 0.26), (0.36, 0.42), (0.54, 0.56)], 0.08) + stroke(
+        [(0.24, 0.3), (0.28, 0.46), (0.42, 0.62)], 0.07
     )
-    front = stroke([(-0.16, 0.18), (-0.34, 0.24), (-0.44, 0.18)], 0.06) + stroke(
-        [(-0.1, 0.24), (-0.26, 0.36), (-0.38, 0.36)], 0.06
-    )
-    hind = stroke([(0.27, 0.3), (0.34, 0.44), (0.5, 0.58)], 0.07) + stroke(
-        [(0.2, 0.3), (0.2, 0.46), (0.34, 0.62)], 0.07
-    )
-    return [("black", trunk + head + antlers + front + hind + stroke([(0.32, 0.22), (0.4, 0.12)], 0.05))]
+    return [("black", trunk + neck + head + antlers + front + hind)]
 
 
-def arrow_ahead(*, x: float = 0.0, width: float = 0.22) -> Outlines:
+def arrow_ahead(*, x: float = 0.0, width: float = 0.22, pen: ArrowPen = _USUAL_PEN) -> Outlines:
     """Draw an arrow that points up."""
-    return box(x - width / 2, -0.48, x + width / 2, 0.7) + arrow_head((x, -0.78), 270, 0.48, 3.3 * width, notch=0.25)
+    width *= pen.width
+    head = arrow_head((x, -0.78), 270, 0.48, 3.3 * width, notch=pen.notch)
+    return box(x - width / 2, -0.48, x + width / 2, 0.7) + head
 
 
-def arrow_turning(*, is_right: bool) -> Outlines:
+def arrow_turning(*, is_right: bool, pen: ArrowPen = _USUAL_PEN) -> Outlines:
     """Draw an arrow that comes from below and leaves to one side."""
     stem = [(-0.3, 0.66), (-0.3, 0.2), *curve((-0.3, 0.1), (-0.3, -0.2), (0.0, -0.2)), (0.4, -0.2)]
-    right = stroke(stem, 0.22) + arrow_head((0.7, -0.2), 0, 0.46, 0.74, notch=0.25)
+    right = stroke(stem, 0.22 * pen.width) + arrow_head((0.7, -0.2), 0, 0.46, 0.74 * pen.width, notch=pen.notch)
     return place(right, is_mirrored=not is_right)
 
 
-def arrow_ahead_or_aside(*, is_right: bool) -> Outlines:
+def arrow_ahead_or_aside(*, is_right: bool, pen: ArrowPen = _USUAL_PEN) -> Outlines:
     """Draw an arrow that points up and branches to one side."""
     branch = [*curve((-0.2, 0.62), (-0.16, 0.18), (0.1, 0.16)), (0.46, 0.16)]
-    right = arrow_ahead(x=-0.2, width=0.19) + stroke(branch, 0.19) + arrow_head((0.74, 0.16), 0, 0.42, 0.62, notch=0.25)
+    right = arrow_ahead(x=-0.2, width=0.19, pen=pen) + stroke(branch, 0.19 * pen.width)
+    right += arrow_head((0.74, 0.16), 0, 0.42, 0.62 * pen.width, notch=pen.notch)
     return place(right, is_mirrored=not is_right)
 
 
-def arrow_passing(*, is_right: bool) -> Outlines:
+def arrow_passing(*, is_right: bool, pen: ArrowPen = _USUAL_PEN) -> Outlines:
     """Draw an arrow that points down to one side."""
-    right = stroke([(-0.52, -0.52), (0.36, 0.36)], 0.25) + arrow_head((0.58, 0.58), 45, 0.5, 0.82, notch=0.2)
+    head = arrow_head((0.58, 0.58), 45, 0.5, 0.86 * pen.width, notch=pen.notch)
+    right = stroke([(-0.52, -0.52), (0.36, 0.36)], 0.25 * pen.width) + head
     return place(right, is_mirrored=not is_right)
 
 
-def arrows_round() -> Outlines:
-    """Draw three arrows chasing each other counter-clockwise."""
+def arrows_round(*, pen: ArrowPen = _USUAL_PEN, is_older: bool = False) -> Outlines:
+    """Draw three arrows chasing each other counter-clockwise; the newer ones are slender."""
+    radius, weight, length, width = (0.53, 0.2, 0.34, 0.44) if is_older else (0.6, 0.13, 0.26, 0.36)
     outlines: Outlines = []
     for start in (80, 200, 320):
         end = start - 62
         a = math.radians(end - 34)
-        tip = (0.5 * math.cos(a), 0.5 * math.sin(a))
-        outlines += stroke(arc(0, 0, 0.53, 0.53, start, end), 0.2) + arrow_head(tip, end - 102, 0.34, 0.44)
+        tip = (0.95 * radius * math.cos(a), 0.95 * radius * math.sin(a))
+        outlines += stroke(arc(0, 0, radius, radius, start, end), weight * pen.width)
+        outlines += arrow_head(tip, end - 102, length, width * pen.width, notch=pen.notch / 2)
     return outlines

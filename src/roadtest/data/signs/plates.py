@@ -6,6 +6,7 @@ then plain arithmetic. `raster_of(label, variant)` is premultiplied: outside the
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,14 +42,49 @@ class Style:
     """Width of the red rim of round signs."""
     weight: float
     """Pen width of digits."""
+    digit_height: float
+    digit_width: float
+    """Of numbers with two digits; three are narrower."""
+    gap: float
+    """Between digits."""
+    triangle: float
+    """Reach of a warning triangle's white field."""
+    pictogram_scale: float
+    arrow_notch: float
+    """How far the back of an arrow's head is cut in: 0.2 is a triangle, 0.6 leaves two barbs."""
+    arrow_width: float
+    """Of all arrows on blue, over the usual width."""
+    arrow_scale: float
+    """How much of the blue disc they fill: 1 leaves hardly a margin."""
+    is_older: bool
+    """Some pictograms come in an older and a newer drawing."""
     has_solid_band: bool
     """End-of-limit signs carry one grey band instead of five black lines."""
 
 
-STYLES = (
-    Style(rim=0.22, weight=0.15, has_solid_band=False),
-    Style(rim=0.24, weight=0.135, has_solid_band=True),
-)
+def _style(number: int) -> Style:
+    """One of a row of makers: every measure walks through its range in steps of its own, and none repeats."""
+
+    def between(low: float, high: float, step: float) -> float:
+        return low + (high - low) * ((number + 0.5) * step % 1.0)
+
+    return Style(
+        rim=between(0.20, 0.265, 0.618),
+        weight=between(0.125, 0.18, 0.414),
+        digit_height=between(0.76, 0.92, 0.732),
+        digit_width=between(0.47, 0.56, 0.236),
+        gap=between(0.06, 0.12, 0.646),
+        triangle=between(0.84, 0.92, 0.317),
+        pictogram_scale=between(1.0, 1.18, 0.606),
+        arrow_notch=between(0.15, 0.65, 0.359),
+        arrow_width=between(0.9, 1.2, 0.796),
+        arrow_scale=between(0.74, 1.0, 0.523),
+        is_older=number % 3 == 2,
+        has_solid_band=number % 2 == 1,
+    )
+
+
+STYLES = tuple(_style(number) for number in range(12))
 
 
 @functools.cache
@@ -72,10 +108,12 @@ def patches_of(label: int, style: Style) -> list[Patch]:
     if label in _LIMITS:
         return [*_red_ring(style), ("black", _number(_LIMITS[label], style))]
     if label in _BLUE_ARROWS:
-        return [("white", circle(0, 0, 1)), ("blue", circle(0, 0, 0.955)), ("white", _BLUE_ARROWS[label])]
+        arrows = place(_BLUE_ARROWS[label](style), scale=style.arrow_scale if label != _ROUNDABOUT else 1.0)
+        return [("white", circle(0, 0, 1)), ("blue", circle(0, 0, 0.955)), ("white", arrows)]
     if label in _WARNINGS:
-        pictogram = [(ink, place(outlines, scale=1.1, y=-0.03)) for ink, outlines in _WARNINGS[label]]
-        return [*_warning_triangle(), *pictogram]
+        scale, y = style.pictogram_scale, 0.3 - 0.3 * style.pictogram_scale  # grows about the field's middle
+        pictogram = [(ink, place(outlines, scale=scale, y=y)) for ink, outlines in _WARNINGS[label](style)]
+        return [*_warning_triangle(style), *pictogram]
     if label in _ENDS:
         return [*_pale_disc(), *_ENDS[label], *_crossing_lines(style)]
     return _OTHERS[label](style)
@@ -83,8 +121,9 @@ def patches_of(label: int, style: Style) -> list[Patch]:
 
 def _number(text: str, style: Style) -> Outlines:
     if len(text) == 3:
-        return write(text, height=0.72, width=0.37, weight=style.weight * 0.85, gap=0.06)
-    return write(text, height=0.8, width=0.5, weight=style.weight, gap=0.1)
+        height, width = 0.92 * style.digit_height, 0.76 * style.digit_width
+        return write(text, height=height, width=width, weight=style.weight * 0.85, gap=style.gap * 0.7)
+    return write(text, height=style.digit_height, width=style.digit_width, weight=style.weight, gap=style.gap)
 
 
 def _red_ring(style: Style) -> list[Patch]:
@@ -97,12 +136,17 @@ def _triangle(reach: float, radius: float) -> Outlines:
     return rounded([(0.0, 0.25 - reach), (half, low), (-half, low)], radius)
 
 
-def _warning_triangle() -> list[Patch]:
-    return [("white", _triangle(1.265, 0.13)), ("red", _triangle(1.2, 0.115)), ("white", _triangle(0.88, 0.05))]
+def _warning_triangle(style: Style) -> list[Patch]:
+    inside = _triangle(style.triangle, 0.05)
+    return [("white", _triangle(1.265, 0.13)), ("red", _triangle(1.2, 0.115)), ("white", inside)]
 
 
 def _upside_down(outlines: Outlines) -> Outlines:
     return [tuple((-x, -y) for x, y in outline) for outline in outlines]
+
+
+def _pen(style: Style) -> show.ArrowPen:
+    return show.ArrowPen(width=style.arrow_width, notch=style.arrow_notch)
 
 
 def _pale_disc() -> list[Patch]:
@@ -128,7 +172,7 @@ def _priority_road(style: Style) -> list[Patch]:
 
 
 def _give_way(style: Style) -> list[Patch]:
-    return [(ink, _upside_down(outlines)) for ink, outlines in _warning_triangle()]
+    return [(ink, _upside_down(outlines)) for ink, outlines in _warning_triangle(style)]
 
 
 def _octagon(reach: float) -> Outlines:
@@ -158,32 +202,33 @@ def _no_entry(style: Style) -> list[Patch]:
 
 
 _LIMITS = {0: "20", 1: "30", 2: "50", 3: "60", 4: "70", 5: "80", 7: "100", 8: "120"}
-_WARNINGS = {
-    11: show.priority_arrow(),
-    18: show.exclamation_mark(),
-    19: show.bend(is_right=False),
-    20: show.bend(is_right=True),
-    21: show.double_bend(),
-    22: show.bumps(),
-    23: show.skidding_car(),
-    24: show.narrowing_on_the_right(),
-    25: show.worker(),
-    26: show.traffic_lights(),
-    27: show.walker(),
-    28: show.two_children(),
-    29: show.bicycle(),
-    30: show.snowflake(),
-    31: show.deer(),
+_WARNINGS: dict[int, Callable[[Style], list[Patch]]] = {
+    11: lambda style: show.priority_arrow(is_older=style.is_older),
+    18: lambda style: show.exclamation_mark(),
+    19: lambda style: show.bend(is_right=False, is_older=style.is_older),
+    20: lambda style: show.bend(is_right=True, is_older=style.is_older),
+    21: lambda style: show.double_bend(is_older=style.is_older),
+    22: lambda style: show.bumps(is_older=style.is_older),
+    23: lambda style: show.skidding_car(is_older=style.is_older),
+    24: lambda style: show.narrowing_on_the_right(),
+    25: lambda style: show.worker(),
+    26: lambda style: show.traffic_lights(),
+    27: lambda style: show.walker(),
+    28: lambda style: show.two_children(is_older=style.is_older),
+    29: lambda style: show.bicycle(),
+    30: lambda style: show.snowflake(),
+    31: lambda style: show.deer(),
 }
-_BLUE_ARROWS = {
-    33: show.arrow_turning(is_right=True),
-    34: show.arrow_turning(is_right=False),
-    35: show.arrow_ahead(),
-    36: show.arrow_ahead_or_aside(is_right=True),
-    37: show.arrow_ahead_or_aside(is_right=False),
-    38: show.arrow_passing(is_right=True),
-    39: show.arrow_passing(is_right=False),
-    40: show.arrows_round(),
+_ROUNDABOUT = 40
+_BLUE_ARROWS: dict[int, Callable[[Style], Outlines]] = {
+    33: lambda style: show.arrow_turning(is_right=True, pen=_pen(style)),
+    34: lambda style: show.arrow_turning(is_right=False, pen=_pen(style)),
+    35: lambda style: show.arrow_ahead(pen=_pen(style)),
+    36: lambda style: show.arrow_ahead_or_aside(is_right=True, pen=_pen(style)),
+    37: lambda style: show.arrow_ahead_or_aside(is_right=False, pen=_pen(style)),
+    38: lambda style: show.arrow_passing(is_right=True, pen=_pen(style)),
+    39: lambda style: show.arrow_passing(is_right=False, pen=_pen(style)),
+    _ROUNDABOUT: lambda style: show.arrows_round(pen=_pen(style), is_older=style.is_older),
 }
 _ENDS: dict[int, list[Patch]] = {
     6: [("grey", _number("80", STYLES[0]))],

@@ -4,13 +4,14 @@ The far background is a texture in linear light through which the camera's windo
 plane and move with it. Both are drawn once per track. Nothing here knows the sign's class.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from roadtest.data.signs.plates import FACE_SIZE, STYLES, raster_of
+from roadtest.data.signs.plates import FACE_SIZE, raster_of
+from roadtest.data.signs.world import EVERYTHING
 
 SCENE_SIZE = 224
 """Side of the background texture in pixels."""
@@ -52,10 +53,11 @@ def noise_texture(rng: np.random.Generator, size: int, cells: tuple[int, ...], *
     return total
 
 
-def draw_scene(rng: np.random.Generator) -> Image.Image:
-    """Draw a background, square-root coded (255 is BRIGHTEST)."""
-    kinds = (_leaves, _branches, _houses, _open_sky, _horizon)
-    light = kinds[rng.choice(len(kinds), p=(0.34, 0.20, 0.20, 0.12, 0.14))](rng)
+def draw_scene(rng: np.random.Generator, backgrounds: Sequence[int] = EVERYTHING.backgrounds) -> Image.Image:
+    """Draw a background, square-root coded (255 is BRIGHTEST); `backgrounds` are places in BACKGROUNDS."""
+    kinds = [BACKGROUNDS[place] for place in backgrounds]
+    chances = np.array([chance for _, chance in kinds])
+    light = kinds[rng.choice(len(kinds), p=chances / chances.sum())][0](rng)
     return Image.fromarray(_coded(light))
 
 
@@ -181,7 +183,17 @@ def _horizon(rng: np.random.Generator) -> FloatArray:
     return light
 
 
-def draw_board(rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+BACKGROUNDS: tuple[tuple[Callable[[np.random.Generator], FloatArray], float], ...] = (
+    (_leaves, 0.34),
+    (_branches, 0.20),
+    (_houses, 0.20),
+    (_open_sky, 0.12),
+    (_horizon, 0.14),
+)
+"""Each kind and its chance."""
+
+
+def draw_board(rng: np.random.Generator, styles: Sequence[int] = EVERYTHING.styles) -> npt.NDArray[np.uint8]:
     """Draw the sign's plane without the sign: premultiplied linear RGBA, BOARD_SIZE x BOARD_SIZE x 4."""
     image = Image.new("RGBA", (BOARD_SIZE, BOARD_SIZE))
     pen = ImageDraw.Draw(image)
@@ -196,7 +208,7 @@ def draw_board(rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     board = np.array(image)
     for chance, side in ((0.2, -1), (0.17, 1)):
         if rng.random() < chance:
-            _add_neighbour(rng, board, side)
+            _add_neighbour(rng, board, side, styles)
     return board
 
 
@@ -226,9 +238,9 @@ def _draw_text_plate(rng: np.random.Generator, pen: ImageDraw.ImageDraw) -> None
             _draw_box(pen, x, y, x + rng.uniform(0.04, 0.1), bottom - 0.16, (12, 12, 12, 255))
 
 
-def _add_neighbour(rng: np.random.Generator, board: npt.NDArray[np.uint8], side: int) -> None:
+def _add_neighbour(rng: np.random.Generator, board: npt.NDArray[np.uint8], side: int, styles: Sequence[int]) -> None:
     """Put the near part of another sign above (-1) or below (1)."""
-    other = raster_of(int(rng.integers(43)), int(rng.integers(len(STYLES))))
+    other = raster_of(int(rng.integers(43)), styles[int(rng.integers(len(styles)))])
     offset = int(FACE_SIZE * rng.uniform(1.0, 1.1))
     start = (BOARD_SIZE - FACE_SIZE) // 2 + side * offset
     low, high = max(start, 0), min(start + FACE_SIZE, BOARD_SIZE)

@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from roadtest.data.signs.plates import FACE_SIZE, STYLES, raster_of
+from roadtest.data.signs.plates import FACE_SIZE, raster_of
 from roadtest.data.signs.scene import BOARD_SIZE, draw_board, draw_scene, lay_over
 from roadtest.data.signs.wear import wear_plate
+from roadtest.data.signs.world import AWAY, HOME, World, world_of
 
 FRAMES_PER_TRACK = 10
 """GTSRB has 30; ten keep a small set rich in signs."""
-SPLIT_CODES = {"train": 0, "test": 1}
+PART_CODES = {"train": 0, "test": 1, HOME: 2, AWAY: 3}
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -82,23 +83,26 @@ class Track:
     """The image was once this much smaller; 1 is never."""
     jpeg_quality: int
     """0 is uncompressed."""
+    saturation: float
+    """How far the camera pushes colours away from grey."""
 
 
-def random_stream(seed: int, split: str, label: int, track: int, frame: int | None) -> np.random.Generator:
+def random_stream(seed: int, part: str, label: int, track: int, frame: int | None) -> np.random.Generator:
     """Open the random numbers of one track (frame None) or of one image, whichever process asks."""
-    words = [seed, SPLIT_CODES[split], label, track, 0 if frame is None else 1, frame or 0]
+    words = [seed, PART_CODES[part], label, track, 0 if frame is None else 1, frame or 0]
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
 
 
 @functools.lru_cache(maxsize=8)
-def build_track(seed: int, split: str, label: int, track: int) -> Track:
+def build_track(seed: int, part: str, label: int, track: int) -> Track:
     """Draw a sign with its surroundings; kept for the frames that follow."""
-    rng = random_stream(seed, split, label, track, None)
-    sign_light_F3, scene_light_F3, haze_F3 = _light(rng)
+    rng = random_stream(seed, part, label, track, None)
+    world = world_of(part)
+    sign_light_F3, scene_light_F3, haze_F3 = _light(rng, world)
     sizes_F = _sizes(rng)
     return Track(
-        planes=_planes(rng, label),
-        scene=draw_scene(rng),
+        planes=_planes(rng, label, world),
+        scene=draw_scene(rng, world.backgrounds),
         sizes_F=sizes_F,
         poses_F3=_poses(rng),
         offsets_F2=_drift(rng, 2, step=0.008) + rng.normal(0, 0.012, 2).astype(np.float32),
@@ -107,13 +111,14 @@ def build_track(seed: int, split: str, label: int, track: int) -> Track:
         haze_F3=haze_F3,
         window_F3=_window(rng),
         white_balance=np.exp(rng.normal(0, 0.12 if rng.random() < 0.1 else 0.04, 3)).astype(np.float32),
-        gamma=float(rng.uniform(1.6, 2.1)),
+        gamma=float(rng.uniform(*world.gamma)),
         blur_F=_blur(rng),
         motion_F2=_motion(rng, sizes_F),
-        mosaic=float(rng.uniform(0.35, 1.0)),
+        mosaic=float(rng.uniform(*world.mosaic)),
         noise=(float(rng.uniform(0.0003, 0.0022)), float(rng.uniform(0.0, 0.001))),
         coarseness=float(rng.uniform(1.2, 1.9)) if rng.random() < 0.1 else 1.0,
-        jpeg_quality=int(rng.integers(45, 93)) if rng.random() < 0.3 else 0,
+        jpeg_quality=int(rng.integers(45, 93)) if rng.random() < world.jpeg_chance else 0,
+        saturation=float(rng.uniform(0.95, 1.5)),
     )
 
 
@@ -128,9 +133,9 @@ def _nearness() -> FloatArray:
     return np.linspace(0, 1, FRAMES_PER_TRACK, dtype=np.float32)
 
 
-def _planes(rng: np.random.Generator, label: int) -> tuple[Image.Image, ...]:
-    board = draw_board(rng)
-    plate = wear_plate(rng, raster_of(label, int(rng.integers(len(STYLES)))))
+def _planes(rng: np.random.Generator, label: int, world: World) -> tuple[Image.Image, ...]:
+    board = draw_board(rng, world.styles)
+    plate = wear_plate(rng, raster_of(label, world.styles[int(rng.integers(len(world.styles)))]))
     low = (BOARD_SIZE - FACE_SIZE) // 2
     lay_over(board[low : low + FACE_SIZE, low : low + FACE_SIZE], plate)
     # RGBa is Pillow's premultiplied mode: its resampling treats the four channels alike.
@@ -140,7 +145,7 @@ def _planes(rng: np.random.Generator, label: int) -> tuple[Image.Image, ...]:
 
 def _sizes(rng: np.random.Generator) -> FloatArray:
     """Apparent size is one over the distance, and the distance shrinks evenly."""
-    first = rng.uniform(20, 38)
+    first = rng.uniform(14, 38)
     last = np.clip(first * rng.lognormal(np.log(2.2), 0.3), first * 1.3, 96)
     sizes: FloatArray = first / (1 - _nearness() * np.float32(1 - first / last))
     return sizes
@@ -154,8 +159,10 @@ def _poses(rng: np.random.Generator) -> FloatArray:
     return poses
 
 
-def _light(rng: np.random.Generator) -> tuple[FloatArray, FloatArray, FloatArray]:
-    weather = WEATHERS[rng.choice(len(WEATHERS), p=[w.chance for w in WEATHERS])]
+def _light(rng: np.random.Generator, world: World) -> tuple[FloatArray, FloatArray, FloatArray]:
+    weathers = [WEATHERS[place] for place in world.weathers]
+    chances = np.array([weather.chance for weather in weathers])
+    weather = weathers[rng.choice(len(weathers), p=chances / chances.sum())]
     level = np.exp(rng.uniform(*np.log(weather.sign_light)))
     tint = np.asarray(weather.tint) * np.exp(rng.normal(0, 0.03, 3))
     exposure = np.exp(_drift(rng, 1, step=0.09) + _nearness()[:, None] * rng.normal(0, 0.25))
