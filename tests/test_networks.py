@@ -89,6 +89,11 @@ def test_a_wildcard_that_finds_nothing_is_the_users_mistake() -> None:
         resolve_networks(["dense*"])
 
 
+def test_a_wildcard_that_finds_nothing_in_a_library_is_answered_with_near_names() -> None:
+    with pytest.raises(ValueError, match=r"'torchvision:resnt18.': .* such as torchvision:resnet18,"):
+        resolve_networks(["torchvision:resnt18*"])
+
+
 def test_a_label_is_a_name_and_perhaps_a_switch() -> None:
     assert parse_label("lenet5+stn") == ("lenet5", True)
     assert parse_label("lenet5") == ("lenet5", None)

@@ -1,20 +1,22 @@
 """The door of torchvision and timm: they take seconds to import, so they are imported inside the functions here.
 
-The networks of the comparison that are built from torchvision's blocks, and any other of the two libraries' by name,
-always without pretrained weights: a comparison under one protocol starts everybody from nothing. Every builder takes
-the number of classes and the side of the square RGB images in pixels, and draws from torch's global generator.
+The networks of the comparison that are built from torchvision's blocks, and any other of the two libraries' by name.
+Every builder takes the number of classes and the side of the square RGB images in pixels, and draws from torch's global
+generator. Neither library is ever asked to fetch weights: where a network starts from pretrained ones, they were read
+elsewhere (pretrained.py) and are handed over here.
 
 VGG-16: K. Simonyan, A. Zisserman, 2014, https://arxiv.org/abs/1409.1556 (configuration D, with batch norm).
 ResNet-34: K. He, X. Zhang, S. Ren, J. Sun, 2015, https://arxiv.org/abs/1512.03385 (table 1; section 4.2: 32 px).
 """
 
 import fnmatch
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 Builder = Callable[[int, int], "nn.Module"]
 
@@ -58,14 +60,54 @@ def _resnet34_with_small_stem(num_classes: int, stride: int) -> "nn.Module":
     return network
 
 
-def build_from_timm(name: str, num_classes: int, image_size: int) -> "nn.Module":
-    """Build timm's network `name`; transformers are told the image size, which convolutions do not need."""
+def build_from_timm(
+    name: str, num_classes: int, image_size: int, weights: "Mapping[str, Tensor] | None" = None
+) -> "nn.Module":
+    """Build timm's network `name`; transformers are told the image size, which convolutions do not need.
+
+    Given `weights`, published for that name, the network starts from them, all but its classifier.
+    """
     import timm
 
     config = timm.get_pretrained_cfg(name, allow_unregistered=True)
-    size: dict[str, Any] = {"img_size": image_size} if config is not None and config.fixed_input_size else {}
-    network: nn.Module = timm.create_model(name, pretrained=False, num_classes=num_classes, **size)
+    options: dict[str, Any] = {"img_size": image_size} if config is not None and config.fixed_input_size else {}
+    if weights is not None:
+        # Handed over as tensors: timm fetches nothing, opens nothing, and fits them to classes and image size.
+        options["pretrained_cfg_overlay"] = {"state_dict": dict(weights), "custom_load": False}
+    network: nn.Module = timm.create_model(name, pretrained=weights is not None, num_classes=num_classes, **options)
+    if isinstance(kept := getattr(network, "pretrained_cfg", None), dict):
+        kept.pop("state_dict", None)  # it would hold all weights a second time
     return network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """Where timm's pretrained weights of a network are published, and what images they expect."""
+
+    hub_id: str
+    """`timm/resnet18.a1_in1k`, perhaps with `@revision`."""
+    filename: str | None
+    mean_C: tuple[float, ...]
+    deviation_C: tuple[float, ...]
+    """Of RGB values between 0 and 1."""
+
+
+def published_by_timm(name: str) -> Published | None:
+    """Where the pretrained weights of timm's network `name` are; None where timm publishes none on its hub."""
+    import timm
+
+    try:
+        config = timm.get_pretrained_cfg(name)
+    except RuntimeError:  # an unknown tag
+        return None
+    if config is None or not config.hf_hub_id or len(config.mean) != 3:
+        return None
+    return Published(
+        hub_id=config.hf_hub_id,
+        filename=config.hf_hub_filename,
+        mean_C=tuple(map(float, config.mean)),
+        deviation_C=tuple(map(float, config.std)),
+    )
 
 
 def build_from_torchvision(name: str, num_classes: int, image_size: int) -> "nn.Module":

@@ -1,0 +1,84 @@
+"""A library's convolutional network with a stem for small images.
+
+The idea: networks made for 224 pixels begin by quartering the image, which at 32 pixels leaves the last stage a map of
+one pixel. `small` makes the first convolution 3 x 3 with stride 2 and takes the pool behind it away; `small-s1` makes
+it stride 1 (He et al. 2015, https://arxiv.org/abs/1512.03385, section 4.2). All else stays the network's own.
+
+The first convolution is that which the image meets first; the pool is one that halves the map after it, with at most
+two more convolutions in between (a stem of three). Where the first convolution does not shrink the image there is no
+stem to change. A convolution that is 3 x 3 already keeps its weights, pretrained ones too; another is drawn anew.
+"""
+
+import torch
+from torch import nn
+
+from roadtest.networks.registry import Spelling
+from roadtest.networks.stages import Visit, list_visits
+
+STRIDES = {"small": 2, "small-s1": 1}
+LOOK_SIZE = 224
+"""Where a stem is looked for: every convolutional network runs there."""
+MAX_MORE_CONVOLUTIONS = 2
+HALVES = 1.5
+"""A layer that divides a map's side by this or more shrinks it; less is a missing border."""
+
+
+def put_stem(network: nn.Module, spelling: Spelling) -> None:
+    """Change a network's stem in place; a ValueError in one line where it has none that can be changed."""
+    first, pool = _find_stem(network, spelling)
+    stride = STRIDES[str(spelling.stem)]
+    assert isinstance(first.layer, nn.Conv2d)
+    if first.layer.kernel_size == (3, 3):
+        first.layer.stride = (stride, stride)
+    else:
+        _replace(network, first.name, _draw_convolution(first.layer, stride))
+    if pool is not None:
+        _replace(network, pool.name, nn.Identity())
+
+
+def _find_stem(network: nn.Module, spelling: Spelling) -> tuple[Visit, Visit | None]:
+    """The first convolution, and the pool behind it if there is one."""
+    refusal = ValueError(
+        f"{spelling.name} has no stem that can be changed to {spelling.stem}: its first layer must be a convolution "
+        f"that shrinks the image; name it without a stem, or leave it out"
+    )
+    try:
+        visits = list_visits(network, LOOK_SIZE)
+    except Exception:  # a transformer that was built for one size
+        raise refusal from None
+    first = next((visit for visit in visits if visit.in_side == LOOK_SIZE), None)
+    if first is None or not isinstance(first.layer, nn.Conv2d) or first.layer.in_channels != 3:
+        raise refusal
+    if first.out_side * HALVES > first.in_side:
+        raise refusal
+    return first, _find_pool(visits[visits.index(first) + 1 :], first.out_side)
+
+
+def _find_pool(visits: list[Visit], side: int) -> Visit | None:
+    num_more = 0
+    for visit in visits:
+        if visit.in_side * HALVES <= side:
+            continue  # a branch that looks at the map's mean
+        shrinks = visit.out_side * HALVES <= visit.in_side
+        if shrinks and not visit.is_convolution and visit.out_side > 1:
+            is_used_once = sum(other.name == visit.name for other in visits) == 1
+            return visit if is_used_once else None
+        num_more += visit.is_convolution
+        if (shrinks and visit.is_convolution) or num_more > MAX_MORE_CONVOLUTIONS:
+            return None
+    return None
+
+
+def _draw_convolution(old: nn.Conv2d, stride: int) -> nn.Conv2d:
+    """A 3 x 3 convolution in its place, drawn as torchvision draws those of its residual networks."""
+    with torch.device(old.weight.device):
+        new = nn.Conv2d(old.in_channels, old.out_channels, 3, stride=stride, padding=1, bias=old.bias is not None)
+    nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
+    if new.bias is not None:
+        nn.init.zeros_(new.bias)
+    return new
+
+
+def _replace(network: nn.Module, name: str, layer: nn.Module) -> None:
+    parent, _, last = name.rpartition(".")
+    setattr(network.get_submodule(parent), last, layer)
