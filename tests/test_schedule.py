@@ -7,7 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadtest.protocol import Protocol
-from roadtest.schedule import Progress, begin, consider_patience, is_evaluation, is_timed, plan, rate_factor
+from roadtest.schedule import (
+    Branch,
+    Progress,
+    begin,
+    branch_at,
+    branches,
+    consider_patience,
+    is_evaluation,
+    is_pause,
+    is_timed,
+    plan,
+    rate_factor,
+    turn_off,
+)
 from tiny import TINY
 
 
@@ -88,6 +101,58 @@ def test_the_rate_is_never_negative_never_above_one_and_never_zero(
     decay_start = num_steps - int(num_steps * decay)
     factor = rate_factor(min(step, num_steps - 1), warmup_steps=warmup, decay_start=decay_start, num_steps=num_steps)
     assert 0 < factor <= 1
+
+
+def test_branches_leave_where_the_shorter_run_would_begin_to_decay() -> None:
+    # 400 steps: a quarter is 100, of which 40 decay, and a half 200, of which 80 do
+    progress = planned(replace(TINY, max_epochs=40, decay_fraction=0.4), step_seconds=None)
+    found = branches(progress, TINY)
+    assert found == [
+        Branch(budget_fraction=0.25, first_step=60, num_steps=100),
+        Branch(budget_fraction=0.5, first_step=120, num_steps=200),
+    ]
+    progress.step = 60
+    assert branch_at(progress, TINY) == found[0]
+    assert is_pause(progress, TINY, steps_per_epoch=1000)
+    progress.step = 61
+    assert branch_at(progress, TINY) is None
+
+
+def test_before_the_plan_there_is_no_branch() -> None:
+    assert branches(Progress(), TINY) == []
+
+
+def test_a_branch_is_evaluated_once_at_its_end_where_its_rate_is_as_low_as_a_runs() -> None:
+    progress = planned(replace(TINY, max_epochs=40, decay_fraction=0.4), step_seconds=None)
+    progress.step = 60
+    turn_off(progress, branches(progress, TINY)[0])
+    evaluated = [step for step in range(61, 101) if is_evaluation(replace(progress, step=step))]
+    assert evaluated == [100]
+    last = rate_factor(99, warmup_steps=1, decay_start=progress.decay_start, num_steps=progress.num_steps)
+    assert last == pytest.approx(1 / 41)
+
+
+def test_branches_are_fractions_of_the_budget_also_where_the_epochs_end_the_run_earlier() -> None:
+    # The budget would pay for 1,000 steps, the epochs end it at 400: half of the budget is more than that.
+    protocol = replace(TINY, budget_seconds=100.0, max_epochs=40, decay_fraction=0.4)
+    progress = planned(protocol, step_seconds=0.1)
+    assert (progress.budget_steps, progress.num_steps) == (1000, 400)
+    assert [(branch.first_step, branch.num_steps) for branch in branches(progress, protocol)] == [(150, 250)]
+
+
+def test_patience_takes_away_the_branches_that_the_run_never_reaches() -> None:
+    protocol = replace(TINY, patience=2, decay_fraction=0.4, max_epochs=40)
+    progress = planned(protocol, step_seconds=None)
+    for step, loss in ((60, 1.0), (70, 2.0), (80, 2.0)):
+        progress.step = step
+        consider_patience(progress, protocol, loss)
+    assert progress.budget_steps == 400
+    assert [branch.num_steps for branch in branches(progress, protocol)] == [100]  # the other leaves at step 120
+
+
+def test_a_run_of_a_few_steps_has_no_branch_without_a_decay() -> None:
+    progress = planned(replace(TINY, max_epochs=1, decay_fraction=0.4), step_seconds=None)
+    assert [branch.num_steps for branch in branches(progress, TINY)] == [5]  # a quarter, 2 steps, has no step to decay
 
 
 def test_the_last_step_is_always_evaluated() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,16 @@ from safetensors.torch import load_file
 
 from roadtest.job import Job
 from roadtest.record import append_row, read_rows
-from roadtest.state import Origin, count_weight_bytes, drop_rows_after, read_state, write_state, write_weights
+from roadtest.state import (
+    BRANCH_STATE,
+    Origin,
+    SaveClock,
+    count_weight_bytes,
+    drop_rows_after,
+    read_state,
+    write_state,
+    write_weights,
+)
 from roadtest.train import train
 from tiny import TinyNet, tiny_training, write_tiny_study
 
@@ -99,6 +109,37 @@ def test_a_damaged_or_hostile_state_is_refused_in_one_line_and_not_run(job: Job,
             read_state(job)
         assert "\n" not in str(error.value)
     assert not trace.exists()
+
+
+def test_a_state_is_saved_once_a_minute_and_less_often_where_saving_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    clock = SaveClock(saved_at=now)
+    now += 60.0
+    assert not clock.is_due
+    now += 0.1
+    assert clock.is_due
+
+    def write_for_ten_seconds() -> None:
+        nonlocal now
+        now += 10.0
+
+    clock.save(write_for_ten_seconds)
+    now += 199.0  # ten seconds are a twentieth of 200
+    assert not clock.is_due
+    now += 2.0
+    assert clock.is_due
+
+
+def test_a_branch_has_a_state_of_its_own(job: Job) -> None:
+    training = tiny_training()
+    next(iter(train(training)))
+    write_state(job, training, ORIGIN, BRANCH_STATE)
+    assert read_state(job) is None
+    assert read_state(job, BRANCH_STATE) is not None
+    (job.run_dir / BRANCH_STATE).write_bytes(b"garbage")
+    with pytest.raises(ValueError, match=r"branch\.pt cannot .* delete it to begin this branch anew"):
+        read_state(job, BRANCH_STATE)
 
 
 def test_rows_after_the_saved_step_are_dropped(tmp_path: Path) -> None:

@@ -15,6 +15,10 @@ NUM_UNTIMED_STEPS = 3
 """The first steps allocate memory and choose kernels; they do not predict the others."""
 MIN_EVALUATIONS = 5
 """A run too short for this many epochs is evaluated more often than once an epoch."""
+UNDERTRAINED_EPOCHS = 2.0
+"""A network that saw less is marked: too little training to compare. Convention."""
+BRANCH_FRACTIONS = (0.25, 0.5)
+"""Of the budget: for these a copy of the network is annealed beside the run, where that is asked for."""
 
 
 class Limits(TypedDict):
@@ -31,6 +35,8 @@ class Progress:
     step: int = 0
     num_steps: int | None = None
     """The planned end; None until the budget was timed."""
+    budget_steps: int = 0
+    """What the whole budget pays for, or all epochs, however early patience or the epochs end the run."""
     decay_start: int = 0
     warmup_steps: int = 0
     eval_interval: int = 0
@@ -42,6 +48,17 @@ class Progress:
     train_seconds: float = 0.0
     data_seconds: float = 0.0
     eval_seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branch:
+    """A short decay beside the run: what the run would have ended as, had it been given a fraction of its budget."""
+
+    budget_fraction: float
+    first_step: int
+    """The run's step from which the copy decays."""
+    num_steps: int
+    """The copy's last step, at a rate of zero."""
 
 
 def rate_factor(step: int, *, warmup_steps: int, decay_start: int, num_steps: int | None) -> float:
@@ -69,7 +86,9 @@ def plan(
         affordable = progress.step + max(int(seconds_left / step_seconds), 1)
         if affordable < num_steps:
             num_steps, progress.stop_reason = affordable, "budget"
+        progress.budget_steps = affordable
     progress.num_steps = num_steps
+    progress.budget_steps = progress.budget_steps or num_steps
     progress.decay_start = num_steps - int(num_steps * protocol.decay_fraction)
     progress.warmup_steps = max(min(protocol.warmup_steps, num_steps // 10), 1)
     progress.eval_interval = min(steps_per_epoch, math.ceil(num_steps / MIN_EVALUATIONS))
@@ -90,9 +109,32 @@ def consider_patience(progress: Progress, protocol: Protocol, val_loss: float) -
         progress.stop_reason = "patience"
 
 
-def is_pause(progress: Progress, steps_per_epoch: int) -> bool:
+def branches(progress: Progress, protocol: Protocol) -> list[Branch]:
+    """The branches on the run's way: where it still has its constant rate, and would not itself end as early."""
+    found: list[Branch] = []
+    for fraction in BRANCH_FRACTIONS:
+        num_steps = int(progress.budget_steps * fraction)
+        first_step = num_steps - int(num_steps * protocol.decay_fraction)
+        is_on_the_way = progress.num_steps is not None and num_steps < progress.num_steps
+        if is_on_the_way and first_step <= progress.decay_start and first_step < num_steps:
+            found.append(Branch(budget_fraction=fraction, first_step=first_step, num_steps=num_steps))
+    return found
+
+
+def branch_at(progress: Progress, protocol: Protocol) -> Branch | None:
+    """The branch that leaves the run at its present step."""
+    return next((branch for branch in branches(progress, protocol) if branch.first_step == progress.step), None)
+
+
+def turn_off(progress: Progress, branch: Branch) -> None:
+    """Leave the run by a branch: decay from here on, and evaluate once, at the end."""
+    progress.decay_start, progress.num_steps = branch.first_step, branch.num_steps
+    progress.eval_interval, progress.stop_reason = branch.num_steps, "branch"
+
+
+def is_pause(progress: Progress, protocol: Protocol, *, steps_per_epoch: int) -> bool:
     """Whether the stretch of steps ends here, whatever the time."""
-    if progress.num_steps is None:
+    if progress.num_steps is None or branch_at(progress, protocol) is not None:
         return True
     return is_evaluation(progress) or progress.step % steps_per_epoch == 0
 

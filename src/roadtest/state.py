@@ -4,8 +4,10 @@ Both are replaced atomically: whoever is killed in between leaves the old one. B
 that may stand in them, since a study's folder may come from anybody.
 """
 
+import time
 import warnings
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,32 @@ from torch import nn
 from roadtest.job import Job
 from roadtest.record import read_rows, replacing, sweep_leftovers, write_rows
 from roadtest.train import Training
+
+RUN_STATE, BRANCH_STATE = "state.pt", "branch.pt"
+"""The run itself, and the branch that is being annealed beside it."""
+SAVE_SECONDS = 60.0
+"""A state is saved at most this often."""
+MAX_SAVE_SHARE = 0.05
+"""At most this share of the time goes into saving: a large network is saved less often."""
+
+
+@dataclass(kw_only=True)
+class SaveClock:
+    """When a state is to be saved again."""
+
+    saved_at: float = field(default_factory=time.monotonic)
+    save_seconds: float = 0.0
+
+    @property
+    def is_due(self) -> bool:
+        """Long enough ago, also for what the last time cost."""
+        return time.monotonic() - self.saved_at > max(SAVE_SECONDS, self.save_seconds / MAX_SAVE_SHARE)
+
+    def save(self, write: Callable[[], None]) -> None:
+        """Save now, and note what it cost."""
+        start = time.monotonic()
+        write()
+        self.saved_at, self.save_seconds = time.monotonic(), time.monotonic() - start
 
 
 @dataclass(kw_only=True)
@@ -32,21 +60,21 @@ class Origin:
     is_time_comparable: bool = True
 
 
-def write_state(job: Job, training: Training, origin: Origin) -> None:
+def write_state(job: Job, training: Training, origin: Origin, name: str = RUN_STATE) -> None:
     """Replace `state.pt` by the present state; nothing is written before the run has its plan."""
     if training.progress.num_steps is None:
         return
-    with replacing(job.run_dir / "state.pt") as temporary:
+    with replacing(job.run_dir / name) as temporary:
         torch.save({"origin": asdict(origin), "training": training.to_state()}, temporary)
 
 
-def read_state(job: Job) -> dict[str, Any] | None:
+def read_state(job: Job, name: str = RUN_STATE) -> dict[str, Any] | None:
     """The saved state, read without running any code in it; None where there is none.
 
     A ValueError in one line where it is damaged. What an earlier process left half-written is removed.
     """
     sweep_leftovers(job.run_dir)
-    path = job.run_dir / "state.pt"
+    path = job.run_dir / name
     if not path.exists():
         return None
     try:
@@ -59,7 +87,7 @@ def read_state(job: Job) -> dict[str, Any] | None:
     except Exception as error:  # a hostile file can make a reader raise anything
         raise ValueError(
             f"{path} cannot be gone on from ({type(error).__name__}): it must be a state that roadtest saved; "
-            "delete it to begin this run anew"
+            f"delete it to begin this {'run' if name == RUN_STATE else 'branch'} anew"
         ) from None
     return state
 
