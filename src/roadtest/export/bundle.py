@@ -1,0 +1,289 @@
+"""A run as a folder that runs anywhere: ONNX file, class names, check, model card and a script that measures it.
+
+    lenet5+stn-onnx/
+    ├── model.onnx          uint8 images N x S x S x 3 in, logits and probabilities out, preprocessing inside
+    ├── model-int8.onnx     with --int8
+    ├── classes.json        the class names in the order of the outputs
+    ├── manifest.json       which run this is, what was checked, with which result
+    ├── sample.npz          ten images and the answers they must get
+    ├── measure.py          needs only numpy and onnxruntime
+    └── README.md           the model card
+
+It is built under a private name and renamed when everything in it is written and checked: an export that fails leaves
+nothing. The trained network itself, in PyTorch and float32, is what everything is compared with.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from roadtest.classify import Classifier
+from roadtest.cost import LatencySample
+from roadtest.data.cache import default_cache_dir
+from roadtest.data.publish import private_folder, publish
+from roadtest.devices import INT8, ONNXRUNTIME, RUNTIMES
+from roadtest.events import Event
+from roadtest.export import measure
+from roadtest.export.card import render_card
+from roadtest.export.engine import check_extra, open_session, run_logits
+from roadtest.export.graph import INPUT, LOGITS, PROBABILITIES, Prepared, build_graph, write_graph
+from roadtest.export.latency import PYTORCH, median_ms, time_engines
+from roadtest.export.parity import Parity, compare_answers
+from roadtest.export.pictures import Pictures, RunImages, draw_pictures, find_run_images, packed_images
+from roadtest.export.quantise import write_int8
+from roadtest.machine import count_usable_cores, describe_machine
+from roadtest.record import RunRecord, folder_name
+from roadtest.winner import find_run
+
+Row = dict[str, Any]
+Tell = Callable[[Event], None]
+MANIFEST_VERSION = 1
+MAX_CHANGED = 0.01
+"""A float32 file that answers more of the images otherwise is not the trained network; convention."""
+VARIANTS = {runtime: variant for variant, runtime in RUNTIMES.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """A bundle that was written, and what was found on the way."""
+
+    folder: Path
+    run_dir: Path
+    record: RunRecord
+    checked_on: str
+    """The images that all were compared on, for people."""
+    rows: list[Row]
+    """One per engine: PyTorch, ONNX Runtime, and ONNX Runtime with int8 where that was asked for."""
+    samples: list[LatencySample]
+    words: str
+    """Which run was taken, where a study was named; else empty."""
+
+
+def export_run(
+    path: str | Path,
+    out: str | Path | None = None,
+    *,
+    has_int8: bool = False,
+    has_own_images: bool = False,
+    check_on: str = "val",
+    own_network: str | None = None,
+    num_threads: int | None = None,
+    num_rounds: int = 5,
+    seconds_per_visit: float = 0.25,
+    cache_dir: Path | None = None,
+    tell: Tell = lambda event: None,
+) -> Exported:
+    """Write the ONNX bundle of a run, or of the run that a study recommends, to a new folder.
+
+    `check_on` is `val` or `test`; `has_own_images` packs validation images instead of drawn signs; no rounds leave
+    latency out. A ValueError says in one line what is in the way; nothing is left behind then.
+    """
+    check_extra()
+    found = find_run(path)
+    classifier = Classifier.from_run(found.path, own_network=own_network)
+    folder = _free_folder(out, classifier.record)
+    prepared = Prepared(classifier.network, classifier.record.normalisation).eval()
+    work = _Work(
+        run_dir=found.path,
+        record=classifier.record,
+        prepared=prepared,
+        batch_size=classifier.batch_size,
+        has_int8=has_int8,
+        num_threads=num_threads or count_usable_cores(),
+        tell=tell,
+    )
+    own = find_run_images(found.path, work.record, cache_dir or default_cache_dir(), work.answer)
+    packed_NHWC = packed_images(own, work.record.image_size, has_own_images=has_own_images)
+    pictures = _pictures_to_check(own, work, check_on)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with private_folder(folder.parent) as building:
+        models = _write_models(building, work, own)
+        parities = _compare(work, models, pictures)
+        _write_sample(building, work, packed_NHWC, models)
+        samples = _time(work, models, num_rounds, seconds_per_visit) if num_rounds else []
+        rows = [_row(work, building, runtime, parity, samples) for runtime, parity in parities.items()]
+        packed_words = "validation images" if has_own_images else "drawn signs"
+        _write_words(building, work, pictures.words, packed_words, rows)
+        if not publish(building, folder):
+            raise ValueError(f"{folder} appeared meanwhile: give another -o")
+    return Exported(
+        folder=folder,
+        run_dir=found.path,
+        record=work.record,
+        checked_on=pictures.words,
+        rows=rows,
+        samples=samples,
+        words=found.words,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """The run that is being exported, and how."""
+
+    run_dir: Path
+    record: RunRecord
+    prepared: Prepared
+    batch_size: int
+    has_int8: bool
+    num_threads: int
+    tell: Tell
+
+    @torch.inference_mode()
+    def answer(self, images_NHWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """The trained network's logits_NK, in PyTorch and float32."""
+        parts = torch.split(torch.from_numpy(np.ascontiguousarray(images_NHWC)), self.batch_size)
+        logits_NK: npt.NDArray[np.float32] = torch.cat([self.prepared(part)[0] for part in parts]).numpy()
+        return logits_NK
+
+    def say(self, text: str) -> None:
+        """Tell what is being done."""
+        self.tell(Event(kind="phase", label=self.record.label, seed=self.record.seed, text=text))
+
+
+def _free_folder(out: str | Path | None, record: RunRecord) -> Path:
+    """Where the bundle goes; a ValueError where something is there."""
+    folder = Path(f"{folder_name(record.label)}-onnx") if out is None else Path(out).expanduser()
+    if folder.exists() or folder.is_symlink():
+        raise ValueError(f"{folder} exists: a bundle is written to a new folder, whole or not at all; give another -o")
+    return folder
+
+
+def _pictures_to_check(own: RunImages | str, work: _Work, check_on: str) -> Pictures:
+    if check_on not in ("val", "test"):
+        raise ValueError(f"--check-on {check_on!r} is not known: choose val or test")
+    if not isinstance(own, str):
+        return own.test() if check_on == "test" else own.validation()
+    again = "give the study's compare command again on this computer, which decodes them"
+    if work.has_int8:
+        raise ValueError(f"--int8 is calibrated on training images, and {own}: {again}, or leave --int8 out")
+    if check_on == "test":
+        raise ValueError(f"--check-on test compares test images, and {own}: {again}, or leave it out")
+    work.tell(Event(kind="warning", text=f"{own}: compared on drawn signs, without accuracy"))
+    return draw_pictures(work.record.image_size)
+
+
+def _write_models(building: Path, work: _Work, own: RunImages | str) -> dict[str, Path]:
+    """The ONNX files, by the runtime's name in latency.csv."""
+    work.say("writing ONNX")
+    models = {ONNXRUNTIME: building / measure.FILES["float32"]}
+    write_graph(models[ONNXRUNTIME], build_graph(work.prepared, work.record))
+    if work.has_int8:
+        assert isinstance(own, RunImages)
+        work.say("calibrating int8 on training images")
+        models[INT8] = building / measure.FILES["int8"]
+        write_int8(models[ONNXRUNTIME], models[INT8], own.calibration())
+    return models
+
+
+def _compare(work: _Work, models: dict[str, Path], pictures: Pictures) -> dict[str, Parity]:
+    """Every engine's answers beside PyTorch's; a float32 file that is not the trained network is refused."""
+    work.say(f"comparing answers on {pictures.words}")
+    expected_NK = work.answer(pictures.images_NHWC)
+    parities = {PYTORCH: compare_answers(expected_NK, expected_NK, pictures.labels_N)}
+    for runtime, model in models.items():
+        answers_NK = run_logits(open_session(model, num_threads=work.num_threads), pictures.images_NHWC)
+        parities[runtime] = compare_answers(expected_NK, answers_NK, pictures.labels_N)
+    parity = parities[ONNXRUNTIME]
+    if parity.num_changed > MAX_CHANGED * parity.num_images or not np.isfinite(parity.largest_difference):
+        raise ValueError(
+            f"{work.record.label} answers {parity.num_changed:,} of {parity.num_images:,} images otherwise as ONNX "
+            f"(largest difference {parity.largest_difference:.3g}): it is not exported; take another network"
+        )
+    return parities
+
+
+def _write_sample(building: Path, work: _Work, images_NHWC: npt.NDArray[np.uint8], models: dict[str, Path]) -> None:
+    """Ten images with PyTorch's logits, and int8's as this computer computes them."""
+    arrays: dict[str, Any] = {"images_NHWC": images_NHWC, "logits_NK": work.answer(images_NHWC)}
+    if INT8 in models:
+        arrays["logits_int8_NK"] = run_logits(open_session(models[INT8], num_threads=work.num_threads), images_NHWC)
+    np.savez_compressed(building / "sample.npz", **arrays)
+
+
+def _time(work: _Work, models: dict[str, Path], num_rounds: int, seconds_per_visit: float) -> list[LatencySample]:
+    work.say("measuring latency")
+    return time_engines(
+        work.prepared,
+        models,
+        work.record,
+        num_threads=work.num_threads,
+        num_rounds=num_rounds,
+        seconds_per_visit=seconds_per_visit,
+        on_progress=lambda done, total: work.tell(Event(kind="latency", num_done=done, num_total=total)),
+    )
+
+
+def _row(work: _Work, building: Path, runtime: str, parity: Parity, samples: list[LatencySample]) -> Row:
+    """What is known of one engine; accuracies are of the compared images, None where they have no labels."""
+    is_torch = runtime == PYTORCH
+    path = work.run_dir / "weights.safetensors" if is_torch else building / measure.FILES[VARIANTS[runtime]]
+    correct = parity.num_correct
+    return {
+        "runtime": runtime,
+        "precision": VARIANTS.get(runtime, "float32"),
+        "file": path.name,
+        "size_bytes": path.stat().st_size,
+        "num_images": parity.num_images,
+        "largest_difference": parity.largest_difference,
+        "largest_logit": parity.largest_logit,
+        "num_changed": parity.num_changed,
+        "num_correct": correct,
+        "val_accuracy": None if correct is None else correct / parity.num_images,
+        "num_threads": work.num_threads,
+        "latency_p50_ms": median_ms(samples, runtime, 1),
+        "latency_64_p50_ms": median_ms(samples, runtime, 64),
+        "is_busy": any(one.is_busy for one in samples if one.runtime == runtime) if samples else None,
+    }
+
+
+def _write_words(building: Path, work: _Work, checked_on: str, packed: str, rows: list[Row]) -> None:
+    """Manifest, class names, the measuring script and the model card."""
+    record = work.record
+    machine = describe_machine()
+    manifest = {
+        "kind": "roadtest bundle",
+        "manifest_version": MANIFEST_VERSION,
+        "roadtest": version("roadtest"),
+        "run": _identity(record),
+        "input": {"name": INPUT, "type": "uint8", "shape": ["batch", record.image_size, record.image_size, 3]},
+        "outputs": {LOGITS: ["batch", len(record.class_names)], PROBABILITIES: ["batch", len(record.class_names)]},
+        "compared_on": checked_on,
+        "packed": packed,
+        "engines": rows,
+        "sha256": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(building.iterdir())},
+        "machine": asdict(machine),
+        "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    _write_json(building / "manifest.json", manifest)
+    _write_json(building / "classes.json", record.class_names)
+    shutil.copyfile(measure.__file__, building / "measure.py")
+    card = render_card(work.run_dir, record, rows, checked_on=checked_on, packed=packed, machine=machine)
+    (building / "README.md").write_text(card, encoding="utf-8")
+
+
+def _identity(record: RunRecord) -> Row:
+    """Which run this is; `add-device` compares it with the study."""
+    return {
+        "network": record.network,
+        "has_stn": record.has_stn,
+        "seed": record.seed,
+        "protocol_name": record.protocol_name,
+        "protocol_fingerprint": record.protocol_fingerprint,
+        "data_title": record.data_title,
+        "data_fingerprint": record.data_fingerprint,
+    }
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
