@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ IMAGES = coloured_squares()
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run of LeNet-5 on the coloured squares."""
-    job = write_tiny_study(tmp_path_factory.mktemp("classify"), replace(TINY, max_epochs=1))
+    job = write_tiny_study(tmp_path_factory.mktemp("classify"), replace(TINY, max_epochs=2))
     execute(job, tell=lambda event: None)
     return job.run_dir
 
@@ -96,10 +97,96 @@ def test_a_users_own_network_is_never_run_without_its_word(run_dir: Path, tmp_pa
     own.write_text(f"from pathlib import Path\nPath({str(trace)!r}).touch()\n")
     change_record(run_dir, network=f"{own}:build")
     assert "reading a run never runs code" in refusal(run_dir)
-    assert "reading a run never runs code" in refusal(run_dir, own_network="other.py:build")
+    assert "and 'other.py:build' was named" in refusal(run_dir, own_network="other.py:build")
+    assert "and 'own.py:other' was named" in refusal(run_dir, own_network="own.py:other")
     change_record(run_dir, network=str(own))
     assert "reading a run never runs code" in refusal(run_dir)
     assert not trace.exists()
+
+
+def test_a_users_own_network_is_built_from_the_file_that_is_named_now(run_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "net.py").write_text("raise SystemExit('the wrong file ran')\n")
+    mine = tmp_path / "net.py"
+    mine.write_text("from roadtest.networks import build_lenet5\n\nbuild = build_lenet5\n")
+    change_record(run_dir, network=f"{tmp_path / 'theirs' / 'net.py'}:build")
+    classifier = Classifier.from_run(run_dir, own_network=f"{mine}:build")
+    assert classifier(IMAGES.images_NHWC[:2]).shape == (2, 3)
+    mine.write_text(OTHER_NETWORK)
+    assert "does not hold this network's weights" in refusal(run_dir, own_network=f"{mine}:build")
+
+
+OTHER_NETWORK = """
+from torch import nn
+
+def build(num_classes, image_size):
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * image_size**2, num_classes))
+"""
+
+
+def test_a_file_is_named_only_for_a_network_of_ones_own(run_dir: Path) -> None:
+    assert "was trained as lenet5, which is not your own: leave it out" in refusal(run_dir, own_network="net.py:build")
+
+
+def test_a_study_means_its_recommended_network(finished: Path) -> None:
+    of_study, of_run = Classifier.from_run(finished.parent.parent), Classifier.from_run(finished)
+    assert np.array_equal(of_study(IMAGES.images_NHWC[:3]), of_run(IMAGES.images_NHWC[:3]))
+
+
+def test_files_are_read_as_training_read_them(finished: Path, tmp_path: Path) -> None:
+    classifier, paths = Classifier.from_run(finished), []
+    for place in range(3):
+        paths.append(tmp_path / f"{place}.png")
+        Image.fromarray(IMAGES.images_NHWC[place]).save(paths[-1])
+    assert np.array_equal(classifier(paths), classifier(IMAGES.images_NHWC[:3]))
+    assert classifier.predict([str(paths[0])]) == classifier.predict(IMAGES.images_NHWC[:1])
+    with pytest.raises(ValueError, match=r"nowhere.png cannot be read \(No such file"):
+        classifier([tmp_path / "nowhere.png"])
+    with pytest.raises(ValueError, match="is one image, and a list of images is needed"):
+        classifier(str(paths[0]))
+
+
+def test_rows_rank_the_classes_and_a_broken_file_is_a_row(finished: Path, tmp_path: Path) -> None:
+    classifier = Classifier.from_run(finished)
+    whole, broken = tmp_path / "whole.png", tmp_path / "broken.png"
+    Image.fromarray(IMAGES.images_NHWC[0]).save(whole)
+    broken.write_bytes(b"nothing")
+    rows = list(classifier.rows([broken, whole, str(broken)], top=2))
+    assert [(row["path"], row["rank"]) for row in rows] == [
+        (str(broken), None),
+        (str(whole), 1),
+        (str(whole), 2),
+        (str(broken), None),
+    ]
+    assert rows[0]["error"] == "it is no image of a kind that is read" and rows[0]["probability"] is None
+    expected_K = classifier([whole])[0]
+    order = np.argsort(-expected_K)
+    assert [row["class_id"] for row in rows[1:3]] == order[:2].tolist()
+    assert rows[1]["class_name"] == ("Red", "Green", "Blue")[order[0]] and rows[1]["error"] is None
+    assert rows[1]["probability"] == pytest.approx(float(expected_K[order[0]]), abs=1e-6)
+    assert len(list(classifier.rows([whole], top=9))) == 3
+    with pytest.raises(ValueError, match="--top 0 shows nothing"):
+        next(classifier.rows([whole], top=0))
+
+
+def test_rows_take_no_more_images_at_a_time_than_a_batch(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("roadtest.classify.BATCH_SIZE", 4)
+    asked = []
+
+    def paths() -> Iterator[str]:
+        for number in range(100):
+            asked.append(number)
+            yield f"nowhere-{number}.png"
+
+    rows = Classifier.from_run(finished).rows(paths())
+    assert [next(rows)["path"] for _ in range(5)][-1] == "nowhere-4.png"
+    assert len(asked) == 8
+
+
+def test_large_images_are_worked_on_a_few_at_a_time(finished: Path) -> None:
+    classifier = Classifier.from_run(finished)
+    sizes = {size: replace(classifier, record=replace(classifier.record, image_size=size)) for size in (32, 224, 512)}
+    assert {size: one.batch_size for size, one in sizes.items()} == {32: 256, 224: 83, 512: 16}
 
 
 class Bomb:
@@ -135,6 +222,9 @@ def test_weights_that_are_missing_cut_off_or_of_another_network_are_refused(run_
     ("changes", "words"),
     [
         ({"image_size": 10**6}, "at most 512"),
+        ({"image_size": 0}, "at most 512"),
+        ({"network": "vgg16"}, "does not hold this network's weights, vgg16 ("),
+        ({"has_stn": True}, "does not hold this network's weights, lenet5+stn ("),
         ({"class_names": []}, "at most 512"),
         ({"network": "no-such-network"}, "is not known"),
         ({"network": "timm:hf-hub:somebody/else"}, "not among"),
@@ -148,4 +238,4 @@ def test_a_record_that_asks_for_too_much_is_refused(changes: dict[str, Any], wor
 
 
 def test_a_folder_without_a_record_says_what_to_give(tmp_path: Path) -> None:
-    assert "give the folder that `roadtest compare` wrote" in refusal(tmp_path / "nowhere")
+    assert "nowhere does not exist: give the folder of a finished run" in refusal(tmp_path / "nowhere")

@@ -1,34 +1,48 @@
 """A run's network in use: pictures in, class probabilities out.
 
-Reads `record.json` and `weights.safetensors` only, so a run folder from elsewhere can be used: neither holds code. A
-network from the user's own file is built only where its word is given again. Pictures are treated as training's were:
-made upright RGB, resized bilinearly, normalised; never augmented.
+    from roadtest import Classifier
+
+    classifier = Classifier.from_run("runs/first")  # a run, or a study: then the network it recommends
+    probabilities_NK = classifier(["sign.png"])
+
+Reads `record.json` and `weights.safetensors` only, so a run folder from elsewhere can be used: neither holds code, and
+nothing larger than the network that the record names is read. A network from the user's own file is built only where
+it is named again. Pictures are treated as training's were: made upright RGB, resized bilinearly, normalised; never
+augmented. Shapes: N images, H x W pixels, C = 3 channels (RGB), K classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image, ImageOps
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
 from roadtest.augment import prepare_batch
 from roadtest.data.decode import decode_image
+from roadtest.data.picked import decode_picked
 from roadtest.data.pictures import to_rgb
 from roadtest.evaluate import forward
-from roadtest.networks import build_network
+from roadtest.networks import build_network, build_on_paper
 from roadtest.networks.own import is_own
 from roadtest.record import RunRecord, read_record
+from roadtest.weights import WEIGHTS, check_weights, read_weights
+from roadtest.winner import find_run
 
+Row = dict[str, Any]
+Picture = str | Path | Image.Image | npt.NDArray[np.uint8]
 MAX_IMAGE_SIZE = 512
 MAX_CLASSES = 65_536
 """A record from elsewhere decides how much memory its network takes; the protocol's own bounds hold here too."""
 BATCH_SIZE = 256
+BATCH_PIXELS = 1 << 22
+"""At most this many pixels are in work at a time: 256 images of 128 x 128, 83 of 224 x 224."""
+COLUMNS = ("path", "rank", "class_id", "class_name", "probability", "error")
 
 
 @dataclass(frozen=True)
@@ -39,59 +53,117 @@ class Classifier:
     record: RunRecord
 
     @classmethod
-    def from_run(cls, run_dir: str | Path, *, own_network: str | None = None) -> "Classifier":
-        """Build the run's network and read its weights; `own_network` repeats the `file.py:build` it was trained as."""
-        folder = Path(run_dir)
+    def from_run(cls, path: str | Path, *, own_network: str | None = None) -> "Classifier":
+        """Build the network of a run, or of a study's recommended one, and read its weights.
+
+        `own_network` names the `file.py:build` again that the run was trained as. A ValueError says what is wrong.
+        """
+        folder = find_run(path).path
         record = read_record(folder)
-        if is_own(record.network) and record.network != own_network:
-            raise ValueError(
-                f"{folder} was trained as {record.network!r}, code of its owner's: reading a run never runs code; "
-                f"give own_network={record.network!r} if you trust the file"
-            )
-        if record.image_size > MAX_IMAGE_SIZE or not 1 <= len(record.class_names) <= MAX_CLASSES:
-            raise ValueError(
-                f"{folder} asks for {record.image_size} pixels and {len(record.class_names)} classes: at most "
-                f"{MAX_IMAGE_SIZE} and {MAX_CLASSES} are built; restore its record.json"
-            )
-        network = build_network(
-            record.network,
-            num_classes=len(record.class_names),
-            image_size=record.image_size,
-            has_stn=record.has_stn,
-            seed=record.seed,
-        )
-        _read_weights(network, folder)
+        _check_sizes(folder, record)
+        name = _name_to_build(folder, record, own_network)
+        shape: dict[str, Any] = {"image_size": record.image_size, "has_stn": record.has_stn}
+        shape["num_classes"] = len(record.class_names)
+        if not is_own(name):  # a network of any size has a name: its weights are looked at before it is built
+            paper = build_on_paper(name, **shape)
+            check_weights(folder / WEIGHTS, paper.state_dict(), record.label)
+        network = build_network(name, **shape, seed=record.seed)
+        read_weights(folder / WEIGHTS, network, record.label)
         return cls(network.eval().to(memory_format=torch.channels_last), record)
 
-    def __call__(self, images: npt.NDArray[np.uint8] | Sequence[Image.Image]) -> npt.NDArray[np.float32]:
-        """Give probabilities_NK for uint8 images_NHWC or a list of Pillow images, of any sizes, in RGB or not."""
+    @property
+    def batch_size(self) -> int:
+        """How many images are classified at a time."""
+        return max(1, min(BATCH_SIZE, BATCH_PIXELS // self.record.image_size**2))
+
+    def __call__(self, images: npt.NDArray[np.uint8] | Sequence[Picture]) -> npt.NDArray[np.float32]:
+        """Give probabilities_NK for uint8 images_NHWC, or for a list of files, Pillow images or arrays of any size."""
+        if isinstance(images, str | Path):
+            raise ValueError(f"{str(images)!r} is one image, and a list of images is needed: write [{str(images)!r}]")
         parts_NK = [np.zeros((0, len(self.record.class_names)), np.float32)]
-        for start in range(0, len(images), BATCH_SIZE):
-            parts_NK.append(self._probabilities(images[start : start + BATCH_SIZE]))
+        size = self.record.image_size
+        for start in range(0, len(images), self.batch_size):
+            batch = [_decode(image, size) for image in images[start : start + self.batch_size]]
+            parts_NK.append(self._probabilities(np.stack(batch)))
         return np.concatenate(parts_NK)
 
-    def predict(self, images: npt.NDArray[np.uint8] | Sequence[Image.Image]) -> list[str]:
+    def predict(self, images: npt.NDArray[np.uint8] | Sequence[Picture]) -> list[str]:
         """Give the most probable class's name per image."""
         return [self.record.class_names[k] for k in self(images).argmax(1)]
 
+    def rows(self, paths: Iterable[str | Path], *, top: int = 5) -> Iterator[Row]:
+        """Give `top` rows per image file, the most probable class first, a batch at a time; for any number of files.
+
+        A file that cannot be read is one row with its `error`. See `roadtest.data.picked` for folders and patterns.
+        """
+        if top < 1:
+            raise ValueError(f"--top {top} shows nothing: 1 shows the most probable class; give 1 or more")
+        waiting = iter(paths)
+        while batch := list(islice(waiting, self.batch_size)):
+            found = [decode_picked(str(path), self.record.image_size) for path in batch]
+            whole = [image_HWC for image_HWC in found if not isinstance(image_HWC, str)]
+            ranked = iter(self._probabilities(np.stack(whole))) if whole else iter(())
+            for path, image in zip(batch, found, strict=True):
+                if isinstance(image, str):
+                    yield dict.fromkeys(COLUMNS) | {"path": str(path), "error": image}
+                else:
+                    yield from self._ranked(str(path), next(ranked), top)
+
+    def _ranked(self, path: str, probabilities_K: npt.NDArray[np.float32], top: int) -> Iterator[Row]:
+        for place, label in enumerate(np.argsort(-probabilities_K, kind="stable")[:top].tolist()):
+            yield {
+                "path": path,
+                "rank": place + 1,
+                "class_id": label,
+                "class_name": self.record.class_names[label],
+                "probability": float(probabilities_K[label]),
+                "error": None,
+            }
+
     @torch.inference_mode()
-    def _probabilities(self, images: npt.NDArray[np.uint8] | Sequence[Image.Image]) -> npt.NDArray[np.float32]:
-        size = self.record.image_size
-        images_NHWC = torch.from_numpy(np.stack([decode_image(_as_picture(image), size)[0] for image in images]))
-        images_NCHW = prepare_batch(images_NHWC, normalisation=self.record.normalisation)
+    def _probabilities(self, images_NHWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        images_NCHW = prepare_batch(torch.from_numpy(images_NHWC), normalisation=self.record.normalisation)
         probabilities_NK: npt.NDArray[np.float32] = forward(self.network, images_NCHW, "float32").softmax(1).numpy()
         return probabilities_NK
 
 
-def _read_weights(network: nn.Module, folder: Path) -> None:
-    path = folder / "weights.safetensors"
-    if not path.exists():
-        raise ValueError(f"{folder} keeps no weights: train it with --keep-weights all, or take another run")
-    try:
-        network.load_state_dict(load_file(path))
-    except (SafetensorError, RuntimeError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{path} does not hold this network's weights ({reason}): repeat the run") from None
+def _check_sizes(folder: Path, record: RunRecord) -> None:
+    if not 1 <= record.image_size <= MAX_IMAGE_SIZE or not 1 <= len(record.class_names) <= MAX_CLASSES:
+        raise ValueError(
+            f"{folder} asks for {record.image_size} pixels and {len(record.class_names)} classes: at most "
+            f"{MAX_IMAGE_SIZE} and {MAX_CLASSES} are built; restore its record.json"
+        )
+
+
+def _name_to_build(folder: Path, record: RunRecord, own_network: str | None) -> str:
+    """The network's name; of one from the user's own file the word given now, never the word in the record."""
+    if not is_own(record.network):
+        if own_network is not None:
+            raise ValueError(
+                f"{own_network!r} was named, and {folder} was trained as {record.label}, which is not your own: leave "
+                "it out, or name the folder of another run"
+            )
+        return record.network
+    if own_network is None or _last_part(own_network) != _last_part(record.network):
+        named = "" if own_network is None else f", and {own_network!r} was named"
+        raise ValueError(
+            f"{folder} was trained as {record.network!r}, code of its owner's{named}: reading a run never runs code; "
+            f"if you trust the file, name it: --network {record.network} (from Python: own_network=)"
+        )
+    return own_network
+
+
+def _last_part(word: str) -> str:
+    return word.replace("\\", "/").rpartition("/")[2]
+
+
+def _decode(image: Picture, image_size: int) -> npt.NDArray[np.uint8]:
+    if isinstance(image, str | Path):
+        found = decode_picked(str(image), image_size)
+        if isinstance(found, str):
+            raise ValueError(f"{image} cannot be read ({found}): leave it out, or use rows(), which goes on")
+        return found
+    return decode_image(_as_picture(image), image_size)[0]
 
 
 def _as_picture(image: npt.NDArray[np.uint8] | Image.Image) -> Image.Image:

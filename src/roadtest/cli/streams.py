@@ -1,0 +1,235 @@
+"""How predictions, evaluations and added systems are printed: predictions as they come, for any number of images.
+
+A table is for people: percent, the class's number and name, and no control characters, whatever a file is called. csv
+and json are for programs: raw values, one row per image and rank, an unreadable image with its `error`.
+"""
+
+import csv
+import json
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+from roadtest.cli.terminal import Column, count, interval, label, percent, print_rows, print_table
+
+if TYPE_CHECKING:
+    from roadtest.labelled_figures import Evaluation
+
+Row = dict[str, Any]
+COLUMNS = ("path", "rank", "class_id", "class_name", "probability", "error")
+PATH_WIDTH, CLASS_WIDTH, SMALLEST_PATH = 40, 40, 16
+"""Characters: where paths and classes are longer, a terminal's width decides, and a file takes them whole."""
+
+
+class Stream(Protocol):
+    """Takes rows one by one; `close` ends what was begun."""
+
+    def write(self, row: Row) -> None:
+        """Print one row."""
+
+    def close(self) -> None:
+        """Print what has to follow the last row."""
+
+
+def open_stream(format: str, class_names: Sequence[str], file: TextIO | None = None) -> Stream:
+    """Print predictions in a format as they come."""
+    out = file or sys.stdout
+    kinds: dict[str, Callable[[TextIO, Sequence[str]], Stream]] = {
+        "table": PeopleStream,
+        "json": JsonStream,
+        "csv": CsvStream,
+        "md": MarkdownStream,
+    }
+    return kinds[format](out, class_names)
+
+
+class CsvStream:
+    """A csv file, its header first."""
+
+    def __init__(self, out: TextIO, class_names: Sequence[str]) -> None:
+        self._writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+        self._writer.writeheader()
+
+    def write(self, row: Row) -> None:
+        self._writer.writerow(_encodable(row))
+
+    def close(self) -> None:
+        pass
+
+
+class JsonStream:
+    """One array, a row a line."""
+
+    def __init__(self, out: TextIO, class_names: Sequence[str]) -> None:
+        self._out, self._mark = out, "[\n"
+
+    def write(self, row: Row) -> None:
+        self._out.write(self._mark + json.dumps(_encodable(row)))
+        self._mark = ",\n"
+
+    def close(self) -> None:
+        self._out.write("[]\n" if self._mark == "[\n" else "\n]\n")
+
+
+class MarkdownStream:
+    """A table for a document."""
+
+    def __init__(self, out: TextIO, class_names: Sequence[str]) -> None:
+        self._out, self._is_begun = out, False
+
+    def write(self, row: Row) -> None:
+        from roadtest.summarise import render_table
+
+        head, rule, line = render_table([_encodable(row)], "md").splitlines(keepends=True)
+        self._out.write(line if self._is_begun else head + rule + line)
+        self._is_begun = True
+
+    def close(self) -> None:
+        pass
+
+
+class PeopleStream:
+    """Aligned columns; an image's path stands before its first class only."""
+
+    def __init__(self, out: TextIO, class_names: Sequence[str]) -> None:
+        self._out = out
+        longest = max((len(class_title(k, name)) for k, name in enumerate(class_names)), default=0)
+        self._class_width = max(5, min(longest, CLASS_WIDTH))
+        self._path_width = PATH_WIDTH
+        self._is_terminal = out.isatty()
+        if self._is_terminal:
+            room = shutil.get_terminal_size().columns - self._class_width - 2 * 2 - len("probability")
+            self._path_width = max(SMALLEST_PATH, min(PATH_WIDTH, room))
+        self._line("path", "class", "probability")
+
+    def write(self, row: Row) -> None:
+        path = printable(row["path"])
+        if row["error"] is not None:
+            self._line(path, printable(f"cannot be read: {row['error']}"), "")
+            return
+        title = class_title(row["class_id"], row["class_name"])
+        self._line(path if row["rank"] == 1 else "", title, percent(row["probability"]))
+
+    def close(self) -> None:
+        pass
+
+    def _line(self, path: str, title: str, probability: str) -> None:
+        if self._is_terminal and len(path) > self._path_width:
+            path = "…" + path[len(path) - self._path_width + 1 :]
+        line = f"{path:<{self._path_width}}  {title:<{self._class_width}}  {probability:>11}"
+        self._out.write(line.rstrip() + "\n")
+
+
+def class_title(class_id: int, class_name: str) -> str:
+    """`Keep right (38)`; a name that is the number stands alone."""
+    name = printable(class_name)
+    return name if name == str(class_id) else f"{name} ({class_id})"
+
+
+def printable(text: str) -> str:
+    """Text that does nothing to a terminal: what is no printed sign becomes a question mark."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
+def print_evaluation(found: "Evaluation", format: str) -> None:
+    """Print what a network is worth on labelled images; with csv and md the classes, and the sentences on stderr."""
+    if format == "json":
+        sys.stdout.write(json.dumps(found.to_dict(), indent=1) + "\n")
+        return
+    words = sys.stdout if format == "table" else sys.stderr
+    for sentence in _evaluation_sentences(found):
+        print(sentence, file=words)
+    if format == "table":
+        print()
+        columns = [column for column in CLASSES if column.title != "tracks" or found.unit_name == "tracks"]
+        print_table(columns, [("", found.class_rows())])
+    else:
+        print_rows(found.class_rows(), format)
+
+
+def _evaluation_sentences(found: "Evaluation") -> list[str]:
+    plain = found.to_dict()
+    part = "all images" if found.split == "all" else f"the {found.split} part"
+    tracks = f" in {plain['num_units']:,} tracks" if found.unit_name == "tracks" else ""
+    lines = [
+        f"{found.label}, seed {found.seed}, on {printable(found.data_title)}, {part}: "
+        f"{plain['num_images']:,} images{tracks}, {plain['num_classes']} of {len(found.class_names)} classes"
+    ]
+    between = "one group of images has no interval"
+    if plain["accuracy_low"] is not None:
+        between = f"95 % interval {100 * plain['accuracy_low']:.1f} to {100 * plain['accuracy_high']:.1f}: "
+        between += str(plain["statement"])
+    worst = found.class_rows()[0]
+    remarks = {"accuracy": between, "worst_class_recall": class_title(worst["class_id"], worst["class_name"])}
+    for column, value in found.scores().items():
+        title = column.replace("_", " ").replace("macro f1", "macro-F1").replace("worst class", "worst-class")
+        lines.append(f"  {title:<20}{percent(value):>9}  {remarks.get(column, '')}".rstrip())
+    return lines
+
+
+def _taken_for(row: Row) -> str:
+    if row["mostly_taken_for_id"] is None:
+        return ""
+    return f"{class_title(row['mostly_taken_for_id'], row['mostly_taken_for'])} ({row['num_taken_for_it']})"
+
+
+CLASSES = (
+    Column(title="class", text=lambda row: class_title(row["class_id"], row["class_name"]), is_right=False),
+    Column(title="images", text=lambda row: count(row["num_images"])),
+    Column(title="tracks", text=lambda row: count(row["num_tracks"]), rank=3),
+    Column(title="recall", text=lambda row: percent(row["recall"])),
+    Column(title="precision", text=lambda row: percent(row["precision"]), rank=5),
+    Column(title="F1", text=lambda row: percent(row["f1"]), rank=4),
+    Column(title="mostly taken for", text=_taken_for, is_right=False, rank=6),
+)
+
+
+def system_sentences(row: Row) -> list[str]:
+    """A line for each part that a system answered: its accuracy, its interval, and what that speaks of."""
+    from roadtest.summarise.incumbents import THIS_SYSTEM
+
+    lines = []
+    for part in ("test", "val"):
+        accuracy, low = row.get(f"{part}_accuracy_mean"), row.get(f"{part}_accuracy_low")
+        if accuracy is not None:
+            between = f", 95 % interval {interval(row, part)}" if low is not None else ""
+            lines.append(f"{row['network']}: {percent(accuracy)} on {part}{between} ({THIS_SYSTEM})")
+    return lines
+
+
+def print_differences(rows: Sequence[Row]) -> None:
+    """Print how far each network is from a system, paired by image."""
+    if not rows:
+        return
+    print()
+    columns = (
+        Column(title="network", text=label, is_right=False),
+        Column(title="part", text=lambda row: str(row["part"]), is_right=False, rank=3),
+        Column(title="accuracy", text=lambda row: percent(row["network_accuracy"])),
+        Column(title=f"minus {printable(rows[0]['system'])}", text=_points),
+        Column(title="95 % interval", text=_interval),
+        Column(title="only it right", text=lambda row: f"{row['num_only_network']:,.0f}", rank=5),
+        Column(title="only the other", text=lambda row: f"{row['num_only_system']:,.0f}", rank=4),
+        Column(title="seeds", text=lambda row: str(row["num_seeds"]), rank=2),
+    )
+    print_table(columns, [("", list(rows))])
+    first = rows[0]
+    print(f"percentage points, paired over {first['num_units']:,} {first['unit_name']}; {first['statement']}")
+
+
+def _points(row: Row) -> str:
+    return f"{100 * row['gain']:+.2f}"
+
+
+def _interval(row: Row) -> str:
+    return f"{100 * row['gain_low']:+.2f} to {100 * row['gain_high']:+.2f}"
+
+
+def _encodable(row: Row) -> Row:
+    """Six digits of a probability, and text that can be written: a file name need not be UTF-8."""
+    found = dict(row)
+    found["path"] = row["path"].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    if row["probability"] is not None:
+        found["probability"] = float(f"{row['probability']:.6g}")
+    return found
