@@ -128,6 +128,24 @@ def test_many_units_and_noisy_seeds_approach_welchs_test_over_seeds() -> None:
     assert found.degrees_of_freedom == pytest.approx(oracle.df, rel=0.02)
 
 
+def test_on_these_images_a_difference_is_welchs_test_over_seeds() -> None:
+    rng = np.random.default_rng(11)
+    a_SN, b_SN = rng.random((5, 400)) < 0.95, rng.random((4, 400)) < 0.9
+    found = judge.retraining_difference(a_SN, b_SN)
+    oracle = stats.ttest_ind(a_SN.mean(axis=1), b_SN.mean(axis=1), equal_var=False)
+    expected = oracle.confidence_interval(0.95)
+    assert found is not None and found.statement == judge.IF_TRAINED_AGAIN
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    assert found.degrees_of_freedom == pytest.approx(oracle.df)
+    assert judge.retraining_difference(a_SN, b_SN[:2]) is None
+
+
+def test_seeds_that_agree_to_the_image_still_leave_an_interval() -> None:
+    same_SN = np.repeat(np.arange(100) < 97, 3).reshape(100, 3).T
+    found = judge.retraining_difference(same_SN, same_SN)
+    assert found is not None and found.low < 0 < found.high
+
+
 def test_swapping_two_networks_only_turns_the_sign() -> None:
     a, b = _random_study(9), _random_study(10, num_seeds=5)
     there, back = judge.difference_interval(a, b, UNITS), judge.difference_interval(b, a, UNITS)

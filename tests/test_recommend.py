@@ -267,3 +267,65 @@ def test_the_exit_code_is_3_where_nothing_meets_the_limits(exact: Path, capsys: 
     assert cli.main(["recommend", str(exact), "--max-params", "10"]) == 3
     out, _ = capsys.readouterr()
     assert "No network meets --max-params 10" in out and "misses a limit" in out
+
+
+def test_a_network_that_misses_a_class_is_left_out_and_the_class_is_named(exact: Path) -> None:
+    found = recommend(read_once(exact), min_class_recall="98%", tolerance=5)
+    assert (found.label, found.limits) == ("lenet5+stn", {"min_class_recall": 0.98})
+    (row,) = [row for row in found.networks if row["network"] == "lenet5" and not row["has_stn"]]
+    assert row["verdict"] == "misses a limit"
+    assert row["weakest_class"] in row["reason"] and f"({row['weakest_label']})" in row["reason"]
+    assert row["reason"].endswith(", at least 98.00 % asked for")
+    (binding,) = found.binding
+    assert label(binding) == "lenet5" and "without --min-class-recall 98%: lenet5" in found.would_change[0]
+
+
+def test_where_every_network_misses_a_class_the_exit_code_is_3_and_classes_are_named(
+    exact: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["recommend", str(exact), "--min-class-recall", "0.9999"]) == 3
+    out, _ = capsys.readouterr()
+    assert "No network meets --min-class-recall 99.99%" in out and "recall of " in out
+    assert "left (0) 9" in out and "right (1) 9" in out
+
+
+def test_the_sentence_says_for_how_many_pairs_its_bound_is_corrected(exact: Path) -> None:
+    (use, *_) = recommend(read_once(exact)).sentences
+    assert use.endswith("(after correction for all pairs: 3 cheaper networks against vgg16).")
+    reasons = [row["reason"] for row in recommend(read_once(exact)).networks if row["val_gain"] is not None]
+    assert len(reasons) == 3 and all("; corrected for 3 pairs) from vgg16" in reason for reason in reasons)
+    # two bounds at 2.5 % each are the plain 95 % interval's: nothing is corrected
+    (use, *_) = recommend(read_once(exact), min_accuracy="99%").sentences
+    assert "correction" not in use and "not below" in use
+
+
+@pytest.mark.parametrize("metric", ["balanced-accuracy", "macro-f1"])
+def test_another_metric_chooses_by_its_own_figures(exact: Path, metric: str) -> None:
+    # two classes of equal size: much the same figures as accuracy's
+    found = recommend(read_once(exact), metric=metric)
+    words = metric.replace("-accuracy", " accuracy").replace("macro-f1", "macro-F1")
+    assert (found.metric, found.label, label(found.leader)) == (metric, "resnet34", "vgg16")
+    assert f"than vgg16, the best ({words} 99.4" in found.sentences[0]
+    column = metric.replace("-", "_")
+    assert all(row[f"val_{column}_mean"] == pytest.approx(row["val_accuracy_mean"], abs=1e-3) for row in found.networks)
+    assert found.test is not None and f"On test resnet34 reached {words} " in found.test_sentence
+
+
+def test_a_metric_that_folds_alone_can_judge_leaves_test_undecided(exact: Path, tmp_path: Path) -> None:
+    found = recommend(read_once(exact), metric="worst-class-recall")
+    assert found.certainty == "judged" and found.label is not None
+    assert "on one set a difference of worst-class recall has no interval" in found.test_sentence
+    one = build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=1, num_evaluations=1)
+    observed = recommend(one, metric="worst-class-recall")
+    assert observed.certainty == "observed" and "needs 3 seeds" in observed.sentences[0]
+
+
+def test_a_validation_set_of_its_own_does_not_judge_a_lowest_recall(exact: Path, tmp_path: Path) -> None:
+    other = tmp_path / "own"
+    shutil.copytree(exact, other)
+    for path in list(other.glob("*/seed-[1-4]/val.npz")):  # every seed answers the images of the first fold
+        shutil.copy(path.parent.parent / "seed-0" / "val.npz", path)
+    found = recommend(other, metric="worst-class-recall")
+    assert (found.label, found.certainty) == (label(found.leader), "observed")
+    assert "not judged: a worst-class recall is judged over three validation folds or more" in found.sentences[0]
+    assert not any("more seeds the answer" in change for change in found.would_change)

@@ -14,6 +14,12 @@ ROW = {
     "train_seconds_mean": 90.0,
     "peak_memory_bytes": 601_000_000,
     "val_accuracy_mean": 0.98,
+    "val_weakest_recall": 0.85,
+    "weakest_classes": [
+        {"label": 27, "class_name": "Pedestrians", "recall": 0.85},
+        {"label": 3, "class_name": "3", "recall": 0.88},
+        {"label": 1, "class_name": "left", "recall": 0.97},
+    ],
 }
 
 
@@ -93,3 +99,22 @@ def test_ties_are_broken_by_the_other_costs_and_the_unmeasured_is_dearest() -> N
     assert cost_key(ROW, "latency") < cost_key(larger, "latency") < cost_key(unmeasured, "latency")
     assert cost_key(unmeasured, "params") < cost_key(larger, "params")
     assert set(PREFERENCES.values()) <= set(ROW) >= {BY_NAME[name].column for name in BY_NAME}
+
+
+def test_a_limit_on_recall_names_every_class_below_it_weakest_first() -> None:
+    (miss,) = misses(ROW, read_limits({"min_class_recall": "90%"}))
+    assert miss.words == "recall of Pedestrians (27) 85.00 %, 3 88.00 %, at least 90.00 % asked for"
+    # 15 % of the images missed, 10 % allowed
+    assert miss.factor == pytest.approx(1.5)
+    assert misses(ROW, {"min_class_recall": 0.85}) == []
+    many = [{"label": k, "class_name": f"c{k}", "recall": 0.5} for k in range(5)]
+    (miss,) = misses({**ROW, "weakest_classes": many}, {"min_class_recall": 0.9})
+    assert "c0 (0) 50.00 %, c1 (1) 50.00 %, c2 (2) 50.00 % and 2 more classes, at least" in miss.words
+    (miss,) = misses({**ROW, "val_weakest_recall": None, "weakest_classes": []}, {"min_class_recall": 0.9})
+    assert miss.words == "recall was not measured"
+
+
+@pytest.mark.parametrize("value", ["90", "x", "101%"])
+def test_what_is_no_recall_is_refused_by_its_own_name(value: str) -> None:
+    with pytest.raises(ValueError, match=r"^--min-class-recall '[^\n]+$"):
+        read_limits({"min_class_recall": value})

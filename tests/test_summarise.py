@@ -50,6 +50,21 @@ COLUMNS = [
     "val_accuracy_high",
     "test_accuracy_low",
     "test_accuracy_high",
+    *(
+        f"{part}_{metric}_{end}"
+        for part in ("val", "test")
+        for metric in ("balanced_accuracy", "macro_f1", "worst_class_recall")
+        for end in ("mean", "low", "high")
+    ),
+    "val_weakest_label",
+    "val_weakest_class",
+    "val_weakest_recall",
+    "metric",
+    "judged_part",
+    "letters",
+    "is_leading",
+    "onnx_latency_p50_ms",
+    "stn_worth",
 ]
 
 

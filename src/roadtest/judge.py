@@ -3,14 +3,20 @@
 All pairs of networks shown are compared and their p-values corrected together (Holm 1979). A pair is `different`, `not
 separated` (never written as "equal"), or `not judged` where a network has fewer than three seeds. The judge does not
 choose what to show, reads no file and writes no sentence; docs/statistics.md says what stands behind each word. This
-is the front door: the intervals come from judge_intervals.py and judge_folds.py.
+is the front door: the intervals come from judge_intervals.py, judge_folds.py and judge_scores.py.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from roadtest.judge_folds import ON_NEW_FOLDS, FoldResult, validation_difference, validation_interval
+from roadtest.judge_folds import (
+    ON_NEW_FOLDS,
+    FoldResult,
+    mean_bounds,
+    validation_difference,
+    validation_interval,
+)
 from roadtest.judge_intervals import (
     CONFIDENCE,
     IF_TRAINED_AGAIN,
@@ -21,8 +27,10 @@ from roadtest.judge_intervals import (
     Interval,
     accuracy_interval,
     difference_interval,
+    retraining_difference,
     retraining_interval,
 )
+from roadtest.judge_scores import Scores, score_difference, score_interval
 
 __all__ = [
     "CONFIDENCE",
@@ -38,6 +46,7 @@ __all__ = [
     "FoldResult",
     "Interval",
     "More",
+    "Scores",
     "Verdict",
     "accuracy_interval",
     "compact_letters",
@@ -45,7 +54,11 @@ __all__ = [
     "holm",
     "judge_pairs",
     "leading_set",
+    "mean_bounds",
+    "retraining_difference",
     "retraining_interval",
+    "score_difference",
+    "score_interval",
     "validation_difference",
     "validation_interval",
     "what_would_separate",
@@ -183,7 +196,8 @@ def _seeds_for(difference: Difference, alpha: float, *, power: float) -> int | N
     lasting = max(difference.unit_variance - difference.cell_variance, 0.0)
     for num_seeds in range(difference.num_seeds + 1, MAX_SEEDS + 1):
         variance = difference.seed_variance * difference.num_seeds / num_seeds + lasting
-        needed = _quantile(1 - alpha / 2, 2 * (num_seeds - 1)) + _quantile(power, 1e9)
+        freedom = (num_seeds - 1) * (1 if difference.statement == ON_NEW_FOLDS else 2)
+        needed = _quantile(1 - alpha / 2, freedom) + _quantile(power, 1e9)
         if abs(difference.estimate) >= needed * math.sqrt(variance):
             return num_seeds - difference.num_seeds
     return None

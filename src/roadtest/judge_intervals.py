@@ -68,7 +68,7 @@ def accuracy_interval(correct_SN: Bools, units_N: Ints, *, confidence: float = C
     """Judge one network on images that all seeds saw: on new signs; with one or two seeds for these weights only."""
     counts_SU, sizes_U = _wrong_by_unit(correct_SN, units_N)
     parts = variance_parts(counts_SU, sizes_U)
-    total = _total([parts], parts.unit)
+    total = crossed_total([parts], parts.unit)
     low, high = accuracy_bounds(parts.accuracy, total, parts.num_units, confidence)
     return Interval(
         estimate=float(parts.accuracy),
@@ -98,6 +98,33 @@ def retraining_interval(correct_SN: Bools, *, confidence: float = CONFIDENCE) ->
     return repeated_interval(correct_SN.mean(), total, num_images, num_seeds, IF_TRAINED_AGAIN, confidence)
 
 
+def retraining_difference(
+    correct_a_SN: Bools, correct_b_SN: Bools, *, confidence: float = CONFIDENCE
+) -> Interval | None:
+    """Judge a minus b on these very images, if both are trained again: Welch's t over seeds; None below three seeds."""
+    networks, num_images = (correct_a_SN, correct_b_SN), correct_a_SN.shape[1]
+    if min(map(len, networks)) < MIN_SEEDS:
+        return None
+    means = [correct_SN.mean(axis=1) for correct_SN in networks]
+    parts = [max(float(mean_S.var(ddof=1)), num_images**-2.0) / len(mean_S) for mean_S in means]
+    freedom = sum(parts) ** 2 / sum(part**2 / (len(mean_S) - 1) for part, mean_S in zip(parts, means, strict=True))
+    estimate, error = float(means[0].mean() - means[1].mean()), float(np.sqrt(sum(parts)))
+    half = float(_student_quantile(confidence, np.array(freedom))) * error
+    return Interval(
+        estimate=estimate,
+        low=max(estimate - half, -1.0),
+        high=min(estimate + half, 1.0),
+        standard_error=error,
+        degrees_of_freedom=freedom,
+        num_seeds=min(map(len, networks)),
+        num_units=min(map(len, networks)),
+        design_effect=1.0,
+        statement=IF_TRAINED_AGAIN,
+        confidence=confidence,
+        seed_variance=sum(parts),
+    )
+
+
 def difference_interval(
     correct_a_SN: Bools, correct_b_SN: Bools, units_N: Ints, *, confidence: float = CONFIDENCE
 ) -> Difference:
@@ -111,7 +138,7 @@ def difference_interval(
     networks = [variance_parts(counts_a_SU, sizes_U), variance_parts(counts_b_SU, sizes_U)]
     residuals_U = networks[0].residuals_U - networks[1].residuals_U
     unit = unit_variance(residuals_U)
-    total = _total(networks, unit)
+    total = crossed_total(networks, unit)
     difference = networks[0].accuracy - networks[1].accuracy
     differs_U = ~np.isclose(counts_a_SU.mean(axis=0), counts_b_SU.mean(axis=0), rtol=0, atol=1e-9)
     low, high, p_value = difference_bounds(difference, total, differs_U.sum(), len(sizes_U), confidence)
@@ -136,7 +163,7 @@ def difference_interval(
     )
 
 
-def accuracy_bounds(accuracy: Floats, total: Total, num_units: int, confidence: float) -> tuple[Floats, Floats]:
+def accuracy_bounds(accuracy: Floats, total: Total, num_units: float, confidence: float) -> tuple[Floats, Floats]:
     """The interval on the logit scale; never nearer to 0 or 1 than units without a single error would allow.
 
     Where U units show no error at all, their true share may still be up to 1 - (alpha / 2) ** (1 / U) (Clopper and
@@ -156,7 +183,7 @@ def accuracy_bounds(accuracy: Floats, total: Total, num_units: int, confidence: 
 
 
 def difference_bounds(
-    difference: Floats, total: Total, num_differing: Floats, num_units: int, confidence: float
+    difference: Floats, total: Total, num_differing: Floats, num_units: float, confidence: float
 ) -> tuple[Floats, Floats, Floats]:
     """The interval of a difference and its two-sided p-value; both know how little a few differing units can tell.
 
@@ -201,7 +228,7 @@ def _wrong_by_unit(correct_SN: Bools, units_N: Ints) -> tuple[Floats, Floats]:
     return sum_by_unit(~correct_SN, dense_N), np.bincount(dense_N).astype(float)
 
 
-def _total(networks: list[Parts], unit: Floats) -> Total:
+def crossed_total(networks: list[Parts], unit: Floats) -> Total:
     """Seeds and units; units alone where a network has too few seeds to show their luck."""
     unit_df = networks[0].num_units - 1
     if unit_df < 1:
@@ -231,7 +258,7 @@ def repeated_interval(
     )
 
 
-def standard_error_of(total: Total, num_units: int, *, largest: float) -> float:
+def standard_error_of(total: Total, num_units: float, *, largest: float) -> float:
     """Of one unit nothing is known but that a figure between two bounds cannot deviate by more than half their span."""
     return largest if num_units < 2 else float(np.sqrt(total.variance))
 

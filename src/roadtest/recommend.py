@@ -1,10 +1,10 @@
 """The network to use under the user's limits, and why.
 
-Of the networks that meet the limits, the most accurate one in validation leads. The answer is the cheapest network
-that is **shown** to be at most the tolerance worse than it: the lower bound of the paired difference over the
-validation folds does not lie below minus the tolerance. Where only the leader passes, it is the answer, and the
-cheaper ones are not decided. One or two seeds give the same table as an observation. An undertrained network is never
-recommended; failed ones are listed.
+Of the networks that meet the limits, the most accurate one in validation leads, or the best by the metric that
+chooses. The answer is the cheapest network that is **shown** to be at most the tolerance worse than it: the lower
+bound of the paired difference over the validation folds does not lie below minus the tolerance. Where only the leader
+passes, it is the answer, and the cheaper ones are not decided. One or two seeds give the same table as an observation.
+An undertrained network is never recommended; failed ones are listed.
 
 Validation chooses, test confirms: test labels are read only for the figures in `test` and in the `test_` columns.
 recommend_choice.py holds the rule, recommend_limits.py limits and the order of costs, recommend_words.py sentences.
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from roadtest.judge import Difference
-from roadtest.recommend_choice import Candidate, Choice, choose, shared_confidence
+from roadtest.recommend_choice import Candidate, Choice, choose, figure, line_up, shared_confidence
 from roadtest.recommend_limits import (
     BY_NAME,
     LIMITS,
@@ -28,11 +28,9 @@ from roadtest.recommend_limits import (
 )
 from roadtest.recommend_words import Answer, agreement_words, change_words, sentences
 from roadtest.summarise import (
-    TOLERANCE_POINTS,
+    Metric,
     Results,
     difference_between,
-    leaderboard_rows,
-    ranked_variants,
     read_results,
 )
 
@@ -40,7 +38,7 @@ __all__ = ["LIMITS", "PREFERENCES", "Recommendation", "recommend"]
 
 Row = dict[str, Any]
 RECOMMENDED, NOTHING_MEETS, NOTHING_COMPARED = "recommended", "nothing meets the limits", "nothing to compare"
-LEADS, DEARER, MISSES = "most accurate", "dearer, not more accurate", "misses a limit"
+MISSES = "misses a limit"
 MAX_NEAREST = 3
 
 
@@ -55,14 +53,18 @@ class Recommendation:
     certainty: str | None
     """`judged` from three seeds on, else `observed`; None without an answer."""
     leader: Row | None
-    """The most accurate network that meets the limits."""
+    """The most accurate network that meets the limits, or the best by another metric."""
     runner_up: Row | None
     """What the answer would be if the recommended network were not there."""
     limits: dict[str, float]
-    """In the units of their names, accuracies as fractions."""
+    """In the units of their names, accuracies and recalls as fractions."""
+    metric: str
+    """What chose: a key of METRICS."""
     tolerance_points: float
     prefer: str
     """What cheapest means: a key of PREFERENCES."""
+    device: str | None
+    """The other computer whose latency counts; None is the study's own."""
     binding: tuple[Row, ...]
     """Limits without which the answer would be another: `limits`, that answer, and what it has (`found`)."""
     would_change: tuple[str, ...]
@@ -99,34 +101,33 @@ def recommend(
     max_train_minutes: float | str | None = None,
     max_memory_mb: float | str | None = None,
     min_accuracy: float | str | None = None,
-    tolerance: float | str = TOLERANCE_POINTS,
+    min_class_recall: float | str | None = None,
+    metric: str | None = None,
+    tolerance: float | str | None = None,
     prefer: str | None = None,
+    device: str | None = None,
 ) -> Recommendation:
     """Name the cheapest network within the limits that is shown to be at most `tolerance` points worse than the best.
 
-    `min_accuracy` is a fraction or a text such as `98%`; `prefer` is a key of PREFERENCES, None is latency where it
-    was measured. A ValueError says what is wrong with a limit.
+    `min_accuracy` and `min_class_recall` (of every class, over the answers of all seeds) are fractions or texts such as
+    `98%`. `metric` is a key of METRICS, None the study's own; `tolerance` None is half a point; `prefer` is a key of
+    PREFERENCES, None is latency where it was measured; `device` is a computer that `add-device` brought, whose latency
+    then counts instead of this one's. A ValueError says what is wrong with a limit.
     """
     given = {name: value for name, value in locals().items() if name in BY_NAME}
-    limits, points = read_limits(given), read_tolerance(tolerance)
-    results = read_results(study)
-    rows = leaderboard_rows(results)
-    pairs = zip(ranked_variants(results), rows, strict=True)
-    compared = [Candidate(variant=variant, row=row) for variant, row in pairs if variant.is_compared]
-    rule = _Rule(
-        results=results,
-        compared=compared,
-        tolerance=points / 100,
-        prefer=choose_preference(prefer, [one.row for one in compared]),
-    )
+    limits, points = read_limits(given), None if tolerance is None else read_tolerance(tolerance)
+    results = read_results(study, metric=metric, tolerance_points=points)
+    lines = line_up(results, device)
+    compared = [one for one in lines if one.variant.is_compared and figure(one.row) is not None]
+    cheapest = choose_preference(prefer, [one.row for one in compared])
+    rule = _Rule(results=results, compared=compared, tolerance=results.tolerance_points / 100, prefer=cheapest)
     choice = rule.answer(limits)
     binding = _binding(rule, choice, limits)
     changes = change_words(results, choice, binding) if choice else ()
     runner_up = rule.answer(limits, without=choice.recommended.label) if choice else None
-    answer = Answer(choice=choice, runner_up=runner_up, limits=limits, binding=binding, prefer=rule.prefer)
-    networks = tuple(_network_row(row, choice, limits) for row in rows)
+    answer = Answer(choice=choice, runner_up=runner_up, limits=limits, binding=binding, prefer=cheapest, device=device)
+    networks = tuple(_network_row(one.row, choice, limits, results.chosen_by) for one in lines)
     nearest = () if choice else _nearest(compared, limits)
-    failures = [failure for variant in results.variants for failure in variant.failures]
     test = _test(results, choice, rule.admissible(limits))
     return Recommendation(
         status=RECOMMENDED if choice else NOTHING_MEETS if compared else NOTHING_COMPARED,
@@ -135,18 +136,18 @@ def recommend(
         leader=_name(choice.leader.row) if choice else None,
         runner_up=_name(runner_up.recommended.row) if runner_up else None,
         limits=limits,
-        tolerance_points=points,
-        prefer=rule.prefer,
+        metric=results.metric,
+        tolerance_points=results.tolerance_points,
+        prefer=cheapest,
+        device=device,
         binding=binding,
         would_change=changes,
         nearest_misses=nearest,
         networks=networks,
-        failures=tuple(
-            {"network": one.network, "has_stn": one.has_stn, "seed": one.seed, "reason": one.reason} for one in failures
-        ),
+        failures=_failures(results),
         sentences=sentences(results, answer, nearest, networks, is_order_asked=prefer is not None),
         test=test,
-        test_sentence=agreement_words(test, choice.recommended.label) if choice else "",
+        test_sentence=agreement_words(test, choice.recommended.label, results.chosen_by) if choice else "",
     )
 
 
@@ -199,8 +200,15 @@ def _nearest(compared: Sequence[Candidate], limits: Mapping[str, float]) -> tupl
     )
 
 
-def _network_row(row: Row, choice: Choice | None, limits: Mapping[str, float]) -> Row:
-    verdict, reason = _verdict(row, choice, limits)
+def _failures(results: Results) -> tuple[Row, ...]:
+    found = [failure for variant in results.variants for failure in variant.failures]
+    return tuple(
+        {"network": one.network, "has_stn": one.has_stn, "seed": one.seed, "reason": one.reason} for one in found
+    )
+
+
+def _network_row(row: Row, choice: Choice | None, limits: Mapping[str, float], metric: Metric) -> Row:
+    verdict, reason = _verdict(row, choice, limits, metric)
     difference = choice.differences.get(_label(row)) if choice else None
     costs = ("latency_p50_ms", "num_parameters", "macs", "size_bytes", "train_seconds_mean", "peak_memory_bytes")
     return {
@@ -208,17 +216,26 @@ def _network_row(row: Row, choice: Choice | None, limits: Mapping[str, float]) -
         "verdict": verdict,
         "reason": reason,
         "num_runs": row["num_runs"],
-        **{f"val_accuracy_{end}": row[f"val_accuracy_{end}"] for end in ("mean", "low", "high")},
+        **{name: row[name] for name in _figure_columns("val", metric)},
         "val_gain": difference and difference.estimate,
         "val_gain_low": difference and difference.low,
         "val_gain_high": difference and difference.high,
         **{column: row[column] for column in costs},
         "status": row["status"],
-        **{f"test_accuracy_{end}": row[f"test_accuracy_{end}"] for end in ("mean", "low", "high")},
+        **{name: row[name] for name in _figure_columns("test", metric)},
+        "weakest_class": row["val_weakest_class"],
+        "weakest_label": row["val_weakest_label"],
+        "weakest_recall": row["val_weakest_recall"],
     }
 
 
-def _verdict(row: Row, choice: Choice | None, limits: Mapping[str, float]) -> tuple[str, str]:
+def _figure_columns(part: str, metric: Metric) -> list[str]:
+    """Accuracy and, where another metric chooses, that one; each with its interval."""
+    columns = dict.fromkeys(("accuracy", metric.column))
+    return [f"{part}_{column}_{end}" for column in columns for end in ("mean", "low", "high")]
+
+
+def _verdict(row: Row, choice: Choice | None, limits: Mapping[str, float], metric: Metric) -> tuple[str, str]:
     """One word for a network, and the reason."""
     if row["status"] not in ("complete", "incomplete"):
         reasons = {"undertrained": "less than two epochs: too little training to compare"}
@@ -230,19 +247,22 @@ def _verdict(row: Row, choice: Choice | None, limits: Mapping[str, float]) -> tu
     if label in {one.label for one in choice.cheaper}:
         verdict, reason = choice.verdict(label)
         return (RECOMMENDED if label == choice.recommended.label else verdict), reason
+    by = "" if metric.column == "accuracy" else f" by {metric.words}"
     if label == choice.leader.label:
-        return (RECOMMENDED if choice.is_leader else LEADS), "the most accurate in validation that meets the limits"
-    return DEARER, f"{choice.leader.label} is cheaper and more accurate in validation"
+        verdict = RECOMMENDED if choice.is_leader else metric.superlative
+        return verdict, f"the {metric.superlative}{by} in validation that meets the limits"
+    better = metric.comparative
+    return f"dearer, not {better}", f"{choice.leader.label} is cheaper and {better}{by} in validation"
 
 
 def _test(results: Results, choice: Choice | None, admissible: Sequence[Candidate]) -> Row | None:
     """What test says of the answer: against the other network that does best there, at the same tolerance."""
-    if choice is None or choice.recommended.row["test_accuracy_mean"] is None:
+    if choice is None or figure(choice.recommended.row, "test") is None:
         return None
     own = choice.recommended
-    others = [one for one in admissible if one.label != own.label and one.row["test_accuracy_mean"] is not None]
-    row = {name: own.row[name] for name in ("test_accuracy_mean", "test_accuracy_low", "test_accuracy_high")}
-    best = max(others, key=lambda one: one.row["test_accuracy_mean"], default=None)
+    others = [one for one in admissible if one.label != own.label and figure(one.row, "test") is not None]
+    row = {name: own.row[name] for name in _figure_columns("test", results.chosen_by)}
+    best = max(others, key=lambda one: figure(one.row, "test") or 0.0, default=None)
     confidence = shared_confidence(len(others))
     gap = best and difference_between(results, own.variant, best.variant, "test", confidence=confidence)
     return {
@@ -252,6 +272,7 @@ def _test(results: Results, choice: Choice | None, admissible: Sequence[Candidat
         "test_gain_low": gap and gap.low,
         "test_gain_high": gap and gap.high,
         "statement": gap and gap.statement,
+        "num_pairs": len(others),
         "agreement": _agreement(gap, choice.tolerance) if gap else None,
     }
 

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 Row = dict[str, Any]
+MAX_CLASSES = 3
+"""So many classes below a limit are named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,7 @@ LIMITS = (
     Limit(name="max_train_minutes", column="train_seconds_mean", scale=60, unit="min", what="training time"),
     Limit(name="max_memory_mb", column="peak_memory_bytes", scale=1e6, unit="MB", what="memory in training"),
     Limit(name="min_accuracy", column="val_accuracy_mean", scale=1, unit="", what="accuracy", is_least=True),
+    Limit(name="min_class_recall", column="val_weakest_recall", scale=1, unit="", what="recall", is_least=True),
 )
 BY_NAME = {limit.name: limit for limit in LIMITS}
 PREFERENCES = {
@@ -97,7 +100,7 @@ class Miss:
 def read_limits(given: Mapping[str, float | str | None]) -> dict[str, float]:
     """The limits that were given, in their units, accuracies as fractions; a ValueError names a wrong one."""
     return {
-        name: _read_accuracy(value) if BY_NAME[name].is_least else _read_number(BY_NAME[name], value)
+        name: _read_rate(BY_NAME[name], value) if BY_NAME[name].is_least else _read_number(BY_NAME[name], value)
         for name, value in given.items()
         if value is not None
     }
@@ -147,14 +150,18 @@ def render_cost(row: Row, prefer: str) -> str:
 
 
 def _miss(limit: Limit, allowed: float, row: Row) -> Miss | None:
-    found = limit.found(row)
+    found, what = limit.found(row), limit.what
+    if limit.column == "latency_p50_ms" and row.get("latency_device"):
+        what = f"latency on {row['latency_device']}"
     if found is None:
-        return Miss(limit=limit.name, allowed=allowed, found=None, words=f"{limit.what} was not measured")
+        return Miss(limit=limit.name, allowed=allowed, found=None, words=f"{what} was not measured")
     slack = 1e-9 * allowed  # a mean of fractions may miss its own printed value in the last bit
     if found >= allowed - slack if limit.is_least else found <= allowed + slack:
         return None
     bound = "at least" if limit.is_least else "at most"
-    words = f"{limit.what} {limit.render(found)}, {bound} {limit.render(allowed)} asked for"
+    words = f"{what} {limit.render(found)}, {bound} {limit.render(allowed)} asked for"
+    if limit.name == "min_class_recall":
+        words = _weak_classes(row, allowed - slack) + f", {bound} {limit.render(allowed)} asked for"
     return Miss(limit=limit.name, allowed=allowed, found=found, words=words)
 
 
@@ -166,21 +173,35 @@ def _read_number(limit: Limit, value: float | str) -> float:
     return number
 
 
-def _read_accuracy(value: float | str) -> float:
-    text = str(value).strip()
+def _read_rate(limit: Limit, value: float | str) -> float:
+    """An accuracy or a recall: a fraction, or with a percent sign."""
+    text, kind = str(value).strip(), f"{'an' if limit.what[0] in 'aeiou' else 'a'} {limit.what}"
     number = _number(text.removesuffix("%"))
     if number is None or number < 0:
-        raise ValueError(f"--min-accuracy {value!r} is no accuracy: write 0.98 or 98%")
+        raise ValueError(f"{limit.option} {value!r} is no {limit.what}: write 0.98 or 98%")
     if text.endswith("%"):
         number /= 100
     elif number > 1:
         raise ValueError(
-            f"--min-accuracy {value!r} is above 1: an accuracy is a fraction or has a percent sign; write "
+            f"{limit.option} {value!r} is above 1: {kind} is a fraction or has a percent sign; write "
             f"{number / 100:.4g} or {number:g}%"
         )
     if number > 1:
-        raise ValueError(f"--min-accuracy {value!r} is above 100 %: no network reaches it; write 0.98 or 98%")
+        raise ValueError(f"{limit.option} {value!r} is above 100 %: no network reaches it; write 0.98 or 98%")
     return number
+
+
+def _weak_classes(row: Row, least: float) -> str:
+    """`recall of Bumpy road (22) 85.00 %`, and the other classes below the limit, the weakest first."""
+    weak = [one for one in row["weakest_classes"] if one["recall"] < least]
+    words = [f"{_class_title(one['label'], one['class_name'])} {100 * one['recall']:.2f} %" for one in weak]
+    more = f" and {len(words) - MAX_CLASSES} more classes" if len(words) > MAX_CLASSES else ""
+    return f"recall of {', '.join(words[:MAX_CLASSES])}{more}"
+
+
+def _class_title(label: int, name: str) -> str:
+    """`Keep right (38)`; a name that is the number stands alone."""
+    return name if name == str(label) else f"{name} ({label})"
 
 
 def _number(text: str) -> float | None:

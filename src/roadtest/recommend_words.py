@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from roadtest import judge
-from roadtest.recommend_choice import NOT_DECIDED, Candidate, Choice
+from roadtest.devices import is_exported
+from roadtest.recommend_choice import NOT_DECIDED, Candidate, Choice, corrected, figure
 from roadtest.recommend_limits import BY_NAME, PREFERENCES, render_cost
-from roadtest.summarise import NOT_JUDGED, Results, more_for, more_seeds
+from roadtest.summarise import METRICS, NOT_JUDGED, Metric, Results, devices_of, more_for, more_seeds
 
 Row = dict[str, Any]
 
@@ -22,6 +23,7 @@ class Answer:
     limits: Mapping[str, float]
     binding: Sequence[Row]
     prefer: str
+    device: str | None = None
 
 
 def sentences(
@@ -46,43 +48,52 @@ def change_words(results: Results, choice: Choice, binding: Sequence[Row]) -> tu
     return (*changes, *_seed_words(results, choice, open_ones))
 
 
-def agreement_words(test: Row | None, label: str) -> str:
+def agreement_words(test: Row | None, label: str, metric: Metric) -> str:
     """What test says of the recommended network."""
     if test is None:
         return "Test was not read: nothing confirms the choice."
-    span = _interval(test["test_accuracy_low"], test["test_accuracy_high"])
-    figure = f"On test {label} reached {_percent(test['test_accuracy_mean'])}{span}"
-    if test["against"] is None or test["agreement"] is None:
-        return f"{figure}; there is nothing to compare it with."
-    gap = f"{_points(test['test_gain'])} points ({_points(test['test_gain_low'])} to {_points(test['test_gain_high'])})"
+    mean, low, high = (test[f"test_{metric.column}_{end}"] for end in ("mean", "low", "high"))
+    reached = f"On test {label} reached {_named(metric)}{_percent(mean)}{_interval(low, high)}"
+    if test["against"] is None:
+        return f"{reached}; there is nothing to compare it with."
+    if test["agreement"] is None:
+        return f"{reached}; on one set a difference of {metric.words} has no interval, so test does not decide."
+    bounds = f"{_points(test['test_gain_low'])} to {_points(test['test_gain_high'])}{corrected(test['num_pairs'])}"
+    gap = f"{_points(test['test_gain'])} points ({bounds})"
     said = {"agrees": "Test agrees", "disagrees": "Test disagrees", "does not decide": "Test does not decide"}
     few = ", observed for these trained weights" if test["statement"] == judge.THESE_WEIGHTS else ""
-    return f"{figure}. {said[test['agreement']]}{few}: {gap} from {_label(test['against'])}, the best other there."
+    return f"{reached}. {said[test['agreement']]}{few}: {gap} from {_label(test['against'])}, the best other there."
 
 
 def _use(choice: Choice, answer: Answer) -> str:
     own, leader = choice.recommended, choice.leader
-    few = "" if choice.is_judged else f"Observed only; {NOT_JUDGED}. "
+    few = "" if choice.is_judged else f"Observed only; {choice.remark}. "
+    best = f"the {METRICS[own.row['metric']].superlative}"
     asked = " that meets the limits" if answer.limits else ""
     within = f"at most {100 * choice.tolerance:g} points worse"
     if choice.is_leader and not choice.cheaper:
-        return f"{few}Use {own.label}: the most accurate{asked}, and the cheapest ({_figures(own, answer.prefer)})."
+        return f"{few}Use {own.label}: {best}{asked}, and the cheapest ({_figures(own, answer.prefer)})."
     if choice.is_leader:
-        most = f"{few}Use {own.label}: the most accurate{asked} ({_figures(own, answer.prefer)})"
+        most = f"{few}Use {own.label}: {best}{asked} ({_figures(own, answer.prefer)})"
         return f"{most}; no cheaper one is shown to be {within}."
     difference = choice.differences[own.label]
     shown = "shown" if choice.is_judged else "observed"
+    others = f"{len(choice.cheaper)} cheaper networks against {leader.label}"
+    correction = f" (after correction for all pairs: {others})" if choice.correction else ""
     return (
         f"{few}Use {own.label} ({_figures(own, answer.prefer)}): the cheapest{asked} that is {shown} to be {within} "
-        f"than {leader.label}, the most accurate ({_figures(leader, answer.prefer)}): "
-        f"{_points(difference.estimate)} points, not below {_points(difference.low)}."
+        f"than {leader.label}, {best} ({_figures(leader, answer.prefer)}): "
+        f"{_points(difference.estimate)} points, not below {_points(difference.low)}{correction}."
     )
 
 
 def _figures(one: Candidate, prefer: str) -> str:
     """`98.72 % in validation, latency 10.15 ms`."""
     before = {"latency": "latency ", "size": "weights of ", "train-time": "trained in "}.get(prefer, "")
-    return f"{_percent(one.row['val_accuracy_mean'])} in validation, {before}{render_cost(one.row, prefer)}"
+    value = figure(one.row)
+    assert value is not None, "a candidate has a figure"
+    named = _named(METRICS[one.row["metric"]])
+    return f"{named}{_percent(value)} in validation, {before}{render_cost(one.row, prefer)}"
 
 
 def _undecided(choice: Choice) -> str:
@@ -133,7 +144,9 @@ def _left_out(networks: Sequence[Row]) -> str:
 
 
 def _latency_note(results: Results, answer: Answer, networks: Sequence[Row], *, is_order_asked: bool) -> str:
-    rows = results.latency_rows
+    if answer.device is not None:
+        return _device_note(results, answer.device, networks)
+    rows = [row for row in results.latency_rows if not is_exported(row)]
     if not rows:
         return "Latency was not measured: cheapest means the fewest parameters." if not is_order_asked else ""
     if answer.prefer != "latency" and "max_latency_ms" not in answer.limits:
@@ -147,6 +160,20 @@ def _latency_note(results: Results, answer: Answer, networks: Sequence[Row], *, 
         f"Latency on this computer, the study's ({', '.join(cpus)}; {where}): the median of one image alone. "
         f"Another computer may order the networks otherwise.{busy}{missing}"
     )
+
+
+def _device_note(results: Results, device: str, networks: Sequence[Row]) -> str:
+    """Where the latencies come from that another computer measured."""
+    measured = devices_of(results)[device]
+    cpus = ", ".join(dict.fromkeys(one.machine.cpu_name for one in measured))
+    num_threads = max(sample.num_threads for one in measured for sample in one.samples)
+    threads = f"{num_threads} thread{'s' if num_threads > 1 else ''}"
+    is_busy = any(sample.is_busy for one in measured for sample in one.samples)
+    busy = " Some samples were taken while it was busy." if is_busy else ""
+    unmeasured = [_label(row) for row in networks if row["num_runs"] and row[PREFERENCES["latency"]] is None]
+    missing = f" Not measured there: {', '.join(unmeasured)}." if unmeasured else ""
+    where = f"Latency on {device} ({cpus}; ONNX Runtime, {threads})"
+    return f"{where}: the median of one image alone.{busy}{missing}"
 
 
 def _tolerance_words(choice: Choice, open_ones: Sequence[Candidate]) -> list[str]:
@@ -167,7 +194,7 @@ def _tolerance_words(choice: Choice, open_ones: Sequence[Candidate]) -> list[str
 def _seed_words(results: Results, choice: Choice, open_ones: Sequence[Candidate]) -> list[str]:
     """More seeds: the command where there are too few for a verdict, else how many might decide."""
     if not choice.is_judged:
-        more = more_seeds(results)
+        more = more_seeds(results) if choice.remark == NOT_JUDGED else None
         if more is None:
             return []
         time = f" ({_duration(more.train_seconds)} of training)" if more.train_seconds else ""
@@ -205,6 +232,11 @@ def _duration(seconds: float) -> str:
 
 def _interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f" ({100 * low:.2f} to {100 * high:.2f})"
+
+
+def _named(metric: Metric) -> str:
+    """`macro-F1 ` before a figure; an accuracy is understood."""
+    return "" if metric.column == "accuracy" else f"{metric.words} "
 
 
 def _percent(fraction: float) -> str:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from roadtest.cli.options import FormatOption, StudyPath, Verbose, option
+from roadtest.cli.options import PLACEHOLDERS, FormatOption, StudyPath, Verbose, option
+from roadtest.cli.reading import CHOICE, MetricOption, ToleranceOption
 
 if TYPE_CHECKING:
     from roadtest.recommend import Recommendation
 
 LIMITS = Group("Limits", sort_key=1)
-CHOICE = Group("Choice", sort_key=2)
+PLACEHOLDERS |= {"--min-class-recall": "RATE"}
 Prefer = Literal["latency", "params", "macs", "size", "train-time"]
 
 
@@ -32,7 +33,8 @@ class RecommendOptions:
     ] = None
     max_size_mb: Annotated[str | None, _limit("--max-size-mb", "At most so many megabytes of weights.")] = None
     max_latency_ms: Annotated[
-        str | None, _limit("--max-latency-ms", "At most so many milliseconds for one image, on this computer.")
+        str | None,
+        _limit("--max-latency-ms", "At most so many milliseconds for one image, here or on --device."),
     ] = None
     max_train_minutes: Annotated[
         str | None, _limit("--max-train-minutes", "At most so many minutes of training a run.")
@@ -43,20 +45,25 @@ class RecommendOptions:
     min_accuracy: Annotated[
         str | None, _limit("--min-accuracy", "At least this accuracy in validation: 0.98 or 98%.")
     ] = None
-    tolerance: Annotated[
-        str,
-        option(
-            "--tolerance",
-            help="How many percentage points worse than the most accurate one a cheaper network may be. Default: 0.5.",
-            group=CHOICE,
-        ),
-    ] = "0.5"
+    min_class_recall: Annotated[
+        str | None, _limit("--min-class-recall", "At least this recall of every class in validation: 0.9 or 90%.")
+    ] = None
+    metric: MetricOption = None
+    tolerance: ToleranceOption = None
     prefer: Annotated[
         Prefer | None,
         option(
             "--prefer",
             help="What cheapest means: latency, params, macs, size, train-time; ties are broken in this order. "
             "Default: latency, or params where it was not measured.",
+            group=CHOICE,
+        ),
+    ] = None
+    device: Annotated[
+        str | None,
+        option(
+            "--device",
+            help="Another computer whose latency counts, such as pi5: one that add-device brought. Default: this one.",
             group=CHOICE,
         ),
     ] = None
@@ -70,7 +77,7 @@ def recommend(
     format: FormatOption = None,
     verbose: Verbose = False,
 ) -> int:
-    """Name the cheapest network within your limits that is shown to be about as accurate as the best, and why.
+    """Name the cheapest network within your limits that is shown to be about as good as the best, and why.
 
     Validation chooses; test is only quoted. Where nothing meets the limits, the exit code is 3.
     """
@@ -109,13 +116,19 @@ def _print(found: "Recommendation", format: str) -> None:
 
 def _print_table(found: "Recommendation") -> None:
     from roadtest.cli.terminal import Column, count, label, milliseconds, percent, print_table, seconds, size
+    from roadtest.summarise import METRICS
 
+    metric = METRICS[found.metric]
     columns = (
         Column(title="network", text=label, is_right=False),
         Column(title="verdict", text=lambda row: str(row["verdict"]), is_right=False),
-        Column(title="val accuracy", text=lambda row: percent(row["val_accuracy_mean"])),
+        Column(title=f"val {metric.words}", text=lambda row: percent(row[f"val_{metric.column}_mean"])),
         Column(title="from the leader", text=_gain, rank=8),
-        Column(title="latency", text=lambda row: milliseconds(row["latency_p50_ms"]), rank=7),
+        Column(
+            title=f"latency on {found.device}" if found.device else "latency",
+            text=lambda row: milliseconds(row["latency_p50_ms"]),
+            rank=7,
+        ),
         Column(title="parameters", text=lambda row: count(row["num_parameters"]), rank=6),
         Column(title="MACs", text=lambda row: count(row["macs"]), rank=4),
         Column(title="size", text=lambda row: size(row["size_bytes"]), rank=3),

@@ -5,10 +5,22 @@ dictionaries, ready for `pandas.DataFrame(rows)`; a function takes the study's f
 once where several tables are wanted.
 """
 
+from roadtest.summarise.again import retrained_accuracy, retrained_difference
+from roadtest.summarise.budgets import budget_rows, has_branches, target_rows
+from roadtest.summarise.claims import claim_rows
 from roadtest.summarise.classes import class_rows, confusion_rows, error_part, pair_rows
-from roadtest.summarise.costs import latency_rows, pareto_front
-from roadtest.summarise.intervals import Estimate, difference_between, estimate_accuracy
-from roadtest.summarise.leaderboard import best_variant, leaderboard_rows, ranked_variants, seed_rows
+from roadtest.summarise.costs import device_column, devices_of, latency_rows, pareto_front
+from roadtest.summarise.crossings import budget_sentences, crossover_rows
+from roadtest.summarise.incumbents import incumbent_difference_rows, incumbent_rows, rows_with_incumbents
+from roadtest.summarise.intervals import (
+    Estimate,
+    difference_between,
+    estimate_accuracy,
+    estimate_score,
+    why_not_compared,
+)
+from roadtest.summarise.leaderboard import leaderboard_rows, seed_rows
+from roadtest.summarise.metrics import ACCURACY, METRICS, Metric, check_metric
 from roadtest.summarise.more import GOOD_NUM_SEEDS, More, MoreSeeds, more_for, more_seeds
 from roadtest.summarise.pairs import (
     NOT_JUDGED,
@@ -19,43 +31,70 @@ from roadtest.summarise.pairs import (
     letter_rows,
     verdict_rows,
 )
-from roadtest.summarise.results import Results, Variant, read_results
-from roadtest.summarise.stn import TOLERANCE_POINTS, stn_rows, stn_worth
+from roadtest.summarise.pretraining import pretraining_rows
+from roadtest.summarise.ranking import best_variant, ranked_variants
+from roadtest.summarise.results import TOLERANCE_POINTS, Results, Variant, read_results
+from roadtest.summarise.scores import mean_score, weakest_classes
+from roadtest.summarise.standing import standing_words
+from roadtest.summarise.stn import stn_rows, stn_worth
 from roadtest.summarise.tables import FORMATS, format_cell, render_table
 
 __all__ = [
+    "ACCURACY",
     "FORMATS",
     "GOOD_NUM_SEEDS",
+    "METRICS",
     "NOT_JUDGED",
     "TOLERANCE_POINTS",
     "Estimate",
     "Judged",
+    "Metric",
     "More",
     "MoreSeeds",
     "Results",
     "Variant",
     "best_variant",
+    "budget_rows",
+    "budget_sentences",
+    "check_metric",
+    "claim_rows",
     "class_rows",
     "confusion_rows",
+    "crossover_rows",
+    "device_column",
+    "devices_of",
     "difference_between",
     "error_part",
     "estimate_accuracy",
     "estimate_difference",
+    "estimate_score",
     "format_cell",
+    "has_branches",
+    "incumbent_difference_rows",
+    "incumbent_rows",
     "judge_networks",
     "judged_part",
     "latency_rows",
     "leaderboard_rows",
     "letter_rows",
+    "mean_score",
     "more_for",
     "more_seeds",
     "pair_rows",
     "pareto_front",
+    "pretraining_rows",
     "ranked_variants",
     "read_results",
     "render_table",
+    "retrained_accuracy",
+    "retrained_difference",
+    "rows_with_incumbents",
     "seed_rows",
+    "standing_words",
     "stn_rows",
     "stn_worth",
+    "target_rows",
     "verdict_rows",
+    "weakest_classes",
+    "why_not_compared",
 ]

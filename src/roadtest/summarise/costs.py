@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from roadtest.devices import HERE, ONNXRUNTIME, Measurement, is_exported, read_devices
 from roadtest.summarise.results import Results, Variant, read_results
 
 Row = dict[str, Any]
@@ -21,10 +22,43 @@ def latency_rows(study: Path | Results) -> list[Row]:
 
 
 def headline_latency_ms(results: Results, variant: Variant) -> float | None:
-    """The median time of one image alone, in the runtime that was measured first."""
-    rows = [row for row in results.latency_rows if _is_of(row, variant) and row["batch_size"] == "1"]
+    """The median time of one image alone on the study's computer, in PyTorch."""
+    own = [row for row in results.latency_rows if _is_of(row, variant) and not is_exported(row)]
+    rows = [row for row in own if row["batch_size"] == "1"]
     first = {tuple(row[key] for key in _KEYS): None for row in rows}
     chosen = [float(row["latency_ms"]) for row in rows if tuple(row[key] for key in _KEYS) == next(iter(first))]
+    return float(np.median(chosen)) if chosen else None
+
+
+def costs_elsewhere(results: Results, variant: Variant) -> Row:
+    """What the exported network costs: in ONNX Runtime on the study's computer, then on every other one."""
+    row: Row = {"onnx_latency_p50_ms": _exported_latency_ms(results, variant, HERE)}
+    for device, measurements in devices_of(results).items():
+        row[device_column(device)] = _exported_latency_ms(results, variant, device)
+        own = [one for one in measurements if (one.label, one.variant) == (variant.label, "float32")]
+        row[f"{device}_peak_memory_bytes"] = own[0].peak_memory_bytes if own else None
+    return row
+
+
+def devices_of(results: Results) -> dict[str, list[Measurement]]:
+    """Other computers that networks of the study were measured on, by name."""
+    if "devices" not in results.kept:
+        results.kept["devices"] = read_devices(results.study_dir)
+    found: dict[str, list[Measurement]] = results.kept["devices"]
+    return found
+
+
+def device_column(device: str) -> str:
+    """The leaderboard's column with the latency on another computer."""
+    return f"{device}_latency_p50_ms"
+
+
+def _exported_latency_ms(results: Results, variant: Variant, device: str) -> float | None:
+    """The median time of one image alone in ONNX Runtime, float32, with all cores that were measured."""
+    where = {"runtime": ONNXRUNTIME, "device": device, "batch_size": "1"}
+    rows = [row for row in results.latency_rows if _is_of(row, variant) and where.items() <= row.items()]
+    most = max((int(row["num_threads"]) for row in rows), default=0)
+    chosen = [float(row["latency_ms"]) for row in rows if int(row["num_threads"]) == most]
     return float(np.median(chosen)) if chosen else None
 
 

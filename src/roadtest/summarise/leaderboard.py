@@ -1,8 +1,7 @@
 """The leaderboard and the table of runs: validation puts the networks in order, test only stands beside it.
 
-Undertrained networks come after the others, failed and waiting ones last; nothing is left out. Seeds validate on
-different folds, and folds differ in difficulty: a network that misses a seed is placed by the seeds that all have in
-common. Rates are fractions; None is "not measured".
+Undertrained networks come after the others, failed and waiting ones last; nothing is left out (ranking.py). Rates are
+fractions; None is "not measured".
 """
 
 import statistics
@@ -11,43 +10,35 @@ from pathlib import Path
 from typing import Any
 
 from roadtest.record import Failure, PlannedRun, RunRecord
-from roadtest.summarise.costs import headline_latency_ms
-from roadtest.summarise.intervals import estimate_accuracy
+from roadtest.summarise.costs import costs_elsewhere, headline_latency_ms
+from roadtest.summarise.intervals import estimate_accuracy, estimate_score
+from roadtest.summarise.metrics import ACCURACY, METRICS
+from roadtest.summarise.pairs import judge_networks
+from roadtest.summarise.ranking import ranked_variants
 from roadtest.summarise.results import Results, Variant, read_results
+from roadtest.summarise.scores import mean_score, run_score, weakest_classes
+from roadtest.summarise.stn import stn_rows
 
 Row = dict[str, Any]
+OTHERS = tuple(metric for metric in METRICS.values() if metric.name != ACCURACY)
+"""The metrics whose columns come after those of accuracy."""
 
 
 def leaderboard_rows(study: Path | Results) -> list[Row]:
-    """One row for each network, best validation accuracy first; the columns of every leaderboard."""
+    """One row for each network, best in validation first; the columns of every leaderboard.
+
+    After accuracy, costs and their intervals: the other metrics, the weakest class, letters, and the STN's worth.
+    """
     results = read_results(study)
-    return [_leaderboard_row(results, variant) for variant in ranked_variants(results)]
-
-
-def ranked_variants(results: Results) -> list[Variant]:
-    """The networks in the order of the leaderboard: compared ones by validation, undertrained ones, the others."""
-    compared = [{record.seed for record in variant.records} for variant in results.variants if variant.is_compared]
-    common = set.intersection(*compared) if compared else set()
-    return sorted(results.variants, key=lambda variant: _rank(variant, common))
-
-
-def best_variant(results: Results) -> Variant | None:
-    """The network that validation chooses; None where none was trained enough."""
-    first = next(iter(ranked_variants(results)), None)
-    return first if first is not None and first.is_compared else None
+    worths = {row["network"]: row["worth"] for row in stn_rows(results)}
+    rows = [_leaderboard_row(results, variant) for variant in ranked_variants(results)]
+    return [row | {"stn_worth": worths.get(row["network"]) if row["has_stn"] else None} for row in rows]
 
 
 def seed_rows(study: Path | Results) -> list[Row]:
     """One row for each planned run, finished or not, in the order of the leaderboard."""
     results = read_results(study)
-    return [_seed_row(variant, run) for variant in ranked_variants(results) for run in variant.planned]
-
-
-def _rank(variant: Variant, common_seeds: set[int]) -> tuple[int, float]:
-    if not variant.records:
-        return (2 if variant.failures else 3, 0.0)
-    chosen = [record for record in variant.records if record.seed in common_seeds] or variant.records
-    return (int(variant.is_undertrained), -statistics.fmean(record.val.accuracy for record in chosen))
+    return [_seed_row(results, variant, run) for variant in ranked_variants(results) for run in variant.planned]
 
 
 def _leaderboard_row(results: Results, variant: Variant) -> Row:
@@ -76,10 +67,55 @@ def _leaderboard_row(results: Results, variant: Variant) -> Row:
         "val_accuracy_high": val and val.high,
         "test_accuracy_low": test and test.low,
         "test_accuracy_high": test and test.high,
+        **_other_metrics(results, variant),
+        **_weakest_class(results, variant),
+        **_standing(results, variant),
+        **costs_elsewhere(results, variant),
+        **_tested_elsewhere(results),
     }
 
 
-def _seed_row(variant: Variant, run: PlannedRun) -> Row:
+def _tested_elsewhere(results: Results) -> Row:
+    """On which other data set the test images lie, and the level of training on drawn signs alone; else nothing."""
+    info = results.info
+    return ({"test_title": info.test_title} if info.test_title else {}) | ({"level": info.level} if info.level else {})
+
+
+def _other_metrics(results: Results, variant: Variant) -> Row:
+    """Mean and interval of each metric but accuracy, in validation and on test."""
+    row: Row = {}
+    for part in ("val", "test"):
+        for metric in OTHERS:
+            found = estimate_score(results, variant, part, metric=metric.name)
+            row[f"{part}_{metric.column}_mean"] = mean_score(results, variant, part, metric.name)
+            row |= {f"{part}_{metric.column}_low": found and found.low}
+            row |= {f"{part}_{metric.column}_high": found and found.high}
+    return row
+
+
+def _weakest_class(results: Results, variant: Variant) -> Row:
+    """The class with the lowest recall over the validation answers of all runs."""
+    weakest = next(iter(weakest_classes(results, variant, "val")), None)
+    return {
+        "val_weakest_label": weakest and weakest["label"],
+        "val_weakest_class": weakest and weakest["class_name"],
+        "val_weakest_recall": weakest and weakest["recall"],
+    }
+
+
+def _standing(results: Results, variant: Variant) -> Row:
+    """What the judge says: letters, and the leading set."""
+    judged = judge_networks(results)
+    is_judged = judged.is_judged and variant.label in judged.letters
+    return {
+        "metric": results.metric,
+        "judged_part": judged.part if is_judged else None,
+        "letters": judged.letters[variant.label] or None if is_judged else None,
+        "is_leading": variant.label in judged.leading if is_judged else None,
+    }
+
+
+def _seed_row(results: Results, variant: Variant, run: PlannedRun) -> Row:
     """All columns of a run, empty where it did not get so far."""
     record = next((record for record in variant.records if record.seed == run.seed), None)
     failure = next((failure for failure in variant.failures if failure.seed == run.seed), None)
@@ -89,6 +125,9 @@ def _seed_row(variant: Variant, run: PlannedRun) -> Row:
         outcome = getattr(record, part, None)
         row |= {f"{part}_num_seen": outcome and outcome.num_seen, f"{part}_accuracy": outcome and outcome.accuracy}
         row[f"{part}_loss"] = outcome and outcome.loss
+        row |= {f"{part}_{metric.column}": None for metric in OTHERS if part != "train"}
+        if record is not None and part != "train":
+            row |= {f"{part}_{metric.column}": run_score(results, record, part, metric.name) for metric in OTHERS}
     for name in ("num_epochs", "stop_reason", "learning_rate", "batch_size", "device", "precision", "num_threads"):
         row[name] = getattr(record, name, None)
     for name in ("train_seconds", "data_seconds", "eval_seconds", "num_steps", "num_images_seen", "peak_memory_bytes"):
@@ -97,7 +136,7 @@ def _seed_row(variant: Variant, run: PlannedRun) -> Row:
         row[name] = getattr(record.machine, name) if record else None
     for name in ("num_resumes", "is_time_comparable", "started_at", "finished_at"):
         row[name] = getattr(record, name, None)
-    return row
+    return row | _tested_elsewhere(results)
 
 
 def _status(record: RunRecord | None, failure: Failure | None) -> str:

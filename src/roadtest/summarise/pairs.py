@@ -1,26 +1,33 @@
 """Every pair of networks, judged: verdicts corrected for being many, compact letters, and the leading set.
 
 All networks that may be compared are judged together, on one set: test where all of them read it (tracks are the
-unit: "on new signs of this kind"), else validation. Wherever a table or a sentence calls two networks separated, the
+unit: "on new signs of this kind"), else validation; where another metric than accuracy chooses, always validation,
+where the folds' paired t holds for any metric. Wherever a table or a sentence calls two networks separated, the
 verdict is taken from here. With fewer than three seeds there are no letters and no verdicts. docs/statistics.md says
 what stands behind the words; confused classes, the other kind of pairs, are in classes.py.
 """
 
-import statistics
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from roadtest import judge
-from roadtest.summarise.intervals import Estimate, common_seeds, describe_difference, difference_between
-from roadtest.summarise.leaderboard import ranked_variants
+from roadtest.summarise.intervals import (
+    Estimate,
+    common_seeds,
+    describe_difference,
+    difference_between,
+    why_not_compared,
+)
+from roadtest.summarise.metrics import ACCURACY
 from roadtest.summarise.more import More, train_seconds_per_seed, what_more_would_cost
+from roadtest.summarise.ranking import ranked_variants
 from roadtest.summarise.results import Results, Variant, read_results
+from roadtest.summarise.scores import mean_score
 
 Row = dict[str, Any]
 NOT_JUDGED = f"not judged: needs {judge.MIN_SEEDS} seeds, 5 are better"
-NO_SEED_IN_COMMON = "not judged: no seed in common"
 _WORDS = {judge.DIFFERENT: "separated", judge.NOT_SEPARATED: "not separated", judge.NOT_JUDGED: "observed"}
 
 
@@ -30,14 +37,16 @@ class Judged:
 
     part: str
     """`test` or `val`."""
+    metric: str
+    """What was judged: a key of METRICS."""
     variants: tuple[Variant, ...]
-    """The networks that may be compared, most accurate on this set first."""
+    """The networks that may be compared, best on this set first."""
     verdicts: tuple[judge.Verdict, ...]
-    """Each pair that has seeds in common; `a` and `b` are labels, `a` the more accurate one."""
+    """Each pair that can be compared; `a` and `b` are labels, `a` the better one."""
     letters: dict[str, str]
     """By label; networks that share a letter are not separated. Empty where too few seeds say nothing."""
     leading: tuple[str, ...]
-    """Labels: the most accurate network and every one not shown to be worse. Empty where nothing was judged."""
+    """Labels: the best network and every one not shown to be worse. Empty where nothing was judged."""
 
     @property
     def is_judged(self) -> bool:
@@ -59,11 +68,11 @@ class Judged:
         return next((v for v in self.verdicts if {v.a, v.b} == {a.label, b.label}), None)
 
 
-def judge_networks(study: Path | Results, part: str | None = None) -> Judged:
-    """Judge all pairs on `test` or `val`; None takes test where every compared network read it."""
-    results = read_results(study)
+def judge_networks(study: Path | Results, part: str | None = None, *, metric: str | None = None) -> Judged:
+    """Judge all pairs on `test` or `val` by the study's metric or another; None takes the set of `judged_part`."""
+    results = read_results(study, metric=metric)
     part = part or judged_part(results)
-    key = f"judged on {part}"
+    key = f"judged on {part} by {results.metric}"
     if key not in results.kept:
         results.kept[key] = _judge(results, part)
     judged: Judged = results.kept[key]
@@ -71,14 +80,19 @@ def judge_networks(study: Path | Results, part: str | None = None) -> Judged:
 
 
 def judged_part(results: Results) -> str:
-    """The set that verdicts rest on: `test` where every compared network read it with all its seeds, else `val`."""
+    """The set that verdicts rest on: `test` where every compared network read it with all its seeds, else `val`.
+
+    By another metric than accuracy it is `val`.
+    """
+    if results.metric != ACCURACY:
+        return "val"
     compared = [variant for variant in results.variants if variant.is_compared]
     has_test = all(record.test is not None for variant in compared for record in variant.records)
     return "test" if compared and has_test else "val"
 
 
 def verdict_rows(study: Path | Results, part: str | None = None) -> list[Row]:
-    """One row for each pair of compared networks, the more accurate one first; `gain` is a's accuracy minus b's.
+    """One row for each pair of compared networks, the better one first; `gain` is a's figure minus b's.
 
     `gain_low` and `gain_high` stand by themselves; `p_adjusted` and `verdict` are corrected for all pairs (Holm).
     """
@@ -88,7 +102,7 @@ def verdict_rows(study: Path | Results, part: str | None = None) -> list[Row]:
 
 
 def letter_rows(study: Path | Results, part: str | None = None) -> list[Row]:
-    """One row for each compared network, most accurate first: its letters, and whether it is in the leading set."""
+    """One row for each compared network, best first: its letters, and whether it is in the leading set."""
     results = read_results(study)
     judged = judge_networks(results, part)
     return [
@@ -96,7 +110,7 @@ def letter_rows(study: Path | Results, part: str | None = None) -> list[Row]:
             "network": variant.network,
             "has_stn": variant.has_stn,
             "part": judged.part,
-            f"{judged.part}_accuracy_mean": _mean_accuracy(variant, judged.part),
+            f"{judged.part}_{results.chosen_by.column}_mean": mean_score(results, variant, judged.part),
             "letters": judged.letters.get(variant.label) or None,
             "is_leading": variant.label in judged.leading if judged.is_judged else None,
             "verdict": judged.remark,
@@ -106,11 +120,15 @@ def letter_rows(study: Path | Results, part: str | None = None) -> list[Row]:
     ]
 
 
-def estimate_difference(results: Results, a: Variant, b: Variant, part: str) -> Estimate | None:
-    """The accuracy of `a` minus that of `b` over their common seeds; None where they cannot be compared.
+def estimate_difference(
+    results: Results, a: Variant, b: Variant, part: str, *, metric: str | None = None
+) -> Estimate | None:
+    """The figure of `a` minus that of `b` over their common seeds, by the study's metric where none is named.
 
-    Its interval stands by itself; its verdict is corrected for all pairs of the study.
+    Its interval stands by itself; its verdict is corrected for all pairs of the study. None where the two cannot be
+    compared.
     """
+    results = read_results(results, metric=metric)
     difference = difference_between(results, a, b, part)
     if difference is None:
         return None
@@ -122,7 +140,7 @@ def _judge(results: Results, part: str) -> Judged:
     variants = [variant for variant in ranked_variants(results) if variant.is_compared]
     if part == "test":
         variants = [variant for variant in variants if all(record.test is not None for record in variant.records)]
-        variants.sort(key=lambda variant: -(_mean_accuracy(variant, part) or 0.0))
+        variants.sort(key=lambda variant: -(mean_score(results, variant, part) or 0.0))
     found = {(a.label, b.label): difference_between(results, a, b, part) for a, b in combinations(variants, 2)}
     verdicts = judge.judge_pairs({pair: difference for pair, difference in found.items() if difference is not None})
     # the judge asks for accuracies and uses their order, which in validation is that of the seeds all have in common
@@ -130,16 +148,12 @@ def _judge(results: Results, part: str) -> Judged:
     has_verdicts = any(verdict.word != judge.NOT_JUDGED for verdict in verdicts)
     return Judged(
         part=part,
+        metric=results.metric,
         variants=tuple(variants),
         verdicts=tuple(verdicts),
         letters=judge.compact_letters(order, verdicts),
         leading=judge.leading_set(order, verdicts) if has_verdicts else (),
     )
-
-
-def _mean_accuracy(variant: Variant, part: str) -> float | None:
-    outcomes = [getattr(record, part) for record in variant.records]
-    return statistics.fmean(outcome.accuracy for outcome in outcomes) if outcomes and all(outcomes) else None
 
 
 def _row(results: Results, judged: Judged, a: Variant, b: Variant) -> Row:
@@ -158,7 +172,9 @@ def _row(results: Results, judged: Judged, a: Variant, b: Variant) -> Row:
         "gain_low": difference and difference.low,
         "gain_high": difference and difference.high,
         "p_adjusted": verdict and verdict.p_adjusted,
-        "verdict": _verdict_words(verdict),
+        "verdict": _verdict_words(verdict)
+        if verdict
+        else f"not judged: {why_not_compared(results, a, b, judged.part)}",
         "better": verdict and verdict.better,
         "num_seeds": len(common_seeds(a, b)),
         "num_units": estimate and estimate.num_units,
@@ -173,7 +189,9 @@ def _row(results: Results, judged: Judged, a: Variant, b: Variant) -> Row:
     }
 
 
-def _verdict_words(verdict: judge.Verdict | None) -> str:
-    if verdict is None:
-        return NO_SEED_IN_COMMON
+def _verdict_words(verdict: judge.Verdict) -> str:
     return NOT_JUDGED if verdict.word == judge.NOT_JUDGED else verdict.word
+
+
+def _no_verdict(results: Results, judged: Judged, a: Variant, b: Variant) -> str:
+    return f"not judged: {why_not_compared(results, a, b, judged.part)}"

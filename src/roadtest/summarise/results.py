@@ -1,11 +1,12 @@
 """A study folder, read once: its plan, its finished runs, and what each of them predicted.
 
 All tables start here, so that a page with fifteen tables reads each file a single time. What is kept of a prediction
-is the winning class of each image: logits are dropped as soon as they are read. Nothing here computes a result.
+is the winning class of each image: logits are dropped as soon as they are read. Nothing here computes a result. How
+the reader wants the study read (by which metric, with what tolerance) goes with it, so that no two tables disagree.
 Shapes: S runs (one per seed), N images.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,12 @@ from roadtest.record import (
     read_rows,
     read_study_info,
 )
+from roadtest.summarise.metrics import ACCURACY, METRICS, Metric, check_metric
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+TOLERANCE_POINTS = 0.5
+"""Percentage points below which a difference does not matter; a convention, `--tolerance` changes it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +94,18 @@ class Results:
     info: StudyInfo
     variants: tuple[Variant, ...]
     """In the order of the plan."""
+    metric: str = ACCURACY
+    """What chooses: a key of METRICS."""
+    tolerance_points: float = TOLERANCE_POINTS
+    """Percentage points of the metric below which a difference does not matter."""
     _outcomes: dict[tuple[str, str], Outcome | None] = field(default_factory=dict, repr=False, compare=False)
     kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """What several tables need and is computed once, by name: all pairs' verdicts (pairs.py)."""
+
+    @property
+    def chosen_by(self) -> Metric:
+        """What chooses, with its words and its column."""
+        return METRICS[self.metric]
 
     @property
     def records(self) -> list[RunRecord]:
@@ -141,15 +154,25 @@ class Results:
         return [outcome for outcome in found if outcome is not None]
 
 
-def read_results(study: Path | Results) -> Results:
-    """Read a study folder; what has been read already is returned as it is."""
+def read_results(study: Path | Results, *, metric: str | None = None, tolerance_points: float | None = None) -> Results:
+    """Read a study folder; what has been read already is not read again.
+
+    `metric` None is the study's own, or the one that was read with; likewise the tolerance, half a point at first. A
+    ValueError says what is wrong with the folder or the metric.
+    """
     if isinstance(study, Results):
-        return study
+        found = study.metric if metric is None else check_metric(metric)
+        points = study.tolerance_points if tolerance_points is None else tolerance_points
+        is_same = (found, points) == (study.metric, study.tolerance_points)
+        return study if is_same else replace(study, metric=found, tolerance_points=points)
     info = read_study_info(study)
+    chosen = check_metric(info.metric, given_by=f"{study / 'study.json'}: metric")
+    chosen = chosen if metric is None else check_metric(metric)
     failures = read_failures(study)
     labels = dict.fromkeys((run.network, run.has_stn) for run in info.runs)
     variants = tuple(_read_variant(study, info, failures, network, has_stn) for network, has_stn in labels)
-    return Results(study_dir=study, info=info, variants=variants)
+    points = TOLERANCE_POINTS if tolerance_points is None else tolerance_points
+    return Results(study_dir=study, info=info, variants=variants, metric=chosen, tolerance_points=points)
 
 
 def _read_variant(study_dir: Path, info: StudyInfo, failures: list[Failure], network: str, has_stn: bool) -> Variant:

@@ -1,8 +1,8 @@
 """What the Spatial Transformer did for each network: the same network, seeds and images, with it and without it.
 
-Accuracy gains are paired differences with an interval. Whether the STN is worth having is said of validation, as any
-choice is, against a tolerance; what test says of it stands beside. Costs stand side by side, without and with: a
-difference of two times would want an interval of its own.
+Gains of accuracy, or of the metric that chooses, are paired differences with an interval. Whether the STN is worth
+having is said of validation, as any choice is, against a tolerance; what test says of it stands beside. Costs stand
+side by side, without and with: a difference of two times would want an interval of its own.
 """
 
 import statistics
@@ -12,23 +12,21 @@ from typing import Any
 from roadtest.summarise.costs import headline_latency_ms
 from roadtest.summarise.intervals import Estimate, common_seeds
 from roadtest.summarise.pairs import NOT_JUDGED, estimate_difference
-from roadtest.summarise.results import Results, Variant, read_results
+from roadtest.summarise.results import TOLERANCE_POINTS, Results, Variant, read_results
 
 Row = dict[str, Any]
-TOLERANCE_POINTS = 0.5
-"""Percentage points of accuracy below which a difference does not matter; a convention, `--tolerance` changes it."""
 PAYS, DOES_NOT_PAY, NOT_DECIDED = "pays", "does not pay", "not decided"
 
 
-def stn_rows(study: Path | Results, *, tolerance_points: float = TOLERANCE_POINTS) -> list[Row]:
+def stn_rows(study: Path | Results, *, tolerance_points: float | None = None) -> list[Row]:
     """One row for each network that was planned both with and without the STN, in the order of the plan.
 
-    `worth` is what validation says, `test_worth` what test says: see `stn_worth`.
+    Gains are of the study's metric. `worth` is what validation says, `test_worth` what test says: see `stn_worth`.
     """
-    results = read_results(study)
+    results = read_results(study, tolerance_points=tolerance_points)
     names = dict.fromkeys(variant.network for variant in results.variants)
     pairs = [(results.variant(name, False), results.variant(name, True)) for name in names]
-    return [_stn_row(results, off, on, tolerance_points) for off, on in pairs if off is not None and on is not None]
+    return [_stn_row(results, off, on) for off, on in pairs if off is not None and on is not None]
 
 
 def stn_worth(gain: Estimate | None, *, tolerance_points: float = TOLERANCE_POINTS) -> str | None:
@@ -45,7 +43,8 @@ def stn_worth(gain: Estimate | None, *, tolerance_points: float = TOLERANCE_POIN
     return DOES_NOT_PAY if gain.high < tolerance_points / 100 else NOT_DECIDED
 
 
-def _stn_row(results: Results, off: Variant, on: Variant, tolerance_points: float) -> Row:
+def _stn_row(results: Results, off: Variant, on: Variant) -> Row:
+    tolerance_points = results.tolerance_points
     row: Row = {"network": off.network, "num_runs": len(common_seeds(off, on)), "status": _status(off, on)}
     gains = {part: estimate_difference(results, on, off, part) for part in ("val", "test")}
     for part, gain in gains.items():

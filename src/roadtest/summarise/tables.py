@@ -1,7 +1,7 @@
 """Turns rows into text: csv and json for programs (raw values), md, tex and html for people (rounded, percent).
 
-Columns come from the first row; their names carry the unit. For people an accuracy or a gain is printed as percent,
-other numbers are rounded. What was not measured is null in json, empty in csv, a dash elsewhere.
+Columns come from the first row; their names carry the unit. For people an accuracy, a recall or a gain is printed as
+percent, other numbers are rounded. What was not measured is null in json, empty in csv, a dash elsewhere.
 """
 
 import csv
@@ -45,7 +45,7 @@ def format_cell(column: str, value: Any) -> str:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, float) and re.search(r"accuracy|gain|fraction", column):
+    if isinstance(value, float) and re.search(r"accuracy|gain|fraction|recall|macro_f1", column):
         return f"{100 * value:+.2f} %" if "gain" in column else f"{100 * value:.2f} %"
     if isinstance(value, float):
         return f"{value:.3f}" if "loss" in column else f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"

@@ -1,0 +1,130 @@
+"""What a student report claimed of the six networks on GTSRB, and what a study's records say of each claim.
+
+The report trained every network once and called 98.83 against 98.82 % a finding. Here a claim is `supported` or
+`contradicted` where the judge's intervals show it, on test where it was read, and `not decided` else, which below three
+seeds is always. A network is called better where its verdict, corrected for all pairs, says so (pairs.py); a gain is
+called nothing where its interval ends below the tolerance (stn.py). claims_costs.py judges times, epochs and costs.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from roadtest import judge
+from roadtest.summarise.claims_costs import claim_of_cost, claim_of_epochs, claim_of_time, cost_words
+from roadtest.summarise.claims_words import CONTRADICTED, NOT_DECIDED, SUPPORTED, gap_words, percent, where
+from roadtest.summarise.intervals import Estimate, estimate_score
+from roadtest.summarise.metrics import ACCURACY
+from roadtest.summarise.pairs import estimate_difference, judged_part
+from roadtest.summarise.results import Results, Variant, read_results
+
+Row = dict[str, Any]
+Found = tuple[str, str]
+PASSED = 0.96
+SIX = tuple((name, has_stn) for name in ("lenet5", "vgg16", "resnet34") for has_stn in (False, True))
+
+
+def claim_rows(study: Path | Results) -> list[Row]:
+    """One row for each claim that the study's networks can speak to: `claim`, `verdict`, `evidence`.
+
+    Nothing where the study is not on the whole of GTSRB, as it is.
+    """
+    results = read_results(study, metric=ACCURACY)
+    if not _is_whole_gtsrb(results):
+        return []
+    rows = []
+    for claim, labels, judge_claim in CLAIMS:
+        variants = [results.variant(name, has_stn) for name, has_stn in labels]
+        compared = [variant for variant in variants if variant is not None and variant.is_compared]
+        if len(compared) == len(labels):
+            verdict, evidence = judge_claim(results, compared)
+            rows.append({"claim": claim, "verdict": verdict, "evidence": evidence})
+    return rows
+
+
+def _is_whole_gtsrb(results: Results) -> bool:
+    """All official images, nothing drawn among them, tested on its own test set."""
+    info = results.info
+    is_own = (info.source, info.data_title, info.test_title) == ("gtsrb", "GTSRB", "")
+    return is_own and not info.protocol.get("drawn_fraction")
+
+
+def _gap(results: Results, a: Variant, b: Variant) -> Estimate | None:
+    return estimate_difference(results, a, b, judged_part(results))
+
+
+def _is_better(results: Results, variants: list[Variant]) -> Found:
+    """The second network is better than the first, by however little."""
+    worse, better = variants
+    gap, tolerance = _gap(results, better, worse), results.tolerance_points / 100
+    words = gap_words(results, better, worse, gap)
+    if gap is None or gap.verdict == "observed":
+        return NOT_DECIDED, words
+    if gap.verdict == "separated" and gap.value > 0:
+        return SUPPORTED, words
+    return (CONTRADICTED if gap.verdict == "separated" or gap.high < tolerance else NOT_DECIDED), words
+
+
+def _is_worse(results: Results, variants: list[Variant]) -> Found:
+    """The second network is worse than the first, by however little."""
+    better, worse = variants
+    gap, tolerance = _gap(results, worse, better), results.tolerance_points / 100
+    words = gap_words(results, worse, better, gap)
+    if gap is None or gap.verdict == "observed":
+        return NOT_DECIDED, words
+    if gap.verdict == "separated" and gap.value < 0:
+        return SUPPORTED, words
+    return (CONTRADICTED if gap.verdict == "separated" or gap.low > -tolerance else NOT_DECIDED), words
+
+
+def _gives_nothing(results: Results, variants: list[Variant]) -> Found:
+    """The second network costs more than the first and gains no more than the tolerance."""
+    off, on = variants
+    gap, tolerance = _gap(results, on, off), results.tolerance_points / 100
+    words = f"{gap_words(results, on, off, gap)} It costs {cost_words(results, off, on)}."
+    if gap is None or gap.verdict == "observed":
+        return NOT_DECIDED, words
+    if gap.high < tolerance:
+        return SUPPORTED, words
+    return (CONTRADICTED if gap.low > tolerance else NOT_DECIDED), words
+
+
+def _all_pass(results: Results, variants: list[Variant]) -> Found:
+    """Every network has more than 96 %; bounds are shared by all of them."""
+    part = judged_part(results)
+    confidence = 1 - (1 - judge.CONFIDENCE) * 2 / len(variants)
+    found = {variant.label: estimate_score(results, variant, part, confidence=confidence) for variant in variants}
+    known = {label: estimate for label, estimate in found.items() if estimate is not None}
+    if len(known) < len(found):
+        return NOT_DECIDED, "Some of the networks have no interval."
+    label = min(known, key=lambda name: known[name].low)
+    weakest = known[label]
+    words = (
+        f"The lowest bound is that of {label}: {percent(weakest.value)} {where(part)} ({100 * weakest.low:.2f} to "
+        f"{100 * weakest.high:.2f}; corrected for {len(known)} networks; {weakest.num_seeds} seeds)."
+    )
+    if min(len(variant.records) for variant in variants) < judge.MIN_SEEDS:
+        return NOT_DECIDED, words
+    if weakest.low > PASSED:
+        return SUPPORTED, words
+    below = [name for name, estimate in known.items() if estimate.high < PASSED]
+    if below:
+        return CONTRADICTED, f"{words} Shown to lie below 96 %: {', '.join(below)}."
+    return NOT_DECIDED, words
+
+
+CLAIMS: tuple[tuple[str, tuple[tuple[str, bool], ...], Callable[[Results, list[Variant]], Found]], ...] = (
+    ("The STN lifts LeNet-5.", (("lenet5", False), ("lenet5", True)), _is_better),
+    ("The STN gives ResNet nothing and is wasteful.", (("resnet34", False), ("resnet34", True)), _gives_nothing),
+    (
+        "The STN hurts VGG (the report's 97.25 % is a validation figure; its test figure was 96.07 %).",
+        (("vgg16", False), ("vgg16", True)),
+        _is_worse,
+    ),
+    ("The STN lets VGG stop earlier.", (("vgg16", False), ("vgg16", True)), claim_of_epochs),
+    ("ResNet beats LeNet-5.", (("lenet5", False), ("resnet34", False)), _is_better),
+    ("ResNet takes 1.5 times LeNet-5's time.", (("lenet5", False), ("resnet34", False)), claim_of_time),
+    ("VGG is worst for its cost.", (("vgg16", False), ("lenet5", False), ("resnet34", False)), claim_of_cost),
+    ("All six pass 96 %.", SIX, _all_pass),
+)
+"""The claim, the networks it needs, and what judges it."""

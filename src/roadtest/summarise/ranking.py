@@ -1,0 +1,31 @@
+"""Which network comes first: validation puts them in order by the study's metric, and test never does.
+
+Seeds validate on different folds, and folds differ in difficulty: a network that misses a seed is placed by the seeds
+that all have in common. Undertrained networks come after the others, failed and waiting ones last.
+"""
+
+import statistics
+
+from roadtest.summarise.results import Results, Variant
+from roadtest.summarise.scores import run_scores
+
+
+def ranked_variants(results: Results) -> list[Variant]:
+    """The networks in the order of the leaderboard: compared ones by validation, undertrained ones, the others."""
+    compared = [{record.seed for record in variant.records} for variant in results.variants if variant.is_compared]
+    common = set.intersection(*compared) if compared else set()
+    return sorted(results.variants, key=lambda variant: _rank(results, variant, common))
+
+
+def best_variant(results: Results) -> Variant | None:
+    """The network that validation chooses; None where none was trained enough."""
+    first = next(iter(ranked_variants(results)), None)
+    return first if first is not None and first.is_compared else None
+
+
+def _rank(results: Results, variant: Variant, common_seeds: set[int]) -> tuple[int, float]:
+    if not variant.records:
+        return (2 if variant.failures else 3, 0.0)
+    chosen = [record for record in variant.records if record.seed in common_seeds] or variant.records
+    values = run_scores(results, chosen, "val", results.metric)
+    return (int(variant.is_undertrained), -statistics.fmean(values) if values else 1.0)

@@ -1,0 +1,46 @@
+"""What the judge says of a study, in a few sentences: who leads, and for which networks the STN pays."""
+
+from pathlib import Path
+from typing import Any
+
+from roadtest import judge
+from roadtest.summarise.pairs import Judged, judge_networks
+from roadtest.summarise.results import Results, read_results
+from roadtest.summarise.stn import DOES_NOT_PAY, NOT_DECIDED, PAYS, stn_rows
+
+Row = dict[str, Any]
+WHERE = {"test": "on test", "val": "in validation"}
+
+
+def standing_words(study: Path | Results) -> list[str]:
+    """The leading set, and the STN's worth against the tolerance; nothing where nothing can be compared."""
+    results = read_results(study)
+    judged = judge_networks(results)
+    by = "" if results.metric == "accuracy" else f" by {results.chosen_by.words}"
+    told = [_leading(judged, by)] + [_worth(row, by) for row in stn_rows(results)]
+    return [sentence for sentence in told if sentence]
+
+
+def _leading(judged: Judged, by: str) -> str:
+    if not judged.is_judged:
+        return f"{judged.remark[0].upper()}{judged.remark[1:]}." if judged.remark else ""
+    best, *others = judged.leading
+    where = f"{WHERE[judged.part]}{by}"
+    num_pairs = sum(verdict.word != judge.NOT_JUDGED for verdict in judged.verdicts)
+    corrected = f" after correction for all {num_pairs} pairs" if num_pairs > 1 else ""
+    if not others:
+        return f"Leading {where}: {best}, shown to be better than every other network{corrected}."
+    return f"Leading {where}: {best}; not separated from it{corrected}: {', '.join(others)}."
+
+
+def _worth(row: Row, by: str) -> str:
+    if row["worth"] not in (PAYS, DOES_NOT_PAY, NOT_DECIDED):
+        return ""
+    gain, low, high = (f"{100 * row[name]:+.2f}" for name in ("val_gain", "val_gain_low", "val_gain_high"))
+    said = {
+        PAYS: f"The STN pays for {row['network']}",
+        DOES_NOT_PAY: f"The STN does not pay for {row['network']}",
+        NOT_DECIDED: f"Whether the STN pays for {row['network']} is not decided",
+    }
+    span = f"{gain} points in validation{by} ({low} to {high})"
+    return f"{said[row['worth']]}: {span}, with a tolerance of {row['tolerance_points']:g}."
