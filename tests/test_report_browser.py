@@ -1,5 +1,6 @@
 """The page in a real browser: every chart drawn, not a word on the console, not a request, no sideways scrolling."""
 
+import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,3 +131,60 @@ def test_without_scripts_the_page_still_tells_its_results(
     # six networks and the line above the undertrained one
     assert page.locator("#table-leaderboard tbody tr").count() == 7
     assert page.locator("h1").is_visible()
+
+
+def test_a_reader_switches_the_axes_of_accuracy_against_cost(
+    browser: "playwright.Browser", reports: dict[str, Path]
+) -> None:
+    opened = visit(browser, reports["six"])
+    title = opened.page.locator("#pareto-view .role-title-text").first
+    assert title.text_content() == "Trainable parameters"
+    opened.page.locator("#figure-pareto label", has_text="latency").click()
+    playwright.expect(title).to_have_text("Median latency of an image, ms")
+    opened.page.locator("#figure-pareto label", has_text="test").first.click()
+    axis = opened.page.locator("#pareto-view .role-axis-title text", has_text="test accuracy, %")
+    playwright.expect(axis).to_have_count(1)
+    assert opened.messages == []
+
+
+def test_a_table_is_copied_as_its_file_has_it(browser: "playwright.Browser", reports: dict[str, Path]) -> None:
+    opened = visit(browser, reports["six"])
+    spy = "Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (t) => { window.copied = t; } } })"
+    opened.page.evaluate(spy)
+    for name in ("leaderboard", "stn", "runs"):
+        copied = {}
+        for kind in ("Markdown", "LaTeX", "CSV"):
+            opened.page.locator(f"#table-{name} .copy button", has_text=kind).click()
+            copied[kind] = opened.page.evaluate("window.copied")
+        files = reports["six"].parent / "tables"
+        assert copied["Markdown"].replace("---:", "---") == (files / f"{name}.md").read_text(encoding="utf-8")
+        body = (files / f"{name}.tex").read_text(encoding="utf-8").splitlines()[1:]
+        assert copied["LaTeX"].splitlines()[1:] == body
+        heads, *rows = csv.reader(copied["CSV"].splitlines())
+        assert len(rows) == copied["Markdown"].count("\n") - 2 and {len(row) for row in rows} == {len(heads)}
+    assert opened.messages == []
+
+
+def test_copying_works_without_a_clipboard_and_says_so(browser: "playwright.Browser", reports: dict[str, Path]) -> None:
+    opened = visit(browser, reports["six"])
+    opened.page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    copy = opened.page.locator("#table-stn .copy")
+    copy.locator("button").first.click()
+    playwright.expect(copy.locator(".copied")).to_have_text("copied")
+    assert opened.count("textarea") == 0 and opened.messages == []
+
+
+def test_a_link_into_a_fold_opens_it(browser: "playwright.Browser", reports: dict[str, Path]) -> None:
+    opened = visit(browser, reports["six"])
+    table = opened.page.locator("#table-verdicts table")
+    assert not table.is_visible()
+    opened.page.evaluate("location.hash = '#table-verdicts'")
+    playwright.expect(table).to_be_visible()
+
+
+def test_paper_shows_what_is_folded(browser: "playwright.Browser", reports: dict[str, Path]) -> None:
+    opened = visit(browser, reports["six"])
+    opened.page.emulate_media(media="print")
+    assert opened.page.locator("#table-verdicts table").is_visible()
+    assert not opened.page.locator("#figure-pareto .views").is_visible()
+    assert not opened.page.locator("#table-verdicts .files").is_visible()

@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 
 from fake_study import build_fake_study
+from roadtest.record import EpochRow
 from roadtest.report import figure_rows as rows_of
+from roadtest.report.cost_rows import COSTS, cost_rows
 from roadtest.report.figures import Figure, vega_bundle, write_figure_files
 from roadtest.report.gallery import build_figures
 from roadtest.report.style import QUIET, WITH, WITHOUT
@@ -53,8 +55,8 @@ def test_colours_stand_out_on_white_and_on_dark_paper(colour: str) -> None:
 
 
 def test_all_figures_of_the_report_are_there(figures: dict[str, Figure]) -> None:
-    names = ["accuracy", "pareto", "costs", "curves-lenet5", "curves-resnet34", "curves-vgg16", "stn-gain", "classes"]
-    assert sorted(figures) == sorted([*names, "confusion"])
+    names = ["accuracy", "differences", "pareto", "costs", "stn-gain", "classes", "confusion"]
+    assert sorted(figures) == sorted([*names, "curves-lenet5", "curves-resnet34", "curves-vgg16"])
 
 
 def test_with_and_without_the_stn_stand_side_by_side_on_equal_axes(figures: dict[str, Figure]) -> None:
@@ -67,18 +69,94 @@ def test_with_and_without_the_stn_stand_side_by_side_on_equal_axes(figures: dict
         "lenet5: loss, nats",
         "lenet5+stn: loss, nats",
     ]
-    scales = [spec["encoding"]["y"]["scale"] for spec in specs]
+    scales = [spec["layer"][0]["encoding"]["y"]["scale"] for spec in specs]
     assert scales[0] == scales[1] and scales[2] == scales[3]
 
 
-def test_training_and_validation_differ_in_more_than_colour(figures: dict[str, Figure]) -> None:
-    spec = figures["curves-lenet5"].page_specs()[0]
-    assert spec["encoding"]["strokeDash"]["scale"]["range"] == [[1, 0], [4, 3]]
+def test_one_or_two_seeds_are_lines_and_three_are_a_band(tmp_path: Path, figures: dict[str, Figure]) -> None:
+    two = figures_of(build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=2, class_names=["a", "b"]))
+    assert "layer" not in two["curves-lenet5"].page_specs()[0]
+    assert "one line a seed" in two["curves-lenet5"].caption
+    marks = [layer["mark"]["type"] for layer in figures["curves-lenet5"].page_specs()[0]["layer"]]
+    assert marks == ["area", "line", "area", "line"]
+    assert "the median of the seeds, in a band" in figures["curves-lenet5"].caption
+
+
+def test_training_and_validation_differ_in_more_than_colour(tmp_path: Path, figures: dict[str, Figure]) -> None:
+    one = figures_of(build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=1, class_names=["a", "b"]))
+    dashes = one["curves-lenet5"].page_specs()[0]["encoding"]["strokeDash"]["scale"]["range"]
+    assert dashes == [[1, 0], [4, 3]]
+    layers = figures["curves-lenet5"].page_specs()[0]["layer"]
+    assert [layer["mark"]["strokeDash"] for layer in layers if layer["mark"]["type"] == "line"] == [[4, 3], [1, 0]]
+
+
+def epoch_row(epoch: float, val_correct: int) -> EpochRow:
+    return EpochRow(
+        epoch=epoch,
+        step=1,
+        learning_rate=0.1,
+        train_seconds=1.0,
+        data_seconds=0.1,
+        eval_seconds=0.1,
+        images_per_second=1.0,
+        train_num_seen=100,
+        train_num_correct=90,
+        train_loss_sum=10.0,
+        val_num_seen=100,
+        val_num_correct=val_correct,
+        val_loss_sum=20.0,
+    )
+
+
+def test_a_band_reaches_from_the_lowest_to_the_highest_seed_and_a_run_that_ended_keeps_its_last() -> None:
+    runs = [
+        [epoch_row(1, 50), epoch_row(2, 60)],  # ended early
+        [epoch_row(1, 40), epoch_row(3, 80)],
+        [epoch_row(1, 55), epoch_row(2, 70), epoch_row(3, 90)],
+    ]
+    columns = rows_of.band_columns(runs)
+    assert columns["epoch"] == [1, 2, 3]
+    assert columns["val_accuracy_low"] == [40, 60, 60]
+    assert columns["val_accuracy"] == [50, 60, 80]
+    assert columns["val_accuracy_high"] == [55, 70, 90]
+
+
+def test_a_band_of_long_runs_has_few_points(tmp_path: Path) -> None:
+    runs = [[epoch_row(epoch + 0.1 * seed, 50) for epoch in range(1, 200)] for seed in range(3)]
+    columns = rows_of.band_columns(runs)
+    assert len(columns["epoch"]) == rows_of.MAX_BAND_POINTS
+    # from where all have begun to the end of the longest
+    assert (columns["epoch"][0], columns["epoch"][-1]) == (1.2, 199.2)
+
+
+def test_every_pair_has_both_intervals_and_its_verdict(study: Path) -> None:
+    rows, num_pairs = rows_of.difference_rows(read_results(study))
+    assert len(rows) == num_pairs == 10  # five compared networks
+    for row in rows:
+        assert row["low"] < row["value"] < row["high"]
+        if row["seeds_low"] is not None:  # a network that lost a seed has none
+            assert row["seeds_low"] < row["value"] < row["seeds_high"]
+    assert {row["verdict"] for row in rows} <= {"separated", "not separated", "not judged"}
+
+
+def test_a_reader_may_switch_both_axes_of_accuracy_against_cost(figures: dict[str, Figure]) -> None:
+    costs = ("parameters", "MACs", "size", "training time", "latency", "memory")
+    views = figures["pareto"].view_specs()
+    assert list(views) == [f"{cost}, {part}" for part in ("validation", "test") for cost in costs]
+    assert figures["pareto"].page_specs() == []
+    # saved files show validation against all costs, beside each other
+    assert len(figures["pareto"].file_spec()["concat"]) == 6
+
+
+def test_accuracy_against_cost_carries_its_interval(study: Path) -> None:
+    for part in ("val", "test"):
+        for row in cost_rows(leaderboard_rows(study), COSTS[0], part):
+            assert row["low"] < row["accuracy"] < row["high"]
 
 
 def test_costs_are_set_against_validation_accuracy_with_the_front_marked(study: Path) -> None:
     board = leaderboard_rows(study)
-    rows = rows_of.cost_rows(board, rows_of.COSTS[0])
+    rows = cost_rows(board, COSTS[0])
     assert {row["label"] for row in rows} == {"lenet5", "lenet5+stn", "vgg16", "vgg16+stn", "resnet34"}
     means = {f"{row['network']}{'+stn' if row['has_stn'] else ''}": row["val_accuracy_mean"] for row in board}
     assert all(row["accuracy"] == 100 * means[row["label"]] for row in rows)
@@ -90,7 +168,7 @@ def test_undertrained_networks_show_their_costs_and_curves_but_no_accuracy_besid
     figures: dict[str, Figure],
 ) -> None:
     assert "resnet34+stn" not in json.dumps(figures["accuracy"].page_specs())
-    assert "resnet34+stn" not in json.dumps(figures["pareto"].page_specs())
+    assert "resnet34+stn" not in json.dumps(figures["pareto"].view_specs())
     assert "resnet34+stn" in json.dumps(figures["costs"].page_specs())
     assert "resnet34+stn" in json.dumps(figures["curves-resnet34"].page_specs())
 
@@ -112,7 +190,7 @@ def test_a_loss_that_blew_up_is_a_gap_and_not_a_crash(tmp_path: Path) -> None:
     path.write_text("\n".join(lines) + "\n")
     results = read_results(study)
     assert rows_of.curve_columns(results, results.variants[0])["val_loss"][2] is None
-    assert "NaN" not in json.dumps([f.page_specs() for f in figures_of(study).values()])
+    assert "NaN" not in json.dumps([[*f.page_specs(), f.view_specs()] for f in figures_of(study).values()])
 
 
 def test_of_too_many_classes_the_confused_ones_are_drawn(tmp_path: Path) -> None:

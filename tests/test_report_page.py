@@ -1,5 +1,6 @@
 """The page as a file: self-contained, small, escaped, complete whatever state a study is in."""
 
+import json
 import re
 import subprocess
 import sys
@@ -102,8 +103,16 @@ def read_page(study: Path, **options: bool) -> Page:
 def test_the_first_screen_says_what_won_by_how_much_from_how_many_where_and_how(page: Page) -> None:
     text = page.text
     first = text[: text.index("Figure 1.")]
-    for words in ("Validation chooses", "95 % interval", "percentage points", "1,290 test images", "129 tracks"):
-        assert words in first
+    for words in (
+        "Use ",
+        "95 % interval",
+        " points ",
+        "1,290 test images",
+        "129 tracks",
+        "It costs",
+        "would change it",
+    ):
+        assert words in first, words
     for words in ("Example CPU @ 2.50GHz", "gtsrb-v1", "17 of 18 runs finished, 1 failed", "A part of GTSRB only."):
         assert words in first
     assert "read 17 times on this machine" in first
@@ -139,7 +148,8 @@ def test_a_percent_sign_never_stands_alone_on_a_line(html: str) -> None:
 
 
 def test_readers_without_scripts_get_each_figure_in_words(page: Page) -> None:
-    assert page.text.count("This chart needs scripts") == page.tags.count("figure") - 6 - 3
+    # all figures but nine tables and three strips of pictures
+    assert page.text.count("This chart needs scripts") == page.tags.count("figure") - 9 - 3
 
 
 def test_linked_files_are_there(study: Path, page: Page) -> None:
@@ -150,9 +160,46 @@ def test_linked_files_are_there(study: Path, page: Page) -> None:
 
 def test_every_table_and_figure_has_its_number(page: Page) -> None:
     text = page.text
-    for kind, count in (("Figure", 9), ("Table", 6)):
+    for kind, count in (("Figure", 10), ("Table", 9)):
         numbers = [int(number) for number in re.findall(rf"{kind} (\d+)\.", text)]
         assert numbers == list(range(1, count + 1))
+
+
+def test_every_figure_and_table_has_a_link_of_its_own(page: Page) -> None:
+    anchors = [link for link in page.links if re.match("#(figure|table)-", link)]
+    assert len(anchors) == 10 + 9
+    assert sorted(link[1:] for link in anchors) == sorted(
+        name for name in page.ids if re.match("(figure|table)-", name)
+    )
+
+
+def test_what_was_not_judged_says_what_it_needs_and_nothing_is_called_equal(tmp_path: Path) -> None:
+    text = read_page(build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=2)).text
+    assert "Not judged: needs 3 seeds, 5 are better." in text
+    assert "This command gives every network 5 seeds: 6 more runs, about" in text
+    assert "--seeds 5 --out" in text
+    assert "Letters" not in text and "Verdict" not in text
+    assert not re.search(r"(is|are|be) equal|equally|equal to", text)
+
+
+def test_claims_of_the_report_stand_on_the_page_where_there_are_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=1)
+    assert "What the report claimed" not in read_page(study).text
+    row = {"claim": "VGG is <worst> for its cost.", "verdict": "not decided", "evidence": "one seed each"}
+    monkeypatch.setattr("roadtest.report.contents.claim_rows", lambda results: [row])
+    text = read_page(study).text
+    assert "What the report claimed" in text and "VGG is <worst> for its cost." in text
+
+
+def test_a_seed_that_collapsed_is_listed_and_counts(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=3)
+    record = study / "lenet5" / "seed-1" / "record.json"
+    whole = json.loads(record.read_text())
+    record.write_text(json.dumps(whole | {"val": {"num_seen": 100, "num_correct": 3, "loss_sum": 400.0}}))
+    text = read_page(study).text
+    assert "Collapsed, and counted like any other run: lenet5, seed 1 (3.00 % in validation)." in text
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -238,10 +285,23 @@ def test_tables_lie_beside_the_page_and_older_ones_go(study: Path) -> None:
     read_page(study)
     names = {path.name for path in folder.iterdir()}
     assert names == {
-        *(f"{name}.csv" for name in ("leaderboard", "runs", "latency", "stn", "classes", "confusion")),
+        *(
+            f"{name}.csv"
+            for name in ("leaderboard", "runs", "latency", "stn", "verdicts", "claims", "classes", "confusion")
+        ),
         *(
             f"{name}.{kind}"
-            for name in ("leaderboard", "runs", "latency", "stn", "classes", "pairs")
+            for name in (
+                "leaderboard",
+                "accuracies",
+                "verdicts",
+                "runs",
+                "latency",
+                "stn",
+                "claims",
+                "classes",
+                "pairs",
+            )
             for kind in ("md", "tex")
         ),
     }

@@ -1,12 +1,8 @@
-"""Words for people: units, rounding, and sentences that never say more than their interval."""
-
-from pathlib import Path
+"""Numbers for people: units, rounding, signs."""
 
 import pytest
 
-from fake_study import SIX, build_fake_study
 from roadtest.report import words
-from roadtest.summarise import read_results
 
 
 @pytest.mark.parametrize(
@@ -36,6 +32,28 @@ from roadtest.summarise import read_results
         (words.listed(["a", "b", "c"]), "a, b and c"),
         (words.class_title(38, "Keep right"), "Keep right (38)"),
         (words.class_title(7, "7"), "7"),
+        (words.bare_points(-0.0093), "0.93"),
+        (words.times(287.6), "288 times"),
+        (words.times(1.52), "1.5 times"),
+        (words.times(9.96), "10 times"),
+        (words.about(29), "less than a minute"),
+        (words.about(1500), "about 25 min"),
+        (words.about(7500), "about 2 h 05 min"),
+        (words.share(0.131), "13 %"),
+        (words.share(0.0004), "0.04 %"),
+        (words.share(1.492), "149 %"),
+        (words.change(1.231), "+123 %"),
+        (words.change(-0.02), "−2 %"),
+        (words.change(-0.001), "0 %"),
+        (words.p_value(0.00099), "< 0.001"),
+        (words.p_value(0.0312), "0.031"),
+        (words.p_value(0.347), "0.35"),
+        (words.p_value(None), "–"),
+        (words.capital("macro-F1"), "Macro-F1"),
+        (words.number_word(3), "three"),
+        (words.number_word(13), "13"),
+        (words.units(1, "folds"), "1 fold"),
+        (words.design_effect(11.94), "design effect 11.9"),
     ],
 )
 def test_numbers_read_as_people_write_them(text: str, expected: str) -> None:
@@ -50,63 +68,3 @@ def test_a_second_short_of_a_minute_never_reads_sixty_seconds() -> None:
 def test_a_count_just_below_a_prefix_takes_it() -> None:
     assert words.short_count(999_960) == "1.00 M"
     assert words.size(999_999_999) == "1.00 GB"
-
-
-def sentences(study: Path) -> str:
-    return " ".join(words.verdict(read_results(study)))
-
-
-def test_one_seed_gives_an_observation_and_no_verdict(tmp_path: Path) -> None:
-    text = sentences(build_fake_study(tmp_path / "s", networks=["lenet5", "resnet34"], seeds=1))
-    assert "resnet34 minus lenet5" in text
-    assert "these trained weights, on new signs" in text
-    assert "no verdict" in text and "observed" in text
-    assert "better" not in text
-
-
-def test_three_seeds_separate_what_lies_far_apart(tmp_path: Path) -> None:
-    text = sentences(build_fake_study(tmp_path / "s", networks=["lenet5", "resnet34+stn"], seeds=3))
-    assert text.endswith("resnet34+stn is better.")
-    assert "on new signs of this kind" in text
-
-
-def test_a_verdict_among_many_says_that_it_was_judged_among_many(tmp_path: Path) -> None:
-    text = sentences(build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16", "resnet34+stn"], seeds=3))
-    assert "judged together with all 3 pairs of networks" in text
-
-
-def test_what_cannot_be_told_apart_is_not_separated_and_never_equal(tmp_path: Path) -> None:
-    text = sentences(build_fake_study(tmp_path / "s", networks=["resnet34", "vgg16+stn"], seeds=3))
-    assert "not separated" in text
-    assert "better" not in text and "equal" not in text
-
-
-def test_without_a_test_set_the_sentence_speaks_of_validation_and_says_why_to_doubt_it(tmp_path: Path) -> None:
-    text = sentences(build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=3, has_test=False))
-    assert "validation images" in text and "optimistic" in text
-    assert "test images" not in text
-
-
-def test_undertrained_networks_win_nothing(tmp_path: Path) -> None:
-    study = build_fake_study(tmp_path / "s", networks=["lenet5"], undertrained="lenet5", seeds=1)
-    results = read_results(study)
-    assert words.headline(results) == "No network was trained long enough to be compared"
-    assert "less than two passes" in sentences(study)
-
-
-def test_a_study_that_has_not_begun_says_so(tmp_path: Path) -> None:
-    study = build_fake_study(tmp_path / "s", unfinished=SIX, seeds=3, has_latency=False)
-    assert words.headline(read_results(study)) == "No run has finished yet"
-    assert "0 of 18 planned runs" in sentences(study)
-
-
-def test_the_headline_names_what_validation_chooses(tmp_path: Path) -> None:
-    study = build_fake_study(tmp_path / "s", networks=["lenet5", "resnet34"], seeds=1)
-    assert words.headline(read_results(study)) == "Validation chooses resnet34"
-    alone = build_fake_study(tmp_path / "t", networks=["lenet5"], seeds=1)
-    assert words.headline(read_results(alone)) == "lenet5 is the network that was tested"
-
-
-def test_a_network_that_is_left_alone_has_not_won(tmp_path: Path) -> None:
-    study = build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], undertrained="vgg16", seeds=1)
-    assert words.headline(read_results(study)) == "Only lenet5 got far enough to be compared"

@@ -12,6 +12,8 @@ import numpy as np
 from roadtest.record import EpochRow
 
 Row = dict[str, Any]
+MAX_WIDENING = 0.5
+"""How far intervals may stretch the axis of accuracy against cost, in spans of the points themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,8 @@ class Curve:
     num_runs: int
     num_rows: int
     """Evaluations of all runs together."""
+    has_band: bool = False
+    """A band over the seeds instead of a line each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +80,15 @@ def gain_domain(rows: list[Row]) -> tuple[float, float]:
     return min(inside) - margin, max(inside) + margin
 
 
+def difference_domain(rows: list[Row]) -> tuple[float, float]:
+    """The range that holds zero and all points; an interval may widen it to three times that."""
+    inside = [0.0, *(row["value"] for row in rows)]
+    span = max(max(inside) - min(inside), 0.5)
+    low = max(min([*inside, *(row["low"] for row in rows)]), min(inside) - span)
+    high = min(max([*inside, *(row["high"] for row in rows)]), max(inside) + span)
+    return low - 0.06 * span, high + 0.06 * span
+
+
 def curve_domains(runs: list[list[EpochRow]]) -> Domains:
     """The ranges for the panels that stand side by side, from the rows of all their runs.
 
@@ -96,12 +109,16 @@ def curve_domains(runs: list[list[EpochRow]]) -> Domains:
 
 
 def cost_axes(rows: list[Row]) -> CostAxes:
-    """Ranges that leave room for points and names on all sides."""
+    """Ranges that leave room for points and names on all sides; wide intervals may leave the frame."""
     costs, accuracies = [row["cost"] for row in rows], [row["accuracy"] for row in rows]
     factor = max((max(costs) / min(costs)) ** 0.14, 1.15)
-    margin = max(0.12 * (max(accuracies) - min(accuracies)), 0.3)
+    span = max(max(accuracies) - min(accuracies), 1.0)
+    margin = max(0.12 * span, 0.3)
+    lows, highs = ([row[end] for row in rows if row.get(end) is not None] for end in ("low", "high"))
+    low = max(min([*lows, *accuracies]), min(accuracies) - MAX_WIDENING * span)
+    high = min(max([*highs, *accuracies]), max(accuracies) + MAX_WIDENING * span)
     cost = (min(costs) / factor, max(costs) * factor)
-    accuracy = (min(accuracies) - margin, max(accuracies) + margin)
+    accuracy = (low - margin, high + margin)
     ticks = [tick for tick in _even_ticks(*accuracy) if tick <= 100]
     return CostAxes(cost=cost, cost_ticks=log_ticks(*cost), accuracy=accuracy, accuracy_ticks=ticks)
 

@@ -13,23 +13,33 @@ from roadtest.report.page import render_page
 from roadtest.summarise import (
     Results,
     best_variant,
+    claim_rows,
     class_rows,
     confusion_rows,
     error_part,
     latency_rows,
     leaderboard_rows,
+    pretraining_rows,
     read_results,
     render_table,
     seed_rows,
     stn_rows,
+    verdict_rows,
 )
 
 Row = dict[str, Any]
 
 
-def build_report(study_dir: Path, *, has_images: bool, has_figures: bool) -> Path:
+def build_report(
+    study_dir: Path,
+    *,
+    has_images: bool,
+    has_figures: bool,
+    metric: str | None = None,
+    tolerance_points: float | None = None,
+) -> Path:
     """Write tables, figures and page of a study and return the page's path."""
-    results = read_results(study_dir)
+    results = read_results(study_dir, metric=metric, tolerance_points=tolerance_points)
     board = leaderboard_rows(results)
     contents = collect_contents(results, board, has_images=has_images)
     figures = build_figures(results, board)
@@ -51,6 +61,9 @@ def _raw_tables(results: Results, board: list[Row]) -> dict[str, list[Row]]:
         "runs": seed_rows(results),
         "latency": latency_rows(results),
         "stn": stn_rows(results),
+        "pretraining": pretraining_rows(results),
+        "verdicts": verdict_rows(results),
+        "claims": claim_rows(results),
     }
     if best is not None:
         part = error_part(results, best)
@@ -67,8 +80,8 @@ def _write_tables(folder: Path, contents: Contents, raw: Mapping[str, list[Row]]
         if rows:
             write_atomically(folder / f"{name}.csv", render_table(rows, "csv").encode())
     errors = contents.errors
-    tables = [contents.leaderboard, contents.runs, contents.latency, contents.stn]
-    tables += [errors.classes, errors.pairs] if errors else []
+    tables = [contents.leaderboard, contents.accuracies, contents.verdicts, contents.runs, contents.latency]
+    tables += [contents.stn, contents.pretraining, contents.claims, *([errors.classes, errors.pairs] if errors else [])]
     for table in tables:
         if table is not None:
             for kind in ("md", "tex"):

@@ -61,7 +61,7 @@ def pairs_table(results: Results, best: Variant | None) -> Table | None:
         for row in rows[:NUM_PAIRS]
     )
     caption = f"{best.label}: the pairs of classes it mixes up most, {words.seeds_together(best)}."
-    return Table(name="pairs", caption=caption, columns=columns, rows=cells)
+    return Table(name="pairs", caption=caption, columns=columns, rows=cells, files=("md", "tex"))
 
 
 def _mostly(row: Row) -> str:

@@ -1,13 +1,13 @@
 """The plain rows behind every figure: which points, in which unit, in which order. No drawing here."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from roadtest.record import EpochRow, PlannedRun, read_epochs
 from roadtest.report import words
+from roadtest.report.pair_rows import judged_pairs
 from roadtest.summarise import (
     Results,
     Variant,
@@ -15,7 +15,6 @@ from roadtest.summarise import (
     confusion_rows,
     estimate_accuracy,
     pair_rows,
-    pareto_front,
     stn_rows,
 )
 
@@ -23,41 +22,27 @@ Row = dict[str, Any]
 Columns = dict[str, list[float | None]]
 """A table column by column."""
 CURVE_COLUMNS = ("seed", "epoch", "train_accuracy", "val_accuracy", "train_loss", "val_loss")
+_DIFFERENCE_COLUMNS = {
+    "value": "gain",
+    "low": "gain_low",
+    "high": "gain_high",
+    "seeds_low": "seeds_low",
+    "seeds_high": "seeds_high",
+}
 PARTS = (("test", "test"), ("val", "validation"))
+LEAST_LOSS = 1e-5
+"""Nats; a logarithmic axis has no zero."""
+MIN_BAND_RUNS = 3
+"""Fewer seeds are drawn as a line each."""
+MAX_BAND_POINTS = 60
 MAX_CURVE_ROWS = 12_000
 """Over the whole page, so that it stays under 3 MB: longer curves are thinned evenly, first and last row kept."""
 MAX_CLASSES = 60
 """More classes than this cannot be read in one figure: the least accurate, or most confused, ones are drawn."""
+MAX_PAIRS = 28
+"""All pairs of eight networks."""
 MAX_NETWORKS, MAX_BARS = 12, 24
 """More networks than this would push everything else off the first screen; the tables have them all."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class CostKind:
-    """One cost: its column in the leaderboard, how it is called, and how it is drawn and written."""
-
-    column: str
-    title: str
-    unit: str
-    """Of an axis; empty for counts."""
-    factor: float
-    """Turns the column's unit into the axis's."""
-    render: Callable[[float], str]
-    """Writes the column's value with its unit."""
-
-
-COSTS = (
-    CostKind(column="num_parameters", title="Trainable parameters", unit="", factor=1.0, render=words.short_count),
-    CostKind(column="macs", title="MACs for one image", unit="", factor=1.0, render=words.short_count),
-    CostKind(column="size_bytes", title="Weights on disk", unit="MB", factor=1e-6, render=words.size),
-    CostKind(
-        column="train_seconds_mean", title="Training time of a run", unit="min", factor=1 / 60, render=words.seconds
-    ),
-    CostKind(
-        column="latency_p50_ms", title="Median latency of an image", unit="ms", factor=1.0, render=words.milliseconds
-    ),
-    CostKind(column="peak_memory_bytes", title="Peak memory in training", unit="MB", factor=1e-6, render=words.size),
-)
 
 
 def accuracy_rows(results: Results, variants: list[Variant]) -> list[Row]:
@@ -87,45 +72,47 @@ def curve_columns(results: Results, variant: Variant) -> Columns:
     return columns
 
 
+def has_band(runs: list[list[EpochRow]]) -> bool:
+    """Whether there are seeds enough for a band; a loss that blew up would tear it."""
+    return len(runs) >= MIN_BAND_RUNS and all(
+        np.isfinite(loss) for rows in runs for row in rows for loss in (row.train.loss, row.val.loss)
+    )
+
+
+def band_columns(runs: list[list[EpochRow]]) -> Columns:
+    """Per epoch the lowest, the median and the highest seed; a run that has ended keeps its last figures."""
+    begin = max(rows[0].epoch for rows in runs)
+    seen = sorted({row.epoch for rows in runs for row in rows if row.epoch >= begin})
+    grid_G = np.array(seen if len(seen) <= MAX_BAND_POINTS else np.linspace(seen[0], seen[-1], MAX_BAND_POINTS))
+    columns: Columns = {"epoch": [float(f"{epoch:.4g}") for epoch in grid_G]}
+    for name, read in _BAND_FIGURES.items():
+        values_SG = [np.interp(grid_G, [row.epoch for row in rows], [read(row) for row in rows]) for rows in runs]
+        for end, of_seeds in (("_low", np.min), ("", np.median), ("_high", np.max)):
+            columns[name + end] = [float(f"{value:.5g}") for value in of_seeds(values_SG, axis=0)]
+    return columns
+
+
 def evaluations(results: Results, variants: list[Variant]) -> list[list[EpochRow]]:
     """The rows of all runs of some networks, run by run; runs without any are left out."""
     return [rows for variant in variants for run in variant.planned if (rows := _epochs(results, run))]
 
 
-def cost_rows(board: list[Row], kind: CostKind) -> list[Row]:
-    """One point per compared network: cost in the axis's unit, validation accuracy in percent, front or not."""
-    found = [
-        row
-        for row in board
-        if row["status"] in ("complete", "incomplete") and row[kind.column] is not None and row[kind.column] > 0
-    ]
-    front = pareto_front([row[kind.column] for row in found], [row["val_accuracy_mean"] for row in found])
-    return [
-        {
-            "label": _label(row),
-            "has_stn": row["has_stn"],
-            "cost": row[kind.column] * kind.factor,
-            "text": kind.render(row[kind.column]),
-            "accuracy": 100 * row["val_accuracy_mean"],
-            "test": None if row["test_accuracy_mean"] is None else round(100 * row["test_accuracy_mean"], 2),
-            "is_front": place in front,
-        }
-        for place, row in enumerate(found)
-    ]
+def difference_rows(results: Results) -> tuple[list[Row], int]:
+    """A point with two intervals for each pair, in percentage points, and how many pairs there are in all.
 
-
-def bar_rows(board: list[Row], kind: CostKind) -> list[Row]:
-    """One bar per network that has a figure, undertrained ones included: their costs are as real."""
-    return [
+    Of very many pairs those with the first network.
+    """
+    pairs = [row for row in judged_pairs(results) if row["gain"] is not None]
+    drawn = pairs if len(pairs) <= MAX_PAIRS else [row for row in pairs if row["a"] == pairs[0]["a"]][:MAX_PAIRS]
+    rows = [
         {
-            "label": _label(row),
-            "has_stn": row["has_stn"],
-            "cost": row[kind.column],
-            "text": kind.render(row[kind.column]),
+            "label": f"{row['a']} − {row['b']}",
+            "verdict": row["finding"],
+            **{name: _points(row[of]) for name, of in _DIFFERENCE_COLUMNS.items()},
         }
-        for row in board
-        if row[kind.column] is not None
+        for row in drawn
     ]
+    return rows, len(pairs)
 
 
 def gain_rows(results: Results) -> list[Row]:
@@ -193,13 +180,17 @@ def _cell_words(row: Row) -> str:
     return f"{true} taken for {words.class_title(row['predicted_label'], row['predicted_name'])}"
 
 
-def _label(row: Row) -> str:
-    return f"{row['network']}+stn" if row["has_stn"] else str(row["network"])
-
-
 def _epochs(results: Results, run: PlannedRun) -> list[EpochRow]:
     rows = read_epochs(results.study_dir / run.folder)
     return [row for row in rows if row.train_num_seen and row.val_num_seen]
+
+
+_BAND_FIGURES: dict[str, Callable[[EpochRow], float]] = {
+    "train_accuracy": lambda row: 100 * row.train.accuracy,
+    "val_accuracy": lambda row: 100 * row.val.accuracy,
+    "train_loss": lambda row: max(row.train.loss, LEAST_LOSS),
+    "val_loss": lambda row: max(row.val.loss, LEAST_LOSS),
+}
 
 
 def _percents(row: EpochRow) -> tuple[float, float]:
@@ -208,8 +199,14 @@ def _percents(row: EpochRow) -> tuple[float, float]:
 
 def _losses(row: EpochRow) -> tuple[float | None, float | None]:
     """Four digits, above the zero that a logarithmic axis does not have; None where training blew up."""
-    train, val = (float(f"{max(x, 1e-5):.4g}") if np.isfinite(x) else None for x in (row.train.loss, row.val.loss))
+    train, val = (
+        float(f"{max(x, LEAST_LOSS):.4g}") if np.isfinite(x) else None for x in (row.train.loss, row.val.loss)
+    )
     return train, val
+
+
+def _points(fraction: float | None) -> float | None:
+    return None if fraction is None else round(100 * fraction, 4)
 
 
 def _thinned(rows: list[EpochRow], most: int) -> list[EpochRow]:

@@ -5,27 +5,33 @@ never beside the others' accuracies.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from roadtest.record import folder_name
 from roadtest.report import figure_rows as rows_of
-from roadtest.report.axes import Curve, accuracy_domain, cost_axes, curve_domains, gain_domain
-from roadtest.report.figures import (
-    Figure,
-    draw_bars,
-    draw_classes,
-    draw_confusion,
-    draw_costs,
-    draw_curve,
-    draw_intervals,
-)
+from roadtest.report.axes import accuracy_domain, cost_axes, difference_domain, gain_domain
+from roadtest.report.cost_rows import COSTS, CostKind, bar_rows, cost_rows
+from roadtest.report.figures import Figure, View, draw_bars
+from roadtest.report.figures_judged import draw_costs, draw_intervals, draw_pairs
+from roadtest.report.figures_parts import Panel
+from roadtest.report.finding_words import cost_sentences, noise_sentence, stn_sentences
+from roadtest.report.gallery_curves import curve_figures
+from roadtest.report.gallery_errors import class_figure, confusion_figure
 from roadtest.report.labels import place_labels
-from roadtest.report.words import PART_WORDS, listed, percent, plural, seeds_together
-from roadtest.summarise import Results, Variant, best_variant, class_rows, error_part, ranked_variants
+from roadtest.report.words import PART_WORDS, listed, plural
+from roadtest.summarise import (
+    Results,
+    Variant,
+    best_variant,
+    judge_networks,
+    ranked_variants,
+)
 
 Row = dict[str, Any]
 KEY_SETS = "filled diamond: test; open circle: validation; line: 95 % interval"
 KEY_STN = "blue: without STN; vermilion: with STN"
+VIEW_HEIGHT = 340
+"""Of a chart that the page shows alone; in files it is one of several."""
 
 
 def build_figures(results: Results, board: list[Row]) -> dict[str, list[Figure]]:
@@ -34,10 +40,11 @@ def build_figures(results: Results, board: list[Row]) -> dict[str, list[Figure]]
     best = best_variant(results)
     return {
         "result": _present(lambda: _accuracy_figure(results, compared)),
-        "costs": _present(lambda: _cost_figure(board), lambda: _bar_figure(board)),
-        "curves": _curve_figures(results),
+        "pairs": _present(lambda: _pair_figure(results)),
+        "costs": _present(lambda: _cost_figure(results, board), lambda: _bar_figure(board)),
+        "curves": curve_figures(results),
         "stn": _present(lambda: _gain_figure(results)),
-        "errors": _present(lambda: _class_figure(results, best), lambda: _confusion_figure(results, best)),
+        "errors": _present(lambda: class_figure(results, best), lambda: confusion_figure(results, best)),
     }
 
 
@@ -64,29 +71,82 @@ def _accuracy_figure(results: Results, compared: list[Variant]) -> Figure | None
     return Figure(name="accuracy", caption=caption, alt=alt, key=f"{KEY_SETS}; {KEY_STN}", panels=(panel,))
 
 
-def _cost_figure(board: list[Row]) -> Figure | None:
-    panels, said = [], []
-    for kind in rows_of.COSTS:
-        rows = rows_of.cost_rows(board, kind)
-        place_labels(rows)
-        if len(rows) > 1:
-            panels.append(draw_costs(rows, kind.title, kind.unit, cost_axes(rows)))
-            said.append(f"{kind.title}: {listed([row['label'] for row in rows if row['is_front']])}")
+def _pair_figure(results: Results) -> Figure | None:
+    rows, num_pairs = rows_of.difference_rows(results)
+    if not rows:
+        return None
+    has_seeds = any(row["seeds_low"] is not None for row in rows)
+    judged = judge_networks(results)
+    cut = f" The {len(rows)} pairs with the first network, of {num_pairs}." if len(rows) < num_pairs else ""
+    two = (
+        "Thin line: 95 % interval on new signs of this kind; thick grey line: on these images, if trained again, where "
+        "only the luck of seeds is asked for. "
+        if has_seeds
+        else f"Line: 95 % interval, {judged.statement or 'these trained weights, on new signs'}. "
+    )
+    filled = (
+        "Filled: separated, after Holm’s correction for all pairs; open: not separated. " if judged.is_judged else ""
+    )
+    caption = (
+        f"Every pair on {PART_WORDS[judged.part]}: the first network minus the second in {results.chosen_by.words}. "
+        f"{two}{filled}A line that reaches the frame goes on beyond it.{cut}"
+    )
+    said = [f"{row['label']} {row['value']:+.2f} points, {row['verdict']}" for row in rows]
+    return Figure(
+        name="differences",
+        caption=caption,
+        alt=f"Differences between networks: {listed(said)}.",
+        key="thin: on new signs; thick: these images, trained again; filled: separated"
+        if has_seeds
+        else "filled: separated",
+        panels=(draw_pairs(rows, difference_domain(rows)),),
+        findings=tuple(filter(None, [noise_sentence(results)])),
+    )
+
+
+def _cost_figure(results: Results, board: list[Row]) -> Figure | None:
+    panels = {
+        (kind, part): panel for part in ("val", "test") for kind in COSTS if (panel := _cost_panel(board, kind, part))
+    }
     if not panels:
         return None
+    said = []
+    for kind in dict.fromkeys(kind for kind, _ in panels):
+        front = [row["label"] for row in cost_rows(board, kind) if row["is_front"]]
+        said.append(f"{kind.title}: {listed(front)}")
     caption = (
-        "Mean validation accuracy against what a network costs; logarithmic horizontal axes. Filled, on the dashed "
-        "line: networks that no other one beats in both (the Pareto front); open: beaten by one that costs no more. "
-        "Blue circles: without STN; vermilion triangles: with STN. Validation, because choosing by test would flatter "
-        "the chosen."
+        "Mean accuracy with its 95 % interval against what a network costs; logarithmic horizontal axes. Filled, on "
+        "the dashed line: networks that no other one beats in both (the Pareto front); open: beaten by one that costs "
+        "no more. Blue circles: without STN; vermilion triangles: with STN. A line that reaches the frame goes on "
+        "beyond it. Validation first, because choosing by test would flatter the chosen."
     )
-    alt = f"Validation accuracy against costs. On the Pareto front: {'; '.join(said)}."
-    key = f"{KEY_STN}; filled and dashed: Pareto front"
-    return Figure(name="pareto", caption=caption, alt=alt, key=key, panels=tuple(panels), num_columns=3)
+    return Figure(
+        name="pareto",
+        caption=caption,
+        alt=f"Validation accuracy against costs. On the Pareto front: {'; '.join(said)}.",
+        key=f"{KEY_STN}; filled and dashed: Pareto front",
+        panels=tuple(panel for (_, part), panel in panels.items() if part == "val"),
+        num_columns=3,
+        findings=tuple(cost_sentences(results, board)),
+        views=tuple(
+            View(across=kind.word, down=PART_WORDS[part], panel=replace(panel, height=VIEW_HEIGHT))
+            for (kind, part), panel in panels.items()
+        ),
+    )
+
+
+def _cost_panel(board: list[Row], kind: CostKind, part: str) -> Panel | None:
+    """Accuracy against one cost; None below two points."""
+    rows = cost_rows(board, kind, part)
+    if len(rows) < 2:
+        return None
+    place_labels(rows)
+    title = f"{kind.title}, {kind.unit}" if kind.unit else kind.title
+    return draw_costs(rows, title, f"{PART_WORDS[part]} accuracy, %", cost_axes(rows), is_count=not kind.unit)
 
 
 def _bar_figure(board: list[Row]) -> Figure | None:
-    drawn = [(kind, rows_of.bar_rows(board[: rows_of.MAX_BARS], kind)) for kind in rows_of.COSTS]
+    drawn = [(kind, bar_rows(board[: rows_of.MAX_BARS], kind)) for kind in COSTS]
     first = f" The first {rows_of.MAX_BARS} of {len(board)}." if len(board) > rows_of.MAX_BARS else ""
     panels = [draw_bars(rows, kind.title, [row["label"] for row in rows]) for kind, rows in drawn if rows]
     if not panels:
@@ -100,119 +160,23 @@ def _bar_figure(board: list[Row]) -> Figure | None:
     return Figure(name="costs", caption=caption, alt=alt, key=KEY_STN, panels=tuple(panels), num_columns=3)
 
 
-def _curve_figures(results: Results) -> list[Figure]:
-    names = dict.fromkeys(variant.network for variant in ranked_variants(results))
-    return [figure for number, name in enumerate(names) if (figure := _curve_figure(results, name, number))]
-
-
-def _curve_figure(results: Results, network: str, number: int) -> Figure | None:
-    variants = [v for v in (results.variant(network, False), results.variant(network, True)) if v is not None]
-    runs = rows_of.evaluations(results, variants)
-    if not runs:
-        return None
-    domains = curve_domains(runs)
-    datasets = {f"curves-{number}-{int(v.has_stn)}": rows_of.curve_columns(results, v) for v in variants}
-    drawn = [(name, v) for name, v in zip(datasets, variants, strict=True) if datasets[name]["epoch"]]
-    panels = [
-        draw_curve(
-            Curve(
-                dataset=name,
-                kind=kind,
-                title=variant.label,
-                has_stn=variant.has_stn,
-                domains=domains,
-                num_runs=len(set(datasets[name]["seed"])),
-                num_rows=len(datasets[name]["seed"]),
-            )
-        )
-        for kind in ("accuracy", "loss")
-        for name, variant in drawn
-    ]
-    sides = " Left without, right with the STN, on equal axes." if len(drawn) == 2 else ""
-    caption = (
-        f"{network}: accuracy (above) and loss (below) per epoch, one line a seed. Solid: validation; dashed grey: "
-        f"training, without augmentation, on every tenth frame.{sides} The accuracy axis starts at "
-        f"{domains.accuracy[0]:.0f} %; the loss axis is logarithmic."
-    )
-    last = [f"{v.label} {percent(v.records[0].val.accuracy)}" for _, v in drawn if v.records]
-    ending = f" Seed {variants[0].planned[0].seed} ends in validation at {listed(last)}." if last else ""
-    alt = f"Learning curves of {network}.{ending}"
-    return Figure(
-        name=f"curves-{_safe(network)}",
-        caption=caption,
-        alt=alt,
-        panels=tuple(panels),
-        key="solid: validation; dashed grey: training",
-        num_columns=len(drawn),
-        datasets=datasets,
-    )
-
-
 def _gain_figure(results: Results) -> Figure | None:
     rows = rows_of.gain_rows(results)
     if not rows:
         return None
     caption = (
-        "What the STN added to the accuracy, in percentage points, over the seeds that both forms of a network "
-        "finished. Filled diamonds: test; open circles: validation; lines: 95 % intervals, each standing by itself; "
-        "the findings in the table are corrected for all pairs of networks. A line that reaches the frame goes on "
-        "beyond it."
+        f"What the STN added to {results.chosen_by.words}, in percentage points, over the seeds that both forms of a "
+        "network finished. Filled diamonds: test; open circles: validation; lines: 95 % intervals, each standing by "
+        "itself. A line that reaches the frame goes on beyond it."
     )
     said = [f"{row['label']} {row['value']:+.2f} points in {row['set']}" for row in rows]
-    alt = f"Gain in accuracy through the STN: {listed(said)}."
+    alt = f"Gain through the STN: {listed(said)}."
     panel = draw_intervals(rows, "gain through the STN, percentage points", gain_domain(rows), marks_zero=True)
-    return Figure(name="stn-gain", caption=caption, alt=alt, key=KEY_SETS, panels=(panel,))
-
-
-def _class_figure(results: Results, best: Variant | None) -> Figure | None:
-    rows = rows_of.class_accuracy_rows(results, best, error_part(results, best)) if best else []
-    if best is None or not rows:
-        return None
-    part = PART_WORDS[error_part(results, best)]
-    seen = class_rows(results, best, error_part(results, best))
-    num_flawed = sum(row["num_correct"] < row["num_answers"] for row in seen)
-    cut = f" (the {len(rows)} least accurate of {num_flawed})" if len(rows) < num_flawed else ""
-    caption = (
-        f"{best.label}: the classes with errors on the {part} images{cut}, least accurate first, "
-        f"{seeds_together(best)}; the number behind a name is the class's. "
-        f"{plural(len(seen) - num_flawed, 'further class was', 'further classes were')} recognised without an error."
-    )
-    alt = f"Accuracy per class of {best.label}; lowest: {rows[0]['class']} with {rows[0]['accuracy']:.1f} %."
     return Figure(
-        name="classes", caption=caption, alt=alt, key=f"{best.label}, {part} images", panels=(draw_classes(rows),)
-    )
-
-
-def _confusion_figure(results: Results, best: Variant | None) -> Figure | None:
-    if best is None:
-        return None
-    part = error_part(results, best)
-    cells, classes = rows_of.confusion_cells(results, best, part)
-    if not cells:
-        return None
-    of_all = len(results.info.class_names)
-    which = (
-        f" {len(classes)} of {of_all} classes: those of the most frequent confusions." if len(classes) < of_all else ""
-    )
-    top = max((row["share"] for row in cells if row["is_error"]), default=0.0)
-    num_wrong = sum(row["answers"] for row in cells if row["is_error"])
-    caption = (
-        f"{best.label}: confusion matrix on the {PART_WORDS[part]} images. Grey: recognised; vermilion: mistaken, the "
-        f"stronger the larger the share of the true class, up to {top:.0f} % (square-root scale). Classes by number; "
-        f"names in the tables below and under the pointer.{which}"
-    )
-    alt = (
-        f"Confusion matrix of {best.label}: {num_wrong:,} mistaken answers; the most frequent pairs follow as a table."
-    )
-    return Figure(
-        name="confusion",
+        name="stn-gain",
         caption=caption,
         alt=alt,
-        key=f"{best.label}, {PART_WORDS[part]} images",
-        panels=(draw_confusion(cells, classes),),
+        key=KEY_SETS,
+        panels=(panel,),
+        findings=tuple(stn_sentences(results)),
     )
-
-
-def _safe(name: str) -> str:
-    """Part of a file name that every system takes; two names never become one."""
-    return folder_name(name) if len(name) <= 60 else folder_name(f"{name[:50]}~{folder_name(name + '~')[-6:]}")

@@ -43,20 +43,22 @@ def render_page(contents: Contents, figures: Mapping[str, Sequence[Figure]], *, 
 
 
 def _charts(figures: Mapping[str, Sequence[Figure]]) -> dict[str, Any]:
-    """What the page's script draws: shared data once, and each panel's specification by its place."""
+    """What the page's script draws: shared data once, each panel's specification by its place, and what is switched."""
     datasets: dict[str, Columns] = {}
     panels: dict[str, Any] = {}
+    views: dict[str, Any] = {}
     for figure in _all(figures):
         datasets |= figure.datasets
         panels |= {f"{figure.name}-{place}": spec for place, spec in enumerate(figure.page_specs())}
-    return {"config": THEME, "datasets": datasets, "panels": panels}
+        views |= {figure.name: figure.view_specs()} if figure.views else {}
+    return {"config": THEME, "datasets": datasets, "panels": panels, "views": views}
 
 
 def _tables(contents: Contents) -> list[Table]:
     """In the order of the page."""
     errors = contents.errors
-    found = [contents.leaderboard, contents.latency, contents.stn]
-    found += [errors.pairs, errors.classes] if errors else []
+    found = [contents.leaderboard, contents.accuracies, contents.verdicts, contents.latency, contents.stn]
+    found += [contents.pretraining, contents.claims, *([errors.pairs, errors.classes] if errors else [])]
     return [table for table in [*found, contents.runs] if table is not None]
 
 

@@ -4,37 +4,36 @@ The same tables go into `tables/*.md` and `*.tex`; the csv files beside them hol
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from roadtest.report import words
+from roadtest.report.judged_tables import STATUS_WORDS
 from roadtest.report.table import Cell, Column, Row, Table
 from roadtest.summarise import (
+    Judged,
     Results,
+    estimate_accuracy,
+    judge_networks,
     latency_rows,
     ranked_variants,
     seed_rows,
-    stn_rows,
 )
 
-STATUS_WORDS = {
-    "complete": "complete",
-    "incomplete": "some runs missing",
-    "undertrained": "too little training",
-    "failed": "failed",
-    "waiting": "not run yet",
-    "compared": "compared",
-}
+_ON_PART = {"test": "on test", "val": "in validation"}
 UNDER_THE_LINE = "Under the line: too little training to compare (less than two passes over the training images)"
 
 
 def leaderboard_table(results: Results, board: Sequence[Row]) -> Table:
-    """Accuracy and cost of every network; undertrained ones under a line."""
+    """Accuracy, standing and cost of every network; undertrained ones under a line."""
+    judged, metric = judge_networks(results), results.chosen_by
+    is_other = metric.column != "accuracy"
+    letters = [Column(title="Letters", unit=_ON_PART[judged.part], is_number=False)] if judged.is_judged else []
     columns = (
         Column(title="Network", is_number=False),
-        Column(title="Seeds", unit="n"),
+        *([Column(title=words.capital(metric.words), unit="% in validation")] if is_other else []),
         Column(title="Validation", unit="%"),
         Column(title="Test", unit="%"),
-        Column(title="Test loss", unit="nats"),
+        *letters,
+        Column(title="Rests on", is_number=False),
         Column(title="Parameters"),
         Column(title="MACs"),
         Column(title="Size"),
@@ -43,29 +42,41 @@ def leaderboard_table(results: Results, board: Sequence[Row]) -> Table:
         Column(title="Memory", unit="peak"),
     )
     line = next((place for place, row in enumerate(board) if row["status"] == "undertrained"), None)
-    several = " ± standard deviation over seeds" if any(row["num_runs"] > 1 for row in board) else ""
-    caption = (
-        f"Networks in the order of validation accuracy. Accuracies: mean{several}, below it the 95 % interval. "
-        "MACs: multiply-accumulates for one image (not FLOPs). Latency: median. A dash means not measured."
-    )
     return Table(
         name="leaderboard",
-        caption=caption,
+        caption=_leaderboard_caption(results, board, judged),
         columns=columns,
-        rows=tuple(_leaderboard_cells(row) for row in board),
+        rows=tuple(_leaderboard_cells(results, row, judged, metric.column if is_other else "") for row in board),
         line_before=line,
         line_text=UNDER_THE_LINE,
     )
 
 
-def _leaderboard_cells(row: Row) -> tuple[Cell, ...]:
-    loss = row["test_loss_mean"]
+def _leaderboard_caption(results: Results, board: Sequence[Row], judged: Judged) -> str:
+    several = " ± standard deviation over seeds" if any(row["num_runs"] > 1 for row in board) else ""
+    letters = (
+        f" Networks that share a letter are not separated {_ON_PART[judged.part]}, which does not mean the same; "
+        "“leading” is every network not shown to be worse than the first."
+        if judged.is_judged
+        else ""
+    )
     return (
-        Cell(text=_label(row), below=_remark(row["status"])),
-        Cell(text=str(row["num_runs"])),
-        _accuracy_cell(row, "val"),
-        _accuracy_cell(row, "test"),
-        Cell(text=words.DASH if loss is None else f"{loss:.3f}"),
+        f"Networks in the order of validation {results.chosen_by.words}. Accuracies: mean{several}, below it the 95 % "
+        f"interval.{letters} MACs: multiply-accumulates for one image (not FLOPs). Latency: median. A dash means not "
+        "measured."
+    )
+
+
+def _leaderboard_cells(results: Results, row: Row, judged: Judged, column: str) -> tuple[Cell, ...]:
+    label = _label(row)
+    standing = Cell(text=judged.letters.get(label) or words.DASH, below="leading" if label in judged.leading else "")
+    return (
+        Cell(text=label, below=_remark(row["status"])),
+        *([_score_cell(row, f"val_{column}")] if column else []),
+        _score_cell(row, "val_accuracy"),
+        _score_cell(row, "test_accuracy"),
+        *([standing] if judged.is_judged else []),
+        _basis_cell(results, row, judged.part),
         Cell(text=words.short_count(row["num_parameters"])),
         Cell(text=words.short_count(row["macs"])),
         Cell(text=words.size(row["size_bytes"])),
@@ -75,19 +86,30 @@ def _leaderboard_cells(row: Row) -> tuple[Cell, ...]:
     )
 
 
+def _basis_cell(results: Results, row: Row, part: str) -> Cell:
+    """Seeds, and what the interval of the judged set stands on."""
+    seeds = words.plural(row["num_runs"], "seed")
+    variant = results.variant(row["network"], row["has_stn"])
+    estimate = estimate_accuracy(results, variant, part) if variant is not None and variant.is_compared else None
+    if estimate is None:
+        return Cell(text=seeds)
+    units = words.units(estimate.num_units, estimate.unit_name)
+    return Cell(text=f"{seeds}, {units}", below=words.design_effect(estimate.design_effect))
+
+
 def _remark(status: str) -> str:
     """Nothing where all is well."""
     return "" if status == "complete" else STATUS_WORDS[status]
 
 
-def _accuracy_cell(row: Row, part: str) -> Cell:
-    mean, deviation = row[f"{part}_accuracy_mean"], row[f"{part}_accuracy_std"]
+def _score_cell(row: Row, name: str) -> Cell:
+    mean, deviation = row[f"{name}_mean"], row.get(f"{name}_std")
     if mean is None:
         return Cell(text=words.DASH)
     spread = "" if deviation is None else f" ± {100 * deviation:.2f}"
     return Cell(
         text=f"{100 * mean:.2f}{spread}",
-        below=words.interval(row[f"{part}_accuracy_low"], row[f"{part}_accuracy_high"]),
+        below=words.interval(row[f"{name}_low"], row[f"{name}_high"]),
     )
 
 
@@ -167,66 +189,5 @@ def latency_table(results: Results) -> Table | None:
     return Table(name="latency", caption=caption, columns=columns, rows=rows)
 
 
-def stn_table(results: Results) -> Table | None:
-    """What the STN brought and cost for each network; None where no network ran in both forms."""
-    pairs = stn_rows(results)
-    if not any(row["added_num_parameters"] is not None for row in pairs):
-        return None
-    columns = (
-        Column(title="Network", is_number=False),
-        Column(title="Seeds", unit="n"),
-        Column(title="Validation gain", unit="points"),
-        Column(title="Test gain", unit="points"),
-        Column(title="Finding", is_number=False),
-        Column(title="Added parameters"),
-        Column(title="Added MACs"),
-        Column(title="Time per epoch", unit="without → with"),
-        Column(title="Latency", unit="without → with"),
-    )
-    rows = tuple(
-        (
-            Cell(text=row["network"]),
-            Cell(text=str(row["num_runs"])),
-            _gain_cell(row, "val"),
-            _gain_cell(row, "test"),
-            Cell(text=stn_finding(row)),
-            Cell(text=words.count(row["added_num_parameters"])),
-            Cell(text=words.short_count(row["added_macs"])),
-            Cell(text=_without_with(row, "train_seconds_per_epoch", words.seconds)),
-            Cell(text=_without_with(row, "latency_p50_ms", words.milliseconds)),
-        )
-        for row in pairs
-    )
-    caption = (
-        "What the STN did for each network: accuracy with it minus without it, in percentage points, with the 95 % "
-        "interval below, which stands by itself; the finding is that of test, else of validation, corrected for all "
-        "pairs of networks. Then what the STN added, and times without and with it."
-    )
-    return Table(name="stn", caption=caption, columns=columns, rows=rows)
-
-
-def stn_finding(row: Row) -> str:
-    """Words for one network: `better with`, `not separated`, `observed`, or why there is no comparison."""
-    part = "test" if row["test_gain"] is not None else "val"
-    gain = row[f"{part}_gain"]
-    if gain is None:
-        return STATUS_WORDS[row["status"]] if row["status"] != "compared" else "no interval"
-    verdict: str = row[f"{part}_verdict"]
-    if verdict != "separated":
-        return verdict
-    return "better with" if gain > 0 else "better without"
-
-
 def _label(row: Row) -> str:
     return f"{row['network']}+stn" if row["has_stn"] else str(row["network"])
-
-
-def _gain_cell(row: Row, part: str) -> Cell:
-    gain = row[f"{part}_gain"]
-    if gain is None:
-        return Cell(text=words.DASH)
-    return Cell(text=words.points(gain), below=words.gain_interval(row[f"{part}_gain_low"], row[f"{part}_gain_high"]))
-
-
-def _without_with(row: Row, name: str, render: Any) -> str:
-    return f"{render(row[f'{name}_without'])} → {render(row[f'{name}_with'])}"

@@ -35,6 +35,8 @@ class Table:
     line_before: int | None = None
     """The row before which a line is drawn, with `line_text`."""
     line_text: str = ""
+    files: tuple[str, ...] = ("csv", "md", "tex")
+    """The endings of the files beside the page."""
 
     def as_rows(self) -> list[Row]:
         """The table as rows of text, for Markdown and LaTeX."""

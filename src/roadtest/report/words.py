@@ -1,16 +1,12 @@
-"""Numbers and verdicts as people read them: units, rounding, and how sure a sentence may sound.
+"""Numbers as people read them: units, rounding, lists. No files, no markup, no sentences."""
 
-A sentence never says more than its interval: `better` only where three seeds or more separate two networks, `not
-separated` (never "equal") where they do not, `observed` where there are fewer seeds. No files, no markup.
-"""
-
-import math
 from collections.abc import Sequence
 
-from roadtest.summarise import Estimate, Results, Variant, estimate_accuracy, estimate_difference, ranked_variants
+from roadtest.summarise import Variant
 
 DASH = "–"
 MINUS = "−"
+_NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 PART_WORDS = {"test": "test", "val": "validation"}
 
 
@@ -83,6 +79,16 @@ def plural(number: int, singular: str, plural_form: str | None = None) -> str:
     return f"{number:,} {singular if number == 1 else plural_form or singular + 's'}"
 
 
+def capital(text: str) -> str:
+    """The first letter large, the others as they are: `macro-F1` as `Macro-F1`."""
+    return text[:1].upper() + text[1:]
+
+
+def number_word(number: int) -> str:
+    """2 as `two`; from thirteen on in figures."""
+    return _NUMBERS[number] if 0 < number < len(_NUMBERS) else f"{number:,}"
+
+
 def listed(words: Sequence[str]) -> str:
     """`a, b and c`."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
@@ -98,82 +104,55 @@ def seeds_together(variant: Variant) -> str:
     return "one seed" if len(variant.records) == 1 else f"{len(variant.records)} seeds together"
 
 
-def headline(results: Results) -> str:
-    """What won, in one line: the title of the page."""
-    ranked = [variant for variant in ranked_variants(results) if variant.records]
-    if not ranked:
-        return "No run has finished yet"
-    best = ranked[0]
-    if not best.is_compared:
-        return "No network was trained long enough to be compared"
-    if sum(variant.is_compared for variant in ranked) > 1:
-        return f"Validation chooses {best.label}"
-    if len(results.variants) > 1:
-        return f"Only {best.label} got far enough to be compared"
-    return f"{best.label} is the network that was tested"
+def bare_points(difference: float) -> str:
+    """0.0093 as `0.93`: percentage points where words say the sign."""
+    return f"{100 * abs(difference):.2f}"
 
 
-def verdict(results: Results) -> list[str]:
-    """What won, by how much, and how sure that is; one sentence each."""
-    compared = [variant for variant in ranked_variants(results) if variant.is_compared]
-    if not compared:
-        return [_nothing_to_compare(results)]
-    best = compared[0]
-    part = "test" if all(record.test is not None for record in best.records) else "val"
-    sentences = [_accuracy_sentence(results, best, part)]
-    if len(compared) > 1:
-        sentences.append(_difference_sentence(results, best, compared[1], part, len(compared)))
-    return sentences
+def factor(ratio: float) -> str:
+    """287.6 as `288`, 1.52 as `1.5`."""
+    return f"{ratio:,.0f}" if ratio >= 9.95 else f"{ratio:.1f}"
 
 
-def how_sure(estimate: Estimate) -> str:
-    """`95 % interval 97.60 to 98.89 %, from 421 tracks and 3 seeds: on new signs of this kind`."""
-    basis = f"{plural(estimate.num_units, estimate.unit_name[:-1])}, {plural(estimate.num_seeds, 'seed')}"
-    return f"95 % interval {interval(estimate.low, estimate.high)} % ({basis}; {estimate.statement})"
+def times(ratio: float) -> str:
+    """287.6 as `288 times`, 1.52 as `1.5 times`."""
+    return f"{factor(ratio)} times"
 
 
-def _accuracy_sentence(results: Results, best: Variant, part: str) -> str:
-    estimate = estimate_accuracy(results, best, part)
-    sets = {"test": "test images", "val": "validation images"}
-    accuracies = [getattr(record, part).accuracy for record in best.records]
-    mean = percent(sum(accuracies) / len(accuracies))
-    num_images = results.info.num_test if part == "test" else (estimate.num_images if estimate else 0)
-    seen = f"the {num_images:,} {sets[part]}" if num_images else f"the {sets[part]}"
-    many = f" (mean of {len(accuracies)} seeds)" if len(accuracies) > 1 else " (one seed)"
-    sure = f"; {how_sure(estimate)}." if estimate else "."
-    no_test = (
-        "" if part == "test" else " No test set was read: this figure helped to choose, and is therefore optimistic."
-    )
-    return f"{best.label} classified {mean} of {seen} correctly{many}{sure}{no_test}"
+def share(fraction: float) -> str:
+    """0.131 as `13 %`, 0.0004 as `0.04 %`, 1.5 as `150 %`."""
+    return f"{100 * fraction:.2g} %" if fraction < 0.0995 else f"{100 * fraction:,.0f} %"
 
 
-def _difference_sentence(results: Results, best: Variant, second: Variant, part: str, num_compared: int) -> str:
-    gap = estimate_difference(results, best, second, part)
-    if gap is None:
-        return f"Next in validation comes {second.label}; the two have too little in common for a fair difference."
-    where = {"test": "on the test images", "val": "in validation"}[part]
-    span = f"{points(gap.value)} percentage points {where}, 95 % interval {gain_interval(gap.low, gap.high)}"
-    against = f"{best.label} minus {second.label}, next in validation, is {span}"
-    if gap.verdict == "observed":
-        few = f"{plural(gap.num_seeds, 'seed')}: observed for {gap.statement}; no verdict on the networks"
-        return f"{against} ({few})."
-    # the verdict is corrected for all pairs of networks that were compared, the interval is not
-    num_pairs = math.comb(num_compared, 2)
-    judged = "" if num_pairs == 1 else f"judged together with all {num_pairs} pairs of networks, "
-    if gap.verdict == "not separated":
-        return f"{against}: {judged}the two are not separated."
-    better = best.label if gap.value > 0 else second.label
-    return f"{against}: {judged}{better} is better."
+def change(fraction: float) -> str:
+    """0.131 as `+13 %`, -0.02 as `−2 %`."""
+    rounded = round(100 * fraction)
+    return "0 %" if rounded == 0 else f"{MINUS if rounded < 0 else '+'}{abs(rounded):,} %"
 
 
-def _nothing_to_compare(results: Results) -> str:
-    num_done, num_planned = len(results.records), len(results.info.runs)
-    if num_done == 0:
-        return f"0 of {plural(num_planned, 'planned run')} finished so far; this page fills as they do."
-    return (
-        f"{num_done} of {plural(num_planned, 'planned run')} finished, each with less than two passes over the "
-        "training images: give them more time, or fewer networks."
-    )
+def about(value: float) -> str:
+    """A stretch of time that is foreseen: `less than a minute`, `about 25 min`, `about 2 h 05 min`."""
+    minutes = round(value / 60)
+    if minutes < 1:
+        return "less than a minute"
+    return f"about {minutes} min" if minutes < 60 else f"about {minutes // 60} h {minutes % 60:02d} min"
+
+
+def p_value(probability: float | None) -> str:
+    """0.0312 as `0.031`, what is smaller than 0.001 as `< 0.001`."""
+    if probability is None:
+        return DASH
+    return "< 0.001" if probability < 0.001 else f"{probability:.3f}" if probability < 0.0995 else f"{probability:.2f}"
+
+
+def units(number: int, unit_name: str) -> str:
+    """`421 tracks`, `1 fold`."""
+    return plural(number, unit_name[:-1])
+
+
+def design_effect(value: float) -> str:
+    """`design effect 11.9`: how many images tell as much as one that stands by itself."""
+    return f"design effect {value:.1f}"
 
 
 def _scaled(number: float, step: float, prefixes: Sequence[str]) -> str:

@@ -1,0 +1,254 @@
+"""The first screen: which network, by how much, at what cost, how sure, what would change it; in that order.
+
+Every sentence is put together from the recommendation and the records. None says more than its interval: `better` only
+where three seeds or more separate two networks, `not separated` (never "equal") where they do not, and with one or two
+seeds everything is called observed. No markup.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from roadtest.recommend import Recommendation
+from roadtest.recommend_choice import BEHIND, NOT_DECIDED
+from roadtest.report import words
+from roadtest.report.cost_rows import COSTS, label_of
+from roadtest.summarise import (
+    Estimate,
+    Results,
+    Variant,
+    estimate_difference,
+    estimate_score,
+    judge_networks,
+    judged_part,
+    more_seeds,
+    ranked_variants,
+)
+
+Row = dict[str, Any]
+TOLD_COSTS = ("num_parameters", "macs", "latency_p50_ms", "train_seconds_mean")
+NOT_WORTH_TELLING = 1.1
+"""Costs less than a tenth apart are about the same."""
+MAX_CHANGES = 2
+"""The first things that would change the answer; `roadtest recommend` has them all."""
+BY_WORDS = {
+    "latency": "latency",
+    "params": "parameters",
+    "macs": "MACs",
+    "size": "size",
+    "train-time": "training time",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conclusion:
+    """What a reader takes away."""
+
+    headline: str
+    sentences: tuple[str, ...]
+    """One paragraph."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Case:
+    """What the sentences speak of: the recommended network and the one it is held against."""
+
+    results: Results
+    answer: Recommendation
+    own: Variant
+    leader: Variant
+    other: Variant | None
+    """The most accurate network, or where that is the recommended one, the next in validation."""
+    board: Sequence[Row]
+    part: str
+
+    @property
+    def is_judged(self) -> bool:
+        return self.answer.certainty == "judged"
+
+    def row(self, variant: Variant) -> Row:
+        """The line of the leaderboard."""
+        return next(row for row in self.board if (row["network"], row["has_stn"]) == (variant.network, variant.has_stn))
+
+
+def conclude(results: Results, answer: Recommendation, board: Sequence[Row]) -> Conclusion:
+    """Say what the study found, as far as it got."""
+    own, leader = _variant(results, answer.recommended), _variant(results, answer.leader)
+    if own is None or leader is None:
+        return Conclusion(headline=_nothing_headline(results), sentences=(_nothing_to_compare(results),))
+    compared = [variant for variant in ranked_variants(results) if variant.is_compared]
+    others = [variant for variant in compared if variant.label != own.label]
+    other = leader if leader.label != own.label else next(iter(others), None)
+    case = _Case(
+        results=results,
+        answer=answer,
+        own=own,
+        leader=leader,
+        other=other,
+        board=board,
+        part=judged_part(results),
+    )
+    told = [_which(case), _how_much(case), _at_what_cost(case), _how_sure(case), _what_would_change(case)]
+    return Conclusion(headline=_headline(case), sentences=tuple(sentence for sentence in told if sentence))
+
+
+def _headline(case: _Case) -> str:
+    label, num_seeds = case.own.label, len(case.own.records)
+    if case.other is None:
+        alone = len(case.results.variants) == 1
+        return f"{label} is the network that was tested" if alone else f"Only {label} got far enough to be compared"
+    if case.is_judged:
+        return f"Use {label}"
+    return {1: f"One seed points to {label}", 2: f"Two seeds point to {label}"}.get(num_seeds, f"Observed: {label}")
+
+
+def _which(case: _Case) -> str:
+    if case.other is None:
+        return ""
+    own, within = case.own.label, f"{case.answer.tolerance_points:g} points"
+    cheapest = f"by {BY_WORDS[case.answer.prefer]}"
+    is_accuracy, metric = case.results.metric == "accuracy", case.results.chosen_by.words
+    best = "the most accurate network in validation" if is_accuracy else f"the best network in validation by {metric}"
+    if case.leader.label != own:
+        shows = "shows" if case.is_judged else "saw"
+        less = "less accurate than" if is_accuracy else f"behind in {metric}"
+        return (
+            f"{own} is the cheapest network {cheapest} that validation {shows} to be at most {within} {less} "
+            f"{case.leader.label}, the {'most accurate' if is_accuracy else 'best'} one."
+        )
+    undecided = [label_of(row) for row in case.answer.networks if row["verdict"] == NOT_DECIDED]
+    if undecided:
+        judged = "shown" if case.is_judged else "seen"
+        return (
+            f"{own} is {best}; no cheaper one is {judged} to come within {within} of it (not decided: "
+            f"{words.listed(undecided)})."
+        )
+    if any(row["verdict"] == BEHIND for row in case.answer.networks):
+        return f"{own} is {best}, and every cheaper one is over {within} behind."
+    return f"{own} is {best}, and the cheapest {cheapest}."
+
+
+def _how_much(case: _Case) -> str:
+    own, metric = estimate_score(case.results, case.own, case.part), case.results.chosen_by
+    mean = words.percent(case.row(case.own)[f"{case.part}_{metric.column}_mean"])
+    num_images = case.results.info.num_test if case.part == "test" else (own.num_images if own else 0)
+    images = {"test": "test images", "val": "validation images"}[case.part]
+    seen = f"the {num_images:,} {images}" if num_images else f"the {images}"
+    it = "It" if case.other is not None else case.own.label
+    sentence = f"{it} classifies {mean} of {seen} correctly"
+    if case.results.metric != "accuracy":
+        sentence = f"{it} reaches {mean} {metric.words} on {seen}"
+    sentence += f" (95 % interval {words.interval(own.low, own.high)})" if own else ""
+    gap = estimate_difference(case.results, case.own, case.other, case.part) if case.other else None
+    if case.other is not None and gap is not None:
+        more = "more" if gap.value >= 0 else "less"
+        bounds = words.gain_interval(gap.low, gap.high)
+        sentence += f", {words.bare_points(gap.value)} points {more} than {case.other.label} ({bounds})"
+    return f"{sentence}.{_doubt(case)}"
+
+
+def _doubt(case: _Case) -> str:
+    if case.part == "test":
+        return ""
+    why = "No test set was read: this" if not any(record.test for record in case.results.records) else "This"
+    return f" {why} figure helped to choose, and is therefore optimistic."
+
+
+def _at_what_cost(case: _Case) -> str:
+    own = case.row(case.own)
+    kinds = [kind for kind in COSTS if kind.column in TOLD_COSTS and own[kind.column]]
+    told = [kind.tell(own[kind.column]) for kind in kinds]
+    sentence = f"It costs {words.listed(told)}"
+    if case.other is None:
+        return f"{sentence}."
+    other = case.row(case.other)
+    factors = {kind.word: other[kind.column] / own[kind.column] for kind in kinds if other[kind.column]}
+    dearer = {word: factor for word, factor in factors.items() if factor >= NOT_WORTH_TELLING}
+    cheaper = {word: 1 / factor for word, factor in factors.items() if factor <= 1 / NOT_WORTH_TELLING}
+    parts = [f"{case.other.label} costs {_factors(dearer)}"] if dearer else []
+    parts += [f"that is {_factors(cheaper)} of {case.other.label}"] if cheaper else []
+    if factors and not parts:
+        parts = [f"{case.other.label} costs about the same"]
+    return f"{'; '.join([sentence, *parts])}."
+
+
+def _factors(found: dict[str, float]) -> str:
+    return words.listed([f"{words.times(factor)} the {word}" for word, factor in found.items()])
+
+
+def _how_sure(case: _Case) -> str:
+    num_seeds = len(case.own.records)
+    if case.other is None:
+        return "" if num_seeds > 2 else f"{words.plural(num_seeds, 'seed')}: observed, not judged."
+    if not case.is_judged:
+        one = "One seed cannot" if num_seeds == 1 else "Two seeds cannot" if num_seeds == 2 else "Too few seeds"
+        lead = f"{one} tell a network from the luck of its training" if num_seeds < 3 else "Too few seeds in common"
+        return f"This is observed, not judged: {lead[0].lower()}{lead[1:]}."
+    gap = estimate_difference(case.results, case.own, case.other, case.part)
+    told = [_verdict(case, case.other, gap), _agreement(case)]
+    return " ".join(sentence for sentence in told if sentence)
+
+
+def _verdict(case: _Case, other: Variant, gap: Estimate | None) -> str:
+    if gap is None or gap.verdict == "observed":
+        return f"{case.own.label} and {other.label} share too few seeds for a verdict."
+    num_pairs = sum(verdict.p_adjusted is not None for verdict in judge_networks(case.results, case.part).verdicts)
+    where = {"test": "On test", "val": "In validation"}[case.part]
+    among = f", after correction for {'both' if num_pairs == 2 else f'all {num_pairs}'} pairs," if num_pairs > 1 else ""
+    better = case.own.label if gap.value > 0 else other.label
+    finding = "the two are not separated" if gap.verdict == "not separated" else f"{better} is better"
+    design = f", design effect {gap.design_effect:.1f}" if gap.design_effect >= 1.05 else ""
+    basis = f"{words.plural(gap.num_units, gap.unit_name[:-1])}, {words.plural(gap.num_seeds, 'seed')}{design}"
+    return f"{where}{among} {finding} {gap.statement} ({basis})."
+
+
+def _agreement(case: _Case) -> str:
+    """What test says of a choice that validation made."""
+    test = case.answer.test
+    within = f"more than {case.answer.tolerance_points:g} points"
+    if test is None or test["agreement"] is None:
+        return ""
+    said = {
+        "agrees": f"Test agrees that no other is better by {within}.",
+        "disagrees": f"Test disagrees: there {label_of(test['against'])} is better by {within}.",
+        "does not decide": f"Test does not decide whether another is better by {within}.",
+    }
+    return said[test["agreement"]]
+
+
+def _what_would_change(case: _Case) -> str:
+    if case.other is None:
+        return ""
+    more = more_seeds(case.results)
+    if not case.is_judged and more is not None:
+        time = f", {words.about(more.train_seconds)} of training" if more.train_seconds else ""
+        return (
+            f"{words.plural(more.num_runs, 'more run').capitalize()}{time}, would let it be judged, and may change it."
+        )
+    if case.answer.would_change:
+        return f"What would change it: {'; '.join(case.answer.would_change[:MAX_CHANGES])}."
+    own = next(row for row in case.answer.networks if label_of(row) == case.own.label)
+    if case.leader.label != case.own.label and own["val_gain_low"] is not None and own["val_gain_low"] < 0:
+        points = math.ceil(100 * 100 * -own["val_gain_low"]) / 100
+        return f"A tolerance under {points:g} points would change it."
+    return "" if case.leader.label != case.own.label else "No other tolerance would change it."
+
+
+def _nothing_headline(results: Results) -> str:
+    done = any(variant.records for variant in results.variants)
+    return "No network was trained long enough to be compared" if done else "No run has finished yet"
+
+
+def _nothing_to_compare(results: Results) -> str:
+    num_done, num_planned = len(results.records), len(results.info.runs)
+    if num_done == 0:
+        return f"0 of {words.plural(num_planned, 'planned run')} finished so far; this page fills as they do."
+    return (
+        f"{num_done} of {words.plural(num_planned, 'planned run')} finished, each with less than two passes over the "
+        "training images: give them more time, or fewer networks."
+    )
+
+
+def _variant(results: Results, name: Row | None) -> Variant | None:
+    return None if name is None else results.variant(name["network"], name["has_stn"])

@@ -1,0 +1,102 @@
+"""The charts that compare: accuracies and differences with their intervals, accuracy against cost.
+
+Part of the door to altair; figures.py says what a figure is, style.py how it looks.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+
+from roadtest.report.axes import CostAxes
+from roadtest.report.figures_parts import Panel, data, label_axis, shape, stn_colour, stn_fill, tooltips
+from roadtest.report.style import INK, LABEL_PLACES, QUIET
+
+Row = dict[str, Any]
+
+
+def draw_intervals(rows: Sequence[Row], words: str, domain: tuple[float, float], *, marks_zero: bool = False) -> Panel:
+    """A point with its interval for validation and test of each network, in the order of the rows."""
+    labels = list(dict.fromkeys(row["label"] for row in rows))
+    base = alt.Chart(data(rows)).encode(
+        y=alt.Y("label:N", sort=labels, title=None, axis=label_axis()),
+        yOffset=alt.YOffset("set:N", sort=["validation", "test"]),
+        color=stn_colour(),
+        tooltip=tooltips("label:N", "set:N", "value:Q", "low:Q", "high:Q", "n:Q"),
+    )
+    scale = alt.Scale(domain=list(domain), nice=False)
+    rules = base.mark_rule(strokeWidth=1.6, clip=True).encode(x=alt.X("low:Q", scale=scale), x2=alt.X2("high:Q"))
+    points = base.mark_point(size=62, strokeWidth=1.6, opacity=1).encode(
+        x=alt.X("value:Q", title=words, scale=scale, axis=alt.Axis(tickCount=8)),
+        shape=shape("set", ["test", "validation"], ["diamond", "circle"]),
+        fill=stn_fill(),
+        fillOpacity=alt.condition("datum.set == 'test'", alt.value(1), alt.value(0)),
+    )
+    zero = alt.Chart(data([{"zero": 0}])).mark_rule(color=QUIET, strokeWidth=1.2).encode(x=alt.X("zero:Q"))
+    chart = zero + rules + points if marks_zero else rules + points
+    return Panel(chart=chart, height=34 * len(labels), width=560)
+
+
+def draw_pairs(rows: Sequence[Row], domain: tuple[float, float]) -> Panel:
+    """Each pair's difference: a thin line for new signs, a thick one for these images; filled where separated."""
+    labels = [row["label"] for row in rows]
+    base = alt.Chart(data(rows)).encode(
+        y=alt.Y("label:N", sort=labels, title=None, axis=label_axis(limit=230)),
+        tooltip=tooltips("label:N", "value:Q", "low:Q", "high:Q", "seeds_low:Q", "seeds_high:Q", "verdict:N"),
+    )
+    scale = alt.Scale(domain=list(domain), nice=False)
+    zero = alt.Chart(data([{"zero": 0}])).mark_rule(color=QUIET, strokeWidth=1.2).encode(x=alt.X("zero:Q"))
+    wide = base.mark_rule(color=INK, strokeWidth=1.4, clip=True).encode(
+        x=alt.X("low:Q", scale=scale), x2=alt.X2("high:Q")
+    )
+    # of seeds alone; a pair without them has no such line
+    seeds = base.transform_filter("isValid(datum.seeds_low)").mark_rule(
+        color=QUIET, strokeWidth=7, strokeOpacity=0.55, clip=True
+    )
+    points = base.mark_point(color=INK, size=56, strokeWidth=1.5, opacity=1).encode(
+        x=alt.X("value:Q", title="difference in accuracy, percentage points", scale=scale, axis=alt.Axis(tickCount=8)),
+        fill=alt.condition("datum.verdict == 'separated'", alt.value(INK), alt.value("transparent")),
+    )
+    chart = zero + seeds.encode(x=alt.X("seeds_low:Q", scale=scale), x2=alt.X2("seeds_high:Q")) + wide + points
+    return Panel(chart=chart, height=24 * len(labels), width=560)
+
+
+def draw_costs(rows: Sequence[Row], title: str, words: str, axes: CostAxes, *, is_count: bool) -> Panel:
+    """Accuracy with its interval against a cost, and a line through the networks that no other one beats."""
+    base = alt.Chart(data(rows), title=title)
+    # an m for thousandths would be read as minutes or metres: only counts get prefixes
+    across = alt.Axis(
+        values=axes.cost_ticks,
+        format="~s" if is_count else ",.6~g",
+        grid=False,
+        domain=True,
+        labelOverlap=True,
+    )
+    down = alt.Axis(values=axes.accuracy_ticks, format=".6~g")
+    x = alt.X("cost:Q", title=None, axis=across, scale=alt.Scale(type="log", domain=list(axes.cost), nice=False))
+    y_scale = alt.Scale(domain=list(axes.accuracy), nice=False)
+    y = alt.Y("accuracy:Q", title=words, axis=down, scale=y_scale)
+    front = base.transform_filter("datum.is_front").mark_line(
+        interpolate="step-after", color=QUIET, strokeWidth=1.2, strokeDash=[5, 3]
+    )
+    intervals = (
+        base.transform_filter("isValid(datum.low)")
+        .mark_rule(strokeWidth=1.2, strokeOpacity=0.6, clip=True)
+        .encode(y=alt.Y("low:Q", title=words, axis=down, scale=y_scale), y2=alt.Y2("high:Q"), color=stn_colour())
+    )
+    points = base.mark_point(size=70, strokeWidth=1.6, opacity=1).encode(
+        shape=shape("has_stn", [False, True], ["circle", "triangle-up"]),
+        color=stn_colour(),
+        fill=stn_fill(),
+        fillOpacity=alt.condition("datum.is_front", alt.value(1), alt.value(0)),
+        tooltip=tooltips("label:N", "text:N", "accuracy:Q", "low:Q", "high:Q"),
+    )
+    names = [
+        base.transform_filter(f"datum.place == '{place}'")
+        .mark_text(limit=130, **offsets)
+        .encode(text=alt.Text("label:N"))
+        for place, offsets in LABEL_PLACES.items()
+        if any(row["place"] == place for row in rows)
+    ]
+    marks = [mark.encode(y=y) for mark in (front, points, *names)]
+    return Panel(chart=alt.layer(marks[0], intervals, *marks[1:]).encode(x=x), height=200)

@@ -1,0 +1,69 @@
+"""What all charts share: the panel, and the signs that mean the same everywhere. Part of the door to altair."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+
+from roadtest.report.style import PANEL_WIDTH, WITH, WITHOUT
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One chart in its own frame."""
+
+    chart: alt.LayerChart | alt.Chart
+    height: int
+    width: int = PANEL_WIDTH
+    """In saved files; on the page a panel is as wide as its place."""
+
+
+def data(rows: Sequence[Row]) -> Any:
+    return alt.InlineData(values=list(rows))
+
+
+def label_axis(limit: int = 150) -> Any:
+    return alt.Axis(labelLimit=limit, ticks=False, labelPadding=8)
+
+
+def stn_colour() -> Any:
+    return alt.Color("has_stn:N", scale=alt.Scale(domain=[False, True], range=[WITHOUT, WITH]), legend=None)
+
+
+def stn_fill() -> Any:
+    return alt.Fill("has_stn:N", scale=alt.Scale(domain=[False, True], range=[WITHOUT, WITH]), legend=None)
+
+
+def shape(name: str, domain: list[Any], shapes: list[str]) -> Any:
+    return alt.Shape(f"{name}:N", scale=alt.Scale(domain=domain, range=shapes), legend=None)
+
+
+def sets(signs: list[Any]) -> Any:
+    """A colour or a dash for validation, then for training."""
+    return alt.Scale(domain=["validation", "training"], range=signs)
+
+
+_TITLES = {
+    "n": "seeds",
+    "low": "from",
+    "high": "to",
+    "label": "network",
+    "pair": "",
+    "share": "% of class",
+    "text": "cost",
+    "test": "test accuracy",
+    "accuracy": "accuracy, %",
+}
+
+
+def tooltips(*shorthands: str) -> list[Any]:
+    """Tooltip lines; quantities with four digits."""
+    lines = []
+    for shorthand in shorthands:
+        name, kind = shorthand.split(":")
+        line = alt.Tooltip(shorthand, title=_TITLES.get(name, name))
+        lines.append(line.format(",.4~g") if kind == "Q" else line)
+    return lines

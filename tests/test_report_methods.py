@@ -1,0 +1,45 @@
+"""The methods paragraph: only what was done, with the unit of error by its name and numbered references."""
+
+from pathlib import Path
+
+from fake_study import build_fake_study
+from roadtest.record import read_rows, write_rows
+from roadtest.report.methods import REFERENCES, describe_methods, number_references, unit_words
+from roadtest.summarise import read_results
+
+
+def test_references_are_numbered_as_they_are_called_for_and_only_those() -> None:
+    found = number_references(["One {holm}, two {ward}.", "Again {holm} {welch}, and {braces} of a user."])
+    assert found.paragraphs == ("One [1], two [2].", "Again [1] [3], and {braces} of a user.")
+    assert found.references == (REFERENCES["holm"], REFERENCES["ward"], REFERENCES["welch"])
+
+
+def test_a_judged_study_tells_of_both_kinds_of_luck_and_of_recovered_tracks(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["lenet5", "lenet5+stn"], seeds=3, has_examples=False)
+    found = describe_methods(read_results(study))
+    text = " ".join(found.paragraphs)
+    assert "One network, with and without a Spatial Transformer [1]" in text
+    for words in ("3 seeds each", "recovered track", "crossed random effects", "Holm’s correction", "Welch’s t"):
+        assert words in text, words
+    assert "{" not in text and len(found.references) == 11
+
+
+def test_two_seeds_tell_of_no_verdicts(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=2, has_examples=False)
+    text = " ".join(describe_methods(read_results(study)).paragraphs)
+    assert "there are no verdicts" in text and "Holm" not in text and "Spatial" not in text
+
+
+def test_the_unit_of_error_has_its_name(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=1, has_examples=False)
+    assert unit_words(read_results(study), "test") == "recovered track"
+    assert unit_words(read_results(study), "val") == "track"
+    info = study / "study.json"
+    text = info.read_text().replace('"source": "gtsrb"', '"source": "photos"')
+    info.write_text(text)
+    assert unit_words(read_results(study), "val") == "group"
+    info.write_text(text.replace("--data-dir data", "--group auto"))
+    assert unit_words(read_results(study), "val") == "probable frame chain"
+    rows = [{**row, "group": ""} for row in read_rows(study / "split.csv")]
+    write_rows(study / "split.csv", rows, rows[0])
+    assert unit_words(read_results(study), "test") == "single image"
