@@ -139,7 +139,34 @@ def measure(text: str, tell: Tell, should_stop: ShouldStop) -> None:
     write_rows(Path(plain["study_dir"]) / "latency.csv", rows, rows[0].keys())
 
 
-KINDS = {"run": work, "sweep": sweep, "latency": measure}
+def speed(text: str, tell: Tell, should_stop: ShouldStop) -> None:
+    """Ten steps of 0.1 s and ten images' evaluation a second; `slow.py:build` takes ten times as long."""
+    from roadtest.job import Job
+
+    job = Job.from_json(text)
+    if "raises" in job.run.network:
+        raise ValueError("the network is wrong: mend it")
+    factor = 10 if "slow" in job.run.network else 1
+    plain = {
+        "precision": "float32",
+        "batch_size": 16,
+        "steps_per_epoch": 3,
+        "num_row_images": 10,
+        "num_final_images": 50,
+        "step_seconds": [0.1 * factor] * 10,
+        "eval_images_per_second": 10.0,
+        "start_seconds": 2.0,
+        "peak_memory_bytes": 500_000_000 * factor,
+        "weights_bytes": 1_000_000,
+        "state_bytes": 2_000_000,
+        "is_busy": False,
+    }
+    tell(Event(kind="phase", text=f"measuring {job.run.label}"))
+    job.run_dir.mkdir(parents=True)
+    (job.run_dir / "speed.json").write_text(json.dumps(plain))
+
+
+KINDS = {"run": work, "sweep": sweep, "speed": speed, "latency": measure}
 
 if __name__ == "__main__":
     worker.KINDS = KINDS

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from roadtest import run, train
+from roadtest import run, state, train
 from roadtest.events import Event
 from roadtest.job import Job
 
@@ -27,8 +27,8 @@ def end_now() -> None:
 def main(job_path: str, point: str) -> None:
     """Run the job up to the point."""
     train.TICK_SECONDS = 0.0  # a tick, and so a chance to save, after every step
-    run.SAVE_SECONDS, run.MAX_SAVE_SHARE = 0.0, float("inf")
-    num_ticks, honest_save, honest_replace = 0, torch.save, Path.replace
+    state.SAVE_SECONDS, state.MAX_SAVE_SHARE = 0.0, float("inf")
+    num_ticks, honest_save, honest_replace, honest_unlink = 0, torch.save, Path.replace, Path.unlink
 
     def tell(event: Event) -> None:
         nonlocal num_ticks
@@ -37,10 +37,15 @@ def main(job_path: str, point: str) -> None:
             end_now()
         if point == "after a row" and event.kind == "row" and num_ticks >= NUM_STEPS_BEFORE:
             end_now()
+        if point == "before a branch" and event.text == "annealing":
+            end_now()
 
     def save(state: Any, path: Path) -> None:
         honest_save(state, path)
         if point == "inside the state's write" and num_ticks >= NUM_STEPS_BEFORE:
+            os.truncate(path, path.stat().st_size // 2)
+            end_now()
+        if point == "inside a branch's state's write" and "branch.pt" in path.name:
             os.truncate(path, path.stat().st_size // 2)
             end_now()
 
@@ -51,10 +56,19 @@ def main(job_path: str, point: str) -> None:
             end_now()
         if point == "before record.json" and Path(target).name == "record.json":
             end_now()
-        return honest_replace(self, target)
+        replaced = honest_replace(self, target)
+        if point == "inside a branch" and Path(target).name == "branch.pt":
+            end_now()
+        return replaced
+
+    def unlink(self: Path, missing_ok: bool = False) -> None:
+        if point == "after a branch's row" and self.name == "branch.pt" and self.exists():
+            end_now()
+        honest_unlink(self, missing_ok=missing_ok)
 
     torch.save = save
     Path.replace = replace  # type: ignore[method-assign, assignment]
+    Path.unlink = unlink  # type: ignore[method-assign]
     run.execute(Job.from_json(Path(job_path).read_text()), tell=tell)
 
 

@@ -19,7 +19,7 @@ from roadtest.events import Event
 from roadtest.study import Study, compare, launch, work
 
 FAKE_WORKER = (sys.executable, str(Path(__file__).with_name("fake_worker.py")))
-NUM_IMAGES = 60
+NUM_IMAGES = 200
 
 GOOD_NETWORK = """
 from torch import nn
@@ -63,6 +63,7 @@ NETWORKS = {
     "nan": NAN_NETWORK,
     "killed": KILLED_NETWORK,
     "waits": GOOD_NETWORK,
+    "slow": GOOD_NETWORK,
 }
 
 

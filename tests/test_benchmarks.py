@@ -12,6 +12,7 @@ from roadtest.networks import build_network
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks" / "peers"))
+import many_images
 import plain_networks
 import side_by_side
 import start_up
@@ -112,6 +113,15 @@ def test_the_ladder_prints_every_rung(tmp_path: Path, capsys: pytest.CaptureFixt
     rungs = [rung.name for rung in train_ladder.list_rungs(1)]
     assert len(rungs) == 11
     assert [name for name in rungs if f"\n| {name} | " not in table] == []
+
+
+@pytest.mark.slow
+def test_many_images_tells_memory_and_time_of_both_openings(capsys: pytest.CaptureFixture[str]) -> None:
+    many_images.main(["--num-images", "300", "--num-classes", "3"])
+    table = capsys.readouterr().out
+    assert "| num_images | 300.0 | 300.0 |" in table
+    figures = ("open_seconds", "own_memory_end_mb", "peak_resident_mb", "cache_mb")
+    assert [name for name in figures if f"\n| {name} | " not in table] == []
 
 
 @pytest.mark.slow

@@ -20,7 +20,22 @@ from roadtest.cli.front import build_app, verb_names
 from roadtest.events import Event
 from roadtest.machine import Finding
 
-VERBS = ["compare", "demo", "leaderboard", "recommend", "report", "data", "doctor", "networks"]
+VERBS = [
+    "compare",
+    "plan",
+    "demo",
+    "leaderboard",
+    "recommend",
+    "report",
+    "add",
+    "predict",
+    "evaluate",
+    "export",
+    "add-device",
+    "data",
+    "doctor",
+    "networks",
+]
 Answer = Callable[..., tuple[int, str, str]]
 
 
@@ -106,7 +121,7 @@ def test_the_version_is_said(roadtest: Answer) -> None:
         (["val", "runs/x"], "there is no verb 'val': compare measures validation"),
         (["benchmark"], "there is no verb 'benchmark': compare measures accuracy, time, memory and latency"),
         (["comapre"], "did you mean compare?"),
-        (["xyzzy"], "the verbs are compare, demo"),
+        (["xyzzy"], "the verbs are compare, plan, demo"),
         (["data", "chek"], "did you mean check?"),
         (["check"], "data check looks at images, doctor at this machine: roadtest data check SOURCE"),
         (["compare", "--group", "patient"], 'Choose from: "auto"'),
@@ -191,11 +206,12 @@ def test_compare_without_words_takes_the_drawn_signs_and_every_default(roadtest:
 
 
 def test_what_compare_passes_on_is_what_the_study_knows() -> None:
-    from roadtest.cli.options import CompareOptions, chosen_options
+    from roadtest.cli.chosen import chosen_options
+    from roadtest.cli.options import CompareOptions
 
     every = CompareOptions(
         networks=["lenet5"], stn="on", seeds="2", data_dir=Path("d"), is_subset_allowed=True, skip_broken=True,
-        group="auto",
+        group="auto", stem="small", pretrained="both", flips="off", class_weights="balanced",
         image_size=32, no_test=True, preset="quick", budget="10m", epochs=3, patience=2, batch_size=8, lr=0.1,
         device="cpu", precision="float32", threads=1, jobs=1, out=Path("o"), fresh=True, keep_weights="none",
         fail_fast=True, no_images=True,
@@ -203,6 +219,8 @@ def test_what_compare_passes_on_is_what_the_study_knows() -> None:
     options = study.build_options(chosen_options(every))
     assert options.reads_test is False and options.has_images is False and options.budget_seconds == 600
     assert options.group == "auto"
+    chosen = (options.stem, options.pretrained, options.flips, options.class_weights)
+    assert chosen == ("small", "both", "off", "balanced")
 
 
 def test_a_config_file_speaks_where_nothing_was_typed(roadtest: Answer, compared: Compared, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from roadtest.data import open as open_module
 from roadtest.data.imageset import ImageSet, Listing
 from roadtest.data.open import NO_GROUPS, list_source, open_source, with_recovered_tracks
 from roadtest.data.pictures import read_image
+from roadtest.data.signs import list_signs
 from tiny import coloured_squares
 
 
@@ -35,11 +36,20 @@ def test_a_word_is_the_source_and_a_folder_of_that_name_needs_its_path(
     draw_folder(tmp_path / "signs")
     asked: list[str] = []
     drawn = Listing(source="signs", title="drawn signs", class_names=("a",), items=(), read_image=read_image)
-    monkeypatch.setattr(open_module, "list_signs", lambda: asked.append("signs") or drawn)
+    monkeypatch.setattr(open_module, "list_signs", lambda **settings: asked.append("signs") or drawn)
     here = {"cache_dir": tmp_path, "data_dir": None, "is_subset_allowed": False}
     assert list_source("signs", **here) is drawn  # type: ignore[arg-type]
     assert asked == ["signs"]
     assert len(list_source("./signs", **here).items) == 30  # type: ignore[arg-type]
+
+
+def test_drawn_signs_take_their_settings_in_their_word(tmp_path: Path) -> None:
+    here = {"cache_dir": tmp_path, "data_dir": None, "is_subset_allowed": False}
+    assert list_source("signs:860,test=430", **here) == list_signs(num_train=860, num_test=430)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="num_train=0 is out of range"):
+        list_source("signs:0", **here)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"--group auto goes with image folders .*, not with signs:860"):
+        open_source("signs:860", image_size=32, group="auto", cache_dir=tmp_path)
 
 
 @pytest.mark.parametrize("source", ["signs", "some/folder"])

@@ -11,7 +11,18 @@ import pytest
 from roadtest.cli.front import build_app, option_names, verb_names
 from roadtest.cli.reference import render_reference
 from roadtest.protocol import GTSRB_V1, Augmentation, Protocol
-from roadtest.record import Cost, EpochRow, Failure, Machine, PlannedRun, Predictions, RunRecord, SetResult, StudyInfo
+from roadtest.record import (
+    Cost,
+    EpochRow,
+    Failure,
+    Incumbent,
+    Machine,
+    PlannedRun,
+    Predictions,
+    RunRecord,
+    SetResult,
+    StudyInfo,
+)
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -80,7 +91,7 @@ def described(page: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "kind",
-    [RunRecord, EpochRow, Cost, Machine, StudyInfo, SetResult, PlannedRun, Predictions],
+    [RunRecord, EpochRow, Cost, Machine, StudyInfo, SetResult, PlannedRun, Predictions, Incumbent],
     ids=lambda kind: kind.__name__,
 )
 def test_every_field_of_a_record_is_described(kind: Any) -> None:

@@ -98,8 +98,16 @@ def test_pixels_are_copied_and_the_map_is_never_written(tmp_path: object) -> Non
     assert np.array_equal(mapped_NHWC, IMAGES.images_NHWC)
 
 
-def test_logits_beyond_float16_are_clipped_and_stay_numbers() -> None:
-    logits_NK = torch.tensor([[1e6, -1e6, 2.0]])
-    predictions = to_predictions(logits_NK, torch.tensor([0]), np.array([4]))
-    assert predictions.logits_NK.tolist() == [[65504.0, -65504.0, 2.0]]
+def test_logits_are_halved_on_disk_where_every_answer_stays() -> None:
+    predictions = to_predictions(torch.tensor([[1.0, -3.5, 2.0]]), torch.tensor([0]), np.array([4]))
+    assert predictions.logits_NK.dtype == np.float16
+    assert predictions.logits_NK.tolist() == [[1.0, -3.5, 2.0]]
     assert (predictions.labels_N.tolist(), predictions.image_ids_N.tolist()) == ([0], [4])
+
+
+@pytest.mark.parametrize("logits", [[1e6, -1e6, 2.0], [3.0, 3.0 + 1e-5, 0.0]], ids=["too large", "a tie in float16"])
+def test_logits_that_float16_would_answer_otherwise_stay_whole(logits: list[float]) -> None:
+    logits_NK = torch.tensor([logits])
+    predictions = to_predictions(logits_NK, torch.tensor([0]), np.array([4]))
+    assert predictions.logits_NK.dtype == np.float32
+    assert np.array_equal(predictions.logits_NK, logits_NK.numpy())

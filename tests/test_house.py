@@ -18,40 +18,47 @@ NAMES = [str(path.relative_to(PACKAGE)) for path in FILES]
 STAIRCASE = (
     ("protocol",),
     ("record", "events"),
-    ("config", "data", "augment", "machine", "networks", "judge", "board", "job", "schedule"),
+    ("config", "data", "augment", "machine", "networks", "judge", "board", "job", "schedule", "descent"),
     ("evaluate", "cost"),
     ("train", "precision"),
-    ("examples", "state", "trial"),
-    ("run", "classify", "export", "summarise"),
+    ("examples", "state", "trial", "weights", "devices"),
+    ("anneal", "speed"),
+    ("run", "summarise"),
     ("worker", "recommend"),
+    ("winner",),
+    ("classify",),
+    ("export", "labelled", "incumbent"),
     ("report", "preview", "progress"),
-    ("study", "plan"),
+    ("study",),
+    ("plan",),
     ("cli",),
 )
 """A room imports rooms on lower floors only; rooms on one floor are strangers. `judge_x.py` belongs to `judge`."""
 FLOORS = {room: floor for floor, rooms in enumerate(STAIRCASE) for room in rooms}
 
 DOORS = {
-    "altair": r"report/figures\.py",
+    "altair": r"report/figures(_\w+)?\.py",
     "vl_convert": r"report/figures\.py",
     "jinja2": r"report/page\.py",
     "timm": r"networks/zoo\.py",
     "torchvision": r"networks/zoo\.py",
+    "huggingface_hub": r"networks/pretrained\.py",
     "cyclopts": r"cli/\w+\.py",
     "rich": r"(progress|cli/\w+)\.py",
     "scipy": r"(judge\w*|data/tracks)\.py",
-    "onnx": r"export\.py",
-    "onnxruntime": r"export\.py",
-    "onnxscript": r"export\.py",
+    "onnx": r"export/\w+\.py",
+    "onnxruntime": r"export/\w+\.py",
+    "onnxscript": r"export/\w+\.py",
     "PIL": r"(data/\w+|data/signs/\w+|preview|classify|report/thumbnails)\.py",
 }
-LATE = {"timm", "torchvision", "scipy", "rich", "onnx", "onnxruntime", "onnxscript"}
+LATE = {"timm", "torchvision", "huggingface_hub", "scipy", "rich", "onnx", "onnxruntime", "onnxscript"}
 """Guests that come in when a function needs them, never at a module's import."""
 
 WITHOUT_TORCH = (
     "protocol",
     "record",
     "events",
+    "devices",
     "config",
     "board",
     "progress",

@@ -5,7 +5,7 @@ import json
 import os
 import pickle
 import zipfile
-from dataclasses import asdict, replace
+from dataclasses import MISSING, asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from roadtest.record import (
     Failure,
     PlannedRun,
     Predictions,
+    RunRecord,
     SetResult,
     append_row,
     read_epochs,
@@ -110,9 +111,19 @@ def test_garbage_in_a_record_is_refused_in_one_line(run_dir: Path) -> None:
 
 def test_a_record_without_a_field_is_refused(run_dir: Path) -> None:
     whole = json.loads((run_dir / "record.json").read_text())
-    for name in set(whole) - {"schema_version"}:
+    required = {field.name for field in fields(RunRecord) if field.default is MISSING}
+    assert len(required) > 25
+    for name in required:
         (run_dir / "record.json").write_text(json.dumps({key: value for key, value in whole.items() if key != name}))
         assert f"lacks {name}" in reason_of(read_record, run_dir)
+
+
+def test_a_record_from_before_a_field_was_added_stays_readable(run_dir: Path) -> None:
+    whole = json.loads((run_dir / "record.json").read_text())
+    added = {field.name for field in fields(RunRecord) if field.default is not MISSING}
+    assert {"level", "test_title"} <= added
+    (run_dir / "record.json").write_text(json.dumps({key: value for key, value in whole.items() if key not in added}))
+    assert read_record(run_dir).network == whole["network"]
 
 
 def test_a_hostile_plan_stays_inside_its_study(study_dir: Path, tmp_path: Path) -> None:

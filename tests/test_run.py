@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from roadtest import run as run_module
+from roadtest import state as state_module
 from roadtest.events import Event
 from roadtest.job import Job
 from roadtest.record import read_epochs, read_predictions, read_record, read_rows
@@ -153,8 +153,8 @@ def test_without_the_test_set_nothing_of_it_is_read(tmp_path: Path, monkeypatch:
 
 def test_a_full_disk_leaves_the_last_state_usable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("roadtest.train.TICK_SECONDS", 0.0)
-    monkeypatch.setattr(run_module, "SAVE_SECONDS", 0.0)
-    monkeypatch.setattr(run_module, "MAX_SAVE_SHARE", float("inf"))
+    monkeypatch.setattr(state_module, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(state_module, "MAX_SAVE_SHARE", float("inf"))
     job = write_tiny_study(tmp_path)
     honest, num_saves = torch.save, 0
 

@@ -134,8 +134,9 @@ def test_another_protocol_is_refused_by_the_first_field_that_differs(images: Pat
 
 def test_another_protocol_is_refused_before_anything_is_decoded(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compare_small(images, "good")
-    monkeypatch.setattr(f"{study_name}.open_source", lambda *_, **__: pytest.fail("it was decoded"))
-    refusal(images, "good", batch_size=64)
+    for place in ("study.open_mixed", "study.images.open_image_set"):
+        monkeypatch.setattr(f"roadtest.{place}", lambda *_, **__: pytest.fail("it was decoded"))
+    refusal(images, "good", batch_size=64, flips="off")
 
 
 def test_other_data_is_refused_and_the_same_data_elsewhere_is_not(images: Path, tmp_path: Path) -> None:
@@ -257,7 +258,7 @@ def test_the_bytes_of_a_download_are_told(images: Path, monkeypatch: pytest.Monk
         options["on_download"](7, 9)
         raise FileNotFoundError("there is no network")
 
-    monkeypatch.setattr(f"{study_name}.open_source", download)
+    monkeypatch.setattr(f"{study_name}.open_mixed", download)
     told = Told()
     with pytest.raises(FileNotFoundError):
         compare("gtsrb", on_event=told.append, out="study")
@@ -271,7 +272,7 @@ def test_groups_are_proposed_when_they_are_asked_for(images: Path, monkeypatch: 
         asked.append(group)
         raise FileNotFoundError("seen enough")
 
-    monkeypatch.setattr(f"{study_name}.open_source", open_source)
+    monkeypatch.setattr(f"{study_name}.open_mixed", open_source)
     for options in ({}, {"group": "auto"}):
         with pytest.raises(FileNotFoundError):
             compare(str(images), out="study", **options)
@@ -305,9 +306,10 @@ def test_options_take_any_sequence(images: Path) -> None:
 
 
 def test_a_folder_that_is_no_study_says_what_to_give(tmp_path: Path) -> None:
-    for read in (read_study, read_run):
-        with pytest.raises(ValueError, match="give the folder that `roadtest compare` wrote"):
-            read(tmp_path)
+    with pytest.raises(ValueError, match="give the folder that `roadtest compare` wrote"):
+        read_study(tmp_path)
+    with pytest.raises(ValueError, match="give the folder of a finished run"):
+        read_run(tmp_path)
 
 
 def test_two_runs_at_the_same_time_give_the_same_study(images: Path) -> None:

@@ -178,3 +178,18 @@ def test_a_place_that_is_taken_is_refused(tmp_path: Path) -> None:
 def test_moving_aside_what_is_not_there_does_nothing(tmp_path: Path) -> None:
     move_aside(tmp_path / "nowhere")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_metric_that_chooses_is_kept_and_changes_no_protocol(tmp_path: Path) -> None:
+    plan(tmp_path, Options(metric="macro-f1"))
+    info = read_study_info(tmp_path)
+    assert (info.metric, info.protocol_fingerprint) == ("macro-f1", TINY.fingerprint)
+    assert info.command == "roadtest compare squares --metric macro-f1"
+    plan(tmp_path)  # said once is said: the same study, repeated without the word
+    info = read_study_info(tmp_path)
+    assert info.metric == "macro-f1" and "--metric macro-f1" in info.command
+    assert tomllib.loads((tmp_path / "study.toml").read_text())["metric"] == "macro-f1"
+    plan(tmp_path, Options(metric="accuracy"))
+    info = read_study_info(tmp_path)
+    assert info.metric == "accuracy" and "--metric" not in info.command
+    assert "metric" not in tomllib.loads((tmp_path / "study.toml").read_text())

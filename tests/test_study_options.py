@@ -31,6 +31,10 @@ def refusal(**options: Any) -> str:
         ({"precision": "float16"}, "choose one of auto, float32, bfloat16"),
         ({"keep_weights": "best"}, "choose one of chosen, all, none"),
         ({"stn": "yes"}, "choose one of off, on, both"),
+        ({"stem": "tiny"}, "--stem 'tiny' is not known: choose one of small, small-s1, imagenet"),
+        ({"pretrained": "yes"}, "--pretrained 'yes' is not known: choose one of off, on, both"),
+        ({"flips": "maybe"}, "--flips 'maybe' is not known: choose one of auto, on, off"),
+        ({"class_weights": "inverse"}, "--class-weights 'inverse' is not known: choose one of equal, balanced"),
         ({"group": "patient"}, "--group 'patient' is not known: choose one of auto"),
         ({"jobs": 0}, "--jobs 0 is too small"),
         ({"threads": 0}, "--threads 0 is too small"),
@@ -99,6 +103,20 @@ def test_what_decides_a_result_is_in_the_fingerprint_and_the_rest_is_not() -> No
     assert fingerprint(preset="standard", lr=0.07) != plain
     outside = {"seeds": 5, "networks": ("lenet5",), "device": "cpu", "jobs": 2, "threads": 1, "keep_weights": "none"}
     assert fingerprint(preset="standard", **outside) == plain
+
+
+def test_class_weights_and_flips_are_fields_of_the_protocol() -> None:
+    plain = chosen_protocol("x", Options(), 1)
+    balanced = chosen_protocol("x", Options(class_weights="balanced"), 1)
+    assert balanced.first_difference(plain) == "class_weights is 'balanced' there and 'equal' here"
+    flipped = chosen_protocol("x", Options(flips="on"), 1)
+    assert flipped.augmentation.flip_probability == 0.5
+    assert chosen_protocol("x", Options(flips="auto"), 1) == chosen_protocol("x", Options(flips="off"), 1) == plain
+
+
+def test_drawn_signs_among_other_images_are_not_flipped_either() -> None:
+    with pytest.raises(ValueError, match="--flips on would turn signs into others"):
+        chosen_protocol("x", Options(flips="on", mix="signs:0.3"), 1)
 
 
 def test_a_rate_of_the_user_holds_for_every_network_and_thorough_sweeps() -> None:

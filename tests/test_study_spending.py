@@ -35,6 +35,13 @@ def test_the_line_says_runs_time_and_disk() -> None:
     assert text_of(RUNS[:1], RUNS[:1], protocol=GTSRB_V1) == "1 run, at most 100 epochs each, 6.4 GB"
 
 
+def test_annealed_copies_are_told_beside_the_training() -> None:
+    # 12 x 625 s = 7,500 s, of which 0.4 x (1/4 + 1/2) = 0.3
+    text = text_of(RUNS, RUNS, anneals=True)
+    assert text == "12 runs, about 2 h 05 min of training, about 38 min of annealed copies beside it, 6.4 GB"
+    assert "annealed" not in text_of(RUNS, RUNS, protocol=GTSRB_V1, anneals=True)
+
+
 def test_what_is_finished_costs_nothing() -> None:
     assert text_of(RUNS, RUNS[10:]) == "12 runs, 10 of them finished, about 21 min of training, 6.4 GB"
     assert text_of(RUNS, ()) == "12 runs, 12 of them finished"
@@ -91,6 +98,8 @@ def test_disk_holds_all_weights_and_the_largest_states_twice() -> None:
     assert count_disk_bytes(runs, sizes, num_parallel=1, keeps_weights=True) == 2 * 111 + 2 * 200
     assert count_disk_bytes(runs, sizes, num_parallel=3, keeps_weights=True) == 2 * 111 + 2 * (200 + 200 + 20)
     assert count_disk_bytes(runs, sizes, num_parallel=1, keeps_weights=False) == 2 * 200
+    # beside the two of a branch lies the run's own
+    assert count_disk_bytes(runs, sizes, num_parallel=1, keeps_weights=False, anneals=True) == 3 * 200
     assert count_disk_bytes((), sizes, num_parallel=1, keeps_weights=True) == 0
 
 

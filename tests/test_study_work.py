@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from roadtest.devices import replace_latencies
 from roadtest.job import Job
 from roadtest.record import read_rows
 from roadtest.study import launch, work
@@ -54,6 +55,16 @@ def test_every_run_is_told_the_same_but_for_network_and_seed(images: Path, tasks
     assert job.pixels_path.is_file() and job.pixels_path.is_relative_to(tmp_path / "cache")
 
 
+def test_annealed_copies_are_asked_of_every_run_and_missing_ones_are_told(images: Path, tasks: list[Task]) -> None:
+    compare_small(images, "good")
+    assert not jobs_of(tasks)[0].anneals
+    _, told = compare_small(images, "good", seeds=2, anneal=True)
+    assert [job.anneals for job in jobs_of(tasks)[1:]] == [True]
+    assert [event.text for event in told.of("warning") if "annealed" in event.text] == [
+        "2 finished runs have no annealed copies, and none is repeated: --fresh begins anew"  # workers here are fakes
+    ]
+
+
 def test_a_relative_cache_is_found_by_the_workers_too(
     images: Path, tasks: list[Task], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,6 +91,15 @@ def test_latency_is_measured_for_all_when_one_is_added_and_not_again_otherwise(i
     study, _ = compare_small(images, "other")
     assert json.loads(tasks[-1].job_json)["networks"] == [[name, False] for name in own("good", "other")]
     assert len(read_rows(study.path / "latency.csv")) == 2
+
+
+def test_an_exported_networks_latency_does_not_stand_in_for_pytorchs(images: Path, tasks: list[Task]) -> None:
+    study, _ = compare_small(images, "good")
+    rows = read_rows(study.path / "latency.csv")
+    (study.path / "latency.csv").unlink()
+    replace_latencies(study.path, [{**row, "runtime": "onnxruntime"} for row in rows])
+    compare_small(images, "good")
+    assert [task.kind for task in tasks] == ["run", "latency", "latency"]
 
 
 def test_latency_that_cannot_be_measured_is_a_warning_and_the_study_goes_on(
@@ -109,6 +129,6 @@ def test_a_disk_that_is_too_small_is_told_before_anything_runs(images: Path, mon
 
 def test_the_plan_is_told_first_and_then_every_run(images: Path) -> None:
     _, told = compare_small(images, "good", "other")
-    kinds = [event.kind for event in told if event.kind not in ("data", "warning")]
+    kinds = [event.kind for event in told if event.kind not in ("data", "note", "warning")]
     assert kinds[:3] == ["planned", "queued", "queued"]
     assert told.of("phase")[-1].text == "writing the report"

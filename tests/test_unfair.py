@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from roadtest import run as run_module
+from roadtest import run_figures
 from roadtest import train as train_module
 from roadtest.augment import augment_batch, prepare_batch
 from roadtest.data.reopen import reopen_image_set
@@ -195,7 +196,7 @@ def test_loading_is_told_apart_and_evaluating_stands_outside(job: Job, monkeypat
 
     monkeypatch.setattr(train_module, "augment_batch", slowed(train_module.augment_batch, 0.03))
     monkeypatch.setattr(train_module, "predict_logits", slowed(train_module.predict_logits, 0.05))
-    monkeypatch.setattr(run_module, "predict_logits", slowed(run_module.predict_logits, 0.1))
+    monkeypatch.setattr(run_figures, "predict_logits", slowed(run_figures.predict_logits, 0.1))
     start = time.perf_counter()
     execute(job, tell=lambda event: time.sleep(0.02))
     elapsed = time.perf_counter() - start
@@ -213,7 +214,7 @@ def test_the_test_set_is_read_once_after_training_and_after_its_line_in_the_ledg
     job: Job, reads: list[tuple[float, set[int]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moments: dict[str, float] = {}
-    honest = run_module.note_test_read
+    honest = run_figures.note_test_read
 
     def noted(*arguments: Any, **more: Any) -> None:
         honest(*arguments, **more)
@@ -223,7 +224,7 @@ def test_the_test_set_is_read_once_after_training_and_after_its_line_in_the_ledg
     def tell(event: Event) -> None:
         moments[event.kind] = time.perf_counter()  # the last row is the end of training
 
-    monkeypatch.setattr(run_module, "note_test_read", noted)
+    monkeypatch.setattr(run_figures, "note_test_read", noted)
     execute(job, tell=tell)
     test_ids = ids_of(job, "test")
     before = set().union(*(ids for moment, ids in reads if moment < moments["ledger"]))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from roadtest import worker
+from roadtest.devices import replace_latencies
 from roadtest.events import Event
 from roadtest.record import read_record, read_rows
 from roadtest.worker import EXIT_FAILED, EXIT_STOPPED, measure_latencies, try_rates
@@ -82,6 +83,16 @@ def test_latency_of_every_network_goes_into_one_file(tmp_path: Path, monkeypatch
         ("lenet5", has_stn, size) for has_stn in ("False", "True") for size in ("1", "64")
     }
     assert (events[-1].num_done, events[-1].num_total) == (20, 20)  # 5 rounds, 2 networks, 2 batch sizes
+
+
+def test_measuring_anew_keeps_what_exported_networks_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("roadtest.cost._visit", lambda *_: ([1.0], False))
+    measure_latencies(latency_job(tmp_path), lambda event: None, lambda: False)
+    once = read_rows(tmp_path / "latency.csv")
+    exported = {**once[0], "runtime": "onnxruntime", "device": "pi5", "latency_ms": "7.5"}
+    replace_latencies(tmp_path, [exported])
+    measure_latencies(latency_job(tmp_path), lambda event: None, lambda: False)
+    assert read_rows(tmp_path / "latency.csv") == [*once, exported]
 
 
 def test_measuring_latency_stops_when_it_is_asked_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ On the CPU an image comes out bit for bit the same in every batch: each operatio
 sums within one image in a fixed order, and the few sines and exponentials are taken in double precision and rounded
 once. On other devices the draws are identical and the images equal to within rounding.
 
-Deliberately no flips, no blur, no erasing, no mixing of images, and no gradient with respect to the images.
+Deliberately no blur, no erasing, no mixing of images, and no gradient with respect to the images.
 
 Shapes: N images, H = W pixels a side, C = 3 channels (RGB), D draws. Draws: splitmix64's mixing function, Steele, Lea
 and Flood 2014, https://doi.org/10.1145/2660193.2660195. Speed: `python benchmarks/augment_speed.py`.
@@ -181,14 +181,8 @@ def _ranges(augmentation: Augmentation, device: torch.device) -> tuple[Tensor, T
     return _constant(starts, device), _constant(spans, device)
 
 
-_LIMITS = {
-    "shift": 1.0,
-    "crop": 1.0,
-    "grayscale_probability": 1.0,
-    "flip_probability": 1.0,
-    "log_scale": 3.0,
-    "shear_degrees": 80.0,
-}
+_SHARES = ("shift", "crop", "grayscale_probability", "flip_probability")
+_LIMITS = {"log_scale": 3.0, "shear_degrees": 80.0, **dict.fromkeys(_SHARES, 1.0)}
 
 
 def _check(augmentation: Augmentation) -> None:

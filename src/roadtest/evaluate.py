@@ -75,10 +75,11 @@ def count_correct(logits_NK: Tensor, labels_N: Tensor) -> SetResult:
 
 
 def to_predictions(logits_NK: Tensor, labels_N: Tensor, ids_N: npt.NDArray[np.int64]) -> Predictions:
-    """Pack logits for disk; float16 holds logits up to 65,504, larger ones are clipped there."""
-    largest = float(np.finfo(np.float16).max)
+    """Pack logits for disk: as float16 where every answer stays what it was, else as float32."""
+    rounded_NK = logits_NK.to(torch.float16)
+    is_same = bool(rounded_NK.isfinite().all()) and torch.equal(rounded_NK.argmax(1), logits_NK.argmax(1))
     return Predictions(
-        logits_NK=logits_NK.clamp(-largest, largest).numpy().astype(np.float16),
+        logits_NK=(rounded_NK if is_same else logits_NK.float()).numpy(),
         labels_N=labels_N.numpy(),
         image_ids_N=np.asarray(ids_N, dtype=np.int64),
     )

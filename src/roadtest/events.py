@@ -27,7 +27,8 @@ class Event:
     | trial | the worker tried a rate | label, learning_rate, epoch, train_seconds, val_loss, val_accuracy |
     | sweep | the same in words | label, text: "rate 0.05: validation loss 0.31" |
     | latency | latencies are measured | num_done, num_total |
-    | warning | something to know | text |
+    | note | something that was decided | text |
+    | warning | something to beware of | text |
     """
 
     kind: str

@@ -28,6 +28,8 @@ class Job:
     num_threads: int
     reads_test: bool = True
     keeps_weights: bool = True
+    anneals: bool = False
+    """Copies are annealed at a quarter and a half of the budget, beside the run."""
     max_steps: int | None = None
     """Set for a trial of the sweep: train this many steps, report the validation figures, leave no folder."""
 

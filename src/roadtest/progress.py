@@ -163,8 +163,8 @@ _ENDS = {
 def render_line(event: Event) -> str | None:
     """One event as one plain line for a file or a notebook; None for those that would only be noise there."""
     who = f"{event.label} seed {event.seed}" if event.seed is not None else event.label
-    if event.kind in ("planned", "warning"):
-        return event.text if event.kind == "planned" else f"warning: {event.text}"
+    if event.kind in ("planned", "note", "warning"):
+        return f"warning: {event.text}" if event.kind == "warning" else event.text
     if event.kind == "row":
         return f"{who}  " + "  ".join(_row_words(event))
     if event.kind == "started":
@@ -226,7 +226,7 @@ def _live(screen: "Console") -> Iterator[Callable[[Event], None]]:
 
     def on_event(event: Event) -> None:
         board.take(event)
-        if event.kind in ("planned", "warning", "failed"):
+        if event.kind in _LOUD:
             screen.print(render_line(event), style=_LOUD[event.kind], markup=False, highlight=False, soft_wrap=True)
 
     with Live(console=screen, get_renderable=picture, refresh_per_second=4, vertical_overflow="crop") as live:
@@ -237,4 +237,4 @@ def _live(screen: "Console") -> Iterator[Callable[[Event], None]]:
             live.transient = not board.lines  # without runs there is nothing worth keeping in it
 
 
-_LOUD = {"planned": "bold", "warning": "yellow", "failed": "red"}
+_LOUD = {"planned": "bold", "note": "", "warning": "yellow", "failed": "red"}

@@ -5,46 +5,40 @@ go on lies in `state.pt`, replaced atomically and at most once a minute. A run's
 """
 
 import platform
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from roadtest.cost import count_macs, count_parameters, peak_memory_bytes
-from roadtest.data.imageset import ImageSet
-from roadtest.data.ledger import note_test_read
+from roadtest.anneal import anneal_if_due, begin_branches, forget_branches
+from roadtest.data.imageset import DRAWN, ImageSet
 from roadtest.data.reopen import reopen_image_set
 from roadtest.data.split import every_tenth_frame, split_for_seed
-from roadtest.evaluate import count_correct, pixel_reader, predict_logits, to_predictions
+from roadtest.evaluate import pixel_reader
 from roadtest.events import Event
 from roadtest.examples import write_examples
 from roadtest.job import Job
 from roadtest.machine import describe_machine
-from roadtest.networks import build_network
+from roadtest.networks import build_network, parse_network
+from roadtest.networks.pretrained import NORMALISATION, name_weights
 from roadtest.precision import choose_precision
-from roadtest.record import (
-    Cost,
-    EpochRow,
-    Predictions,
-    RunRecord,
-    SetResult,
-    append_row,
-    write_predictions,
-    write_record,
+from roadtest.record import EpochRow, RunRecord, append_row, write_record
+from roadtest.run_figures import measure_cost, measure_figures
+from roadtest.schedule import UNDERTRAINED_EPOCHS
+from roadtest.state import (
+    BRANCH_STATE,
+    RUN_STATE,
+    Origin,
+    SaveClock,
+    count_weight_bytes,
+    drop_rows_after,
+    read_state,
+    write_state,
+    write_weights,
 )
-from roadtest.state import Origin, count_weight_bytes, drop_rows_after, read_state, write_state, write_weights
 from roadtest.train import Tick, Training, train
-
-SAVE_SECONDS = 60.0
-"""The state is saved at most this often."""
-MAX_SAVE_SHARE = 0.05
-"""At most this share of the time goes into saving: a large network is saved less often."""
-UNDERTRAINED_EPOCHS = 2.0
-"""A network that saw less is marked: too little training to compare. Convention."""
 
 
 class Stopped(Exception):  # noqa: N818
@@ -64,12 +58,12 @@ def execute(job: Job, *, tell: Callable[[Event], None], should_stop: Callable[[]
     origin = _begin_or_go_on(job, training, image_set, tell)
     try:
         _train_and_save(job, training, origin, tell, should_stop)
-        results = _measure_all(job, training, image_set, tell)
+        figures = measure_figures(job, training, image_set, tell)
     except InterruptedError:
         write_state(job, training, origin)
         raise Stopped from None
     size_bytes = _write_weights(job, training)
-    write_examples(job.run_dir / "examples.npz", training, results.test_predictions)
+    write_examples(job.run_dir / "examples.npz", training, figures.test_predictions)
     record = RunRecord(
         **vars(job.run),
         protocol_name=job.protocol.name,
@@ -79,7 +73,8 @@ def execute(job: Job, *, tell: Callable[[Event], None], should_stop: Callable[[]
         split_fingerprint=job.split_fingerprint,
         class_names=image_set.class_names,
         image_size=job.protocol.image_size,
-        normalisation=job.protocol.normalisation,
+        normalisation=training.protocol.normalisation,
+        pretrained_weights=name_weights(job.run.network) if parse_network(job.run.network).is_pretrained else "",
         learning_rate=job.learning_rate,
         batch_size=training.batch_size,
         device=job.device,
@@ -89,18 +84,22 @@ def execute(job: Job, *, tell: Callable[[Event], None], should_stop: Callable[[]
         num_epochs=round(training.epoch, 4),
         stop_reason=training.progress.stop_reason,
         is_undertrained=training.epoch < UNDERTRAINED_EPOCHS,
-        train=results.train,
-        val=results.val,
-        test=results.test,
-        cost=_measure_cost(training, size_bytes),
+        train=figures.train,
+        val=figures.val,
+        test=figures.test,
+        cost=measure_cost(training, size_bytes),
         machine=machine,
         num_resumes=origin.num_resumes,
         is_time_comparable=origin.is_time_comparable,
         started_at=origin.started_at,
         finished_at=_utc_now(),
+        test_title=image_set.test_title,
+        test_fingerprint=image_set.test_fingerprint,
+        level=image_set.level,
     )
     write_record(job.run_dir, record)
-    (job.run_dir / "state.pt").unlink(missing_ok=True)
+    for name in (RUN_STATE, BRANCH_STATE):
+        (job.run_dir / name).unlink(missing_ok=True)
     tell(_finished(job, record))
 
 
@@ -115,10 +114,13 @@ def build_training(job: Job, should_stop: Callable[[], bool]) -> tuple[ImageSet,
         image_size=job.protocol.image_size,
         has_stn=job.run.has_stn,
         seed=job.run.seed,
+        starts_pretrained=True,
     )
+    is_pretrained = parse_network(job.run.network).is_pretrained
     training = Training(
         network=network,
-        protocol=job.protocol,
+        # Pretrained weights know one normalisation, and their network makes it from this one.
+        protocol=replace(job.protocol, normalisation=NORMALISATION) if is_pretrained else job.protocol,
         seed=job.run.seed,
         learning_rate=job.learning_rate,
         precision="float32",
@@ -128,6 +130,7 @@ def build_training(job: Job, should_stop: Callable[[], bool]) -> tuple[ImageSet,
         train_ids_N=split.train_N,
         train_eval_ids_N=every_tenth_frame(image_set, split.train_N),
         val_ids_N=split.val_N,
+        drawn_ids_N=image_set.indices_of(DRAWN),
         max_steps=job.max_steps,
         should_stop=should_stop,
     )
@@ -149,6 +152,7 @@ def _begin_or_go_on(job: Job, training: Training, image_set: ImageSet, tell: Cal
         tell(job.event("started", text=f"from epoch {training.epoch:.1f}"))
     else:
         (job.run_dir / "epochs.csv").unlink(missing_ok=True)
+        forget_branches(job)
         tell(job.event("started", text="from the start"))
         tell(job.event("phase", text="probing precision"))
         precision, probe_ms = choose_precision(
@@ -166,6 +170,7 @@ def _begin_or_go_on(job: Job, training: Training, image_set: ImageSet, tell: Cal
             started_at=_utc_now(),
         )
     training.precision = origin.precision
+    begin_branches(job)
     return origin
 
 
@@ -173,81 +178,21 @@ def _train_and_save(
     job: Job, training: Training, origin: Origin, tell: Callable[[Event], None], should_stop: Callable[[], bool]
 ) -> None:
     """Drive the loop: rows to disk as they happen, the state now and then, events to whoever listens."""
-    saved_at, save_seconds, has_saved_plan = time.monotonic(), 0.0, training.progress.num_steps is not None
+    clock, has_saved_plan = SaveClock(), training.progress.num_steps is not None
+    anneal_if_due(job, training, origin, tell=tell, should_stop=should_stop)  # a run that goes on may stand at one
     for happening in train(training):
         if isinstance(happening, EpochRow):
             append_row(job.run_dir / "epochs.csv", asdict(happening))
         tell(_progress_event(job, training, happening))
+        anneal_if_due(job, training, origin, tell=tell, should_stop=should_stop)
         is_planned = training.progress.num_steps is not None
-        is_due = time.monotonic() - saved_at > max(SAVE_SECONDS, save_seconds / MAX_SAVE_SHARE)
         # The timed plan is saved at once: without it a run that is killed would be timed again and end elsewhere.
-        if is_planned and (is_due or not has_saved_plan):
-            start = time.monotonic()
-            write_state(job, training, origin)
-            saved_at, save_seconds, has_saved_plan = time.monotonic(), time.monotonic() - start, True
+        if is_planned and (clock.is_due or not has_saved_plan):
+            clock.save(lambda: write_state(job, training, origin))
+            has_saved_plan = True
         if should_stop():
             raise InterruptedError
     write_state(job, training, origin)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Results:
-    train: SetResult
-    val: SetResult
-    test: SetResult | None
-    test_predictions: Predictions | None
-
-
-def _measure_all(job: Job, training: Training, image_set: ImageSet, tell: Callable[[Event], None]) -> _Results:
-    """Measure the final weights: on all training images, on validation, and once on test where that is wanted."""
-    tell(job.event("phase", text="final evaluation"))
-    train, _ = _measure_set(training, training.train_ids_N)
-    val, val_predictions = _measure_set(training, training.val_ids_N)
-    write_predictions(job.run_dir / "val.npz", val_predictions)
-    test_ids_N = image_set.indices_of("test")
-    if not job.reads_test or len(test_ids_N) == 0:
-        return _Results(train=train, val=val, test=None, test_predictions=None)
-    tell(job.event("phase", text="reading the test set"))
-    note_test_read(
-        job.cache_dir,
-        data_fingerprint=image_set.fingerprint,
-        study=job.study_dir.name,
-        run=job.run,
-        protocol_fingerprint=job.protocol.fingerprint,
-    )
-    test, test_predictions = _measure_set(training, test_ids_N)
-    write_predictions(job.run_dir / "test.npz", test_predictions)
-    return _Results(train=train, val=val, test=test, test_predictions=test_predictions)
-
-
-def _measure_set(training: Training, ids_N: npt.NDArray[np.int64]) -> tuple[SetResult, Predictions]:
-    start = time.perf_counter()
-    logits_NK = predict_logits(
-        training.network,
-        training.read_pixels,
-        ids_N,
-        normalisation=training.protocol.normalisation,
-        precision=training.precision,
-        should_stop=training.should_stop,
-    )
-    training.progress.eval_seconds += time.perf_counter() - start
-    labels_N = training.labels_N[torch.from_numpy(ids_N)]
-    return count_correct(logits_NK, labels_N), to_predictions(logits_NK, labels_N, ids_N)
-
-
-def _measure_cost(training: Training, size_bytes: int) -> Cost:
-    progress = training.progress
-    return Cost(
-        num_parameters=count_parameters(training.network),
-        macs=count_macs(training.network, training.protocol.image_size),
-        size_bytes=size_bytes,
-        train_seconds=round(progress.train_seconds, 3),
-        data_seconds=round(progress.data_seconds, 3),
-        eval_seconds=round(progress.eval_seconds, 3),
-        num_steps=progress.step,
-        num_images_seen=progress.step * training.batch_size,
-        peak_memory_bytes=peak_memory_bytes(training.device),
-    )
 
 
 def _write_weights(job: Job, training: Training) -> int:

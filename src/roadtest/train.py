@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from roadtest.augment import augment_batch
+from roadtest.data.batches import count_drawn, mix_in
+from roadtest.descent import build_loss, build_optimizer
 from roadtest.evaluate import count_correct, forward, predict_logits
 from roadtest.protocol import Protocol
 from roadtest.record import EpochRow, SetResult
@@ -74,21 +75,32 @@ class Training:
     train_eval_ids_N: npt.NDArray[np.int64]
     """The training images that are evaluated at every row: every tenth frame of every track."""
     val_ids_N: npt.NDArray[np.int64]
+    drawn_ids_N: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """Drawn images for the protocol's share of every batch."""
     max_steps: int | None = None
     """An end that overrides epochs and budget; the sweep uses it."""
     should_stop: Callable[[], bool] = lambda: False
     progress: Progress = field(default_factory=Progress)
     optimizer: torch.optim.Optimizer = field(init=False)
+    loss: Callable[[Tensor, Tensor], Tensor] = field(init=False)
+    """Of logits_NK and labels_N."""
 
     def __post_init__(self) -> None:
         assert len(self.train_ids_N) >= 2, "batch norm needs two images"
+        assert len(self.drawn_ids_N) or not self.num_drawn, "the protocol mixes drawn images, and there are none"
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = build_optimizer(self.network, self.protocol)
+        self.loss = build_loss(self.protocol, self.labels_N[torch.from_numpy(self.train_ids_N)])
 
     @property
     def batch_size(self) -> int:
         """Images per step; the protocol's, or all there are."""
         return min(self.protocol.batch_size, len(self.train_ids_N))
+
+    @property
+    def num_drawn(self) -> int:
+        """Images of a batch that are drawn."""
+        return count_drawn(self.batch_size, self.protocol.drawn_fraction)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -116,32 +128,13 @@ class Training:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `to_state`."""
+        """Go on from `to_state`, also in the midst of a loop: whoever drives it sees the training at that state."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.progress = Progress(**state["progress"])
+        vars(self.progress).update(vars(Progress(**state["progress"])))  # in place: a loop holds on to it
         torch.set_rng_state(state["generator"])
         if state["cuda_generator"] is not None and self.device.startswith("cuda"):
             torch.cuda.set_rng_state(state["cuda_generator"], self.device)
-
-
-def build_optimizer(network: nn.Module, protocol: Protocol) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum in three groups: weights, what is not decayed, and the STN at its own rate."""
-    stn_ids = {id(parameter) for name, parameter in network.named_parameters() if name.startswith("stn.")}
-    weights: list[nn.Parameter] = []
-    undecayed: list[nn.Parameter] = []
-    stn: list[nn.Parameter] = []
-    for parameter in network.parameters():
-        group = stn if id(parameter) in stn_ids else weights if parameter.ndim >= 2 else undecayed
-        group.append(parameter)
-    groups = [
-        {"params": weights, "weight_decay": protocol.weight_decay, "factor": 1.0},
-        {"params": undecayed, "weight_decay": 0.0, "factor": 1.0},
-        {"params": stn, "weight_decay": 0.0, "factor": protocol.stn_learning_rate_factor},
-    ]
-    return torch.optim.SGD(
-        [group for group in groups if group["params"]], lr=0.0, momentum=protocol.momentum, nesterov=True, fused=True
-    )
 
 
 def train(training: Training) -> Iterator[Tick | EpochRow]:
@@ -161,12 +154,14 @@ def train(training: Training) -> Iterator[Tick | EpochRow]:
 
         epoch = progress.step // training.steps_per_epoch
         if epoch != shuffled_epoch:
-            shuffled_ids_N, shuffled_epoch = _shuffle(training.train_ids_N, training.seed, epoch), epoch
+            shuffled_ids_N, shuffled_epoch = _order_of(training, epoch), epoch
         first_step, start = progress.step, _now(training.device)
         is_over = False
         while not is_over:
             loss = _take_step(training, shuffled_ids_N, epoch)
-            is_over = time.perf_counter() - start >= TICK_SECONDS or is_pause(progress, training.steps_per_epoch)
+            is_over = time.perf_counter() - start >= TICK_SECONDS or is_pause(
+                progress, training.protocol, steps_per_epoch=training.steps_per_epoch
+            )
         elapsed = _now(training.device) - start
         progress.train_seconds += elapsed
         if not math.isfinite(loss.item()):
@@ -207,7 +202,7 @@ def _take_step(training: Training, shuffled_ids_N: npt.NDArray[np.int64], epoch:
         group["lr"] = training.learning_rate * group["factor"] * factor
     training.network.train()
     logits_NK = forward(training.network, images_NCHW, training.precision)
-    loss = F.cross_entropy(logits_NK, labels_N, label_smoothing=protocol.label_smoothing)
+    loss = training.loss(logits_NK, labels_N)
     training.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     training.optimizer.step()
@@ -270,10 +265,16 @@ def _tick(training: Training, images_per_second: float) -> Tick:
     )
 
 
-def _shuffle(ids_N: npt.NDArray[np.int64], seed: int, epoch: int) -> npt.NDArray[np.int64]:
+def _order_of(training: Training, epoch: int) -> npt.NDArray[np.int64]:
     """The order of one epoch: depends on seed and epoch alone."""
-    shuffled: npt.NDArray[np.int64] = np.random.default_rng([seed, epoch]).permutation(ids_N)
-    return shuffled
+    return mix_in(
+        np.random.default_rng([training.seed, epoch]).permutation(training.train_ids_N),
+        training.drawn_ids_N,
+        batch_size=training.batch_size,
+        num_drawn=training.num_drawn,
+        seed=training.seed,
+        epoch=epoch,
+    )
 
 
 def _now(device: str) -> float:

@@ -70,13 +70,26 @@ def try_rates(text: str, tell: Callable[[Event], None], should_stop: Callable[[]
         tell(event)
 
 
+def measure_speeds(text: str, tell: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
+    """How fast one network trains here, into a file in its run's folder; nothing is kept of the training."""
+    from roadtest.job import Job
+    from roadtest.run import build_training
+    from roadtest.speed import measure_speed, unlimited, write_speed
+
+    job = unlimited(Job.from_json(text))
+    tell(Event(kind="phase", text=f"measuring {job.run.label}"))
+    image_set, training = build_training(job, should_stop)
+    write_speed(job.run_dir, measure_speed(training, job, image_set.num_classes, should_stop))
+
+
 def measure_latencies(text: str, tell: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
     """Latency of every network of a study, rounds interleaved, into its latency.csv."""
     from dataclasses import asdict
 
     from roadtest.cost import measure_latency
+    from roadtest.devices import COLUMNS, is_exported
     from roadtest.networks import build_network
-    from roadtest.record import write_rows
+    from roadtest.record import read_rows, write_rows
 
     plain: dict[str, Any] = json.loads(text)
     networks = {
@@ -98,11 +111,12 @@ def measure_latencies(text: str, tell: Callable[[Event], None], should_stop: Cal
         device=plain["device"],
         on_progress=go_on,
     )
-    rows = [asdict(sample) for sample in samples]
-    write_rows(Path(plain["study_dir"]) / "latency.csv", rows, rows[0].keys())
+    path = Path(plain["study_dir"]) / "latency.csv"
+    kept = [row for row in read_rows(path, COLUMNS) if is_exported(row)]  # measured by export, or on other computers
+    write_rows(path, [*map(asdict, samples), *kept], COLUMNS)
 
 
-KINDS = {"run": run_once, "sweep": try_rates, "latency": measure_latencies}
+KINDS = {"run": run_once, "sweep": try_rates, "speed": measure_speeds, "latency": measure_latencies}
 
 
 def _claim_stdout() -> TextIO:

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from roadtest.cli.options import CompareOptions, DemoOut, Format, FormatOption, Fresh, Quiet, Verbose, chosen_options
+from roadtest.cli.chosen import chosen_options
+from roadtest.cli.options import (
+    OUTPUT,
+    CompareOptions,
+    DemoOut,
+    Format,
+    FormatOption,
+    Fresh,
+    Quiet,
+    Verbose,
+    option,
+)
+from roadtest.cli.reading import OwnMetric
 
 if TYPE_CHECKING:
     from roadtest.events import Event
@@ -15,7 +27,13 @@ if TYPE_CHECKING:
 
 DEMO_DIR = Path("runs/demo")
 DEMO_BUDGET_SECONDS = 30.0  # six runs: three minutes of training, the rest of the eight for all that surrounds it
-SOURCE_HELP = "gtsrb, signs (drawn, needs no data; the default), or the path of an image folder or csv."
+DryRun = Annotated[
+    bool, option("--dry-run", help="Train nothing: say what it would take, as roadtest plan.", group=OUTPUT)
+]
+SOURCE_HELP = (
+    "gtsrb, signs (drawn, needs no data; the default; signs:20000,skewed draws more), or the path of an image "
+    "folder or csv."
+)
 
 
 def compare(
@@ -23,6 +41,8 @@ def compare(
     /,
     *,
     options: CompareOptions | None = None,
+    metric: OwnMetric = None,
+    dry_run: DryRun = False,
     format: FormatOption = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -31,8 +51,12 @@ def compare(
 
     The same command goes on where it stopped and repeats nothing that is finished.
     """
-    chosen = chosen_options(options or CompareOptions())
+    chosen = chosen_options(options or CompareOptions()) | ({} if metric is None else {"metric": metric})
     named = chosen.pop("source", "signs")
+    if dry_run:
+        from roadtest.cli.plan_verb import tell_plan
+
+        return tell_plan(source or named, chosen, format=format, is_quiet=quiet)
     return _compare(source or named, chosen, format=format, is_quiet=quiet)
 
 

@@ -5,7 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 from cyclopts import Parameter
 
@@ -147,7 +147,12 @@ def _checked_size(image_size: int | None) -> int:
     return FOLDER_V1.image_size if image_size is None else replace(FOLDER_V1, image_size=image_size).image_size
 
 
-def _listeners(on_event: Callable[["Event"], None]) -> dict[str, Callable[[int, int], None]]:
+class _Listeners(TypedDict):
+    on_progress: Callable[[int, int], None]
+    on_download: Callable[[int, int], None]
+
+
+def _listeners(on_event: Callable[["Event"], None]) -> _Listeners:
     """What a source tells while it downloads and decodes, as events."""
     from roadtest.events import Event
 

@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError, Group
 
-from roadtest.cli import compare_verb, data_verbs, recommend_verb, verbs
+from roadtest.cli import compare_verb, data_verbs, export_verbs, plan_verb, recommend_verb, use_verbs, verbs
 from roadtest.cli.words import answer_option, answer_surplus, answer_verb
 
 ABOUT = "Road-test image classifiers: train several fairly, measure their costs, see which differences are real."
@@ -20,9 +20,8 @@ EPILOGUE = "roadtest VERB --help says more. Without data and without a network: 
 
 def build_app() -> App:
     """All verbs, in the order in which a newcomer meets them."""
-    compare, look, ready = (
-        Group(title, sort_key=place) for place, title in enumerate(("Compare", "Read a study", "Before you start"))
-    )
+    titles = ("Compare", "Read a study", "Use the winner", "Before you start")
+    compare, look, use, ready = (Group(title, sort_key=place) for place, title in enumerate(titles))
     app = App(
         name="roadtest",
         help=ABOUT,
@@ -35,10 +34,16 @@ def build_app() -> App:
     )
     app.register_install_completion_command(help=COMPLETION, add_to_startup=True)
     app.command(compare_verb.compare, group=compare)
+    app.command(plan_verb.plan, group=compare)
     app.command(compare_verb.demo, group=compare)
     app.command(verbs.leaderboard, group=look)
     app.command(recommend_verb.recommend, group=look)
     app.command(verbs.report, group=look)
+    app.command(use_verbs.add, group=look)
+    app.command(use_verbs.predict, group=use)
+    app.command(use_verbs.evaluate, group=use)
+    app.command(export_verbs.export, group=use)
+    app.command(export_verbs.add_device, group=use)
     data = App(name="data", help="Look at a data set.", group=ready, group_commands=Group("Verbs"))
     data.command(data_verbs.check)
     data.command(data_verbs.preview)
@@ -68,6 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _call(words: list[str]) -> int:
     app = build_app()
     _check_verbs(app, words)
+    if words[:1] == ["predict"]:
+        words = [use_verbs.STDIN_WORD if word == "-" else word for word in words]
     try:
         return int(app(words, exit_on_error=False, print_error=False) or 0)
     except CycloptsError as error:

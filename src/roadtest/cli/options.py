@@ -24,20 +24,27 @@ Format = Literal["table", "json", "csv", "md"]
 # What stands for an option's value on the help page and in docs/cli.md.
 PLACEHOLDERS = {
     "--budget": "TIME",
+    "--class-weights": "WORD",
     "--budget-total": "TIME",
     "--config": "FILE",
     "--data-dir": "DIR",
     "--device": "NAME",
+    "--flips": "WORD",
     "--format": "WORD",
     "--group": "WORD",
     "--keep-weights": "WORD",
     "--lr": "RATE",
+    "--mix": "SHARE",
     "--networks": "NAMES",
     "--out": "PATH",
     "--precision": "WORD",
     "--prefer": "WORD",
     "--preset": "WORD",
+    "--pretrained": "WORD",
+    "--stem": "WORD",
     "--stn": "WORD",
+    "--test-on": "SOURCE",
+    "--validate-on": "SOURCE",
     "--min-accuracy": "RATE",
     "--tolerance": "POINTS",
 }
@@ -69,7 +76,13 @@ GroupOption = Annotated[
     ),
 ]
 ImageSize = Annotated[
-    int | None, option("--image-size", "--imgsz", help="Side of the images in pixels. Default: 32.", group=DATA)
+    int | None,
+    option(
+        "--image-size",
+        "--imgsz",
+        help="Side of the images in pixels. Default: 32; compare takes up to 224 where your own images are larger.",
+        group=DATA,
+    ),
 ]
 StudyPath = Annotated[Path, Parameter(help="The folder of a study.")]
 FormatOption = Annotated[
@@ -106,7 +119,7 @@ class CompareOptions:
             "--models",
             "-m",
             help="Names, lists with commas, wildcards: lenet5,resnet34 or lenet5+stn or timm:resnet*. "
-            "Default: lenet5,vgg16,resnet34. See roadtest networks.",
+            "Default: lenet5,vgg16,resnet34; for images of your own four that are in use. See roadtest networks.",
             group=WHAT,
         ),
     ] = None
@@ -115,6 +128,24 @@ class CompareOptions:
         option(
             "--stn",
             help="A spatial transformer in front: off, on, both. Default: both for lenet5, vgg16, resnet34, else off.",
+            group=WHAT,
+        ),
+    ] = None
+    stem: Annotated[
+        Literal["small", "small-s1", "imagenet"] | None,
+        option(
+            "--stem",
+            help="First layers of timm's and torchvision's networks: small (3x3, stride 2, no pool), small-s1 "
+            "(stride 1), imagenet (their own, the default). For one of them: torchvision:resnet18@small.",
+            group=WHAT,
+        ),
+    ] = None
+    pretrained: Annotated[
+        Literal["off", "on", "both"] | None,
+        option(
+            "--pretrained",
+            help="Start timm's networks from pretrained weights: off (the default), on, both. For one of them: "
+            "timm:resnet18+pretrained.",
             group=WHAT,
         ),
     ] = None
@@ -127,6 +158,32 @@ class CompareOptions:
     skip_broken: SkipBroken = False
     group: GroupOption = None
     image_size: ImageSize = None
+    flips: Annotated[
+        Literal["auto", "on", "off"] | None,
+        option(
+            "--flips",
+            help="Mirror training images left to right: on, off, or auto (the default): where the images show that no "
+            "class changes; never for signs.",
+            group=DATA,
+        ),
+    ] = None
+    mix: Annotated[
+        str | None,
+        option(
+            "--mix",
+            help="Drawn signs among real images, and their share of every batch: signs:0.3. "
+            "As many steps as without them.",
+            group=DATA,
+        ),
+    ] = None
+    validate_on: Annotated[
+        str | None,
+        option("--validate-on", help="Validate on the training images of another source, such as gtsrb.", group=DATA),
+    ] = None
+    test_on: Annotated[
+        str | None,
+        option("--test-on", help="Test on the test images of another source, such as gtsrb.", group=DATA),
+    ] = None
     no_test: Annotated[bool, option("--no-test", help="Develop without reading the test set.", group=DATA)] = False
     preset: Annotated[
         Literal["quick", "standard", "thorough"] | None,
@@ -149,6 +206,15 @@ class CompareOptions:
         str | None,
         option("--budget-total", help="Training time of all runs, divided equally.", group=TRAINING),
     ] = None
+    anneal: Annotated[
+        bool,
+        option(
+            "--anneal",
+            help="Also anneal copies at a quarter and a half of the budget: who wins with less time. "
+            "About 30 % more time.",
+            group=TRAINING,
+        ),
+    ] = False
     epochs: Annotated[
         int | None,
         option(
@@ -160,6 +226,10 @@ class CompareOptions:
     patience: Annotated[
         int | None,
         option("--patience", help="Stop after so many evaluations without progress; 0 never.", group=TRAINING),
+    ] = None
+    class_weights: Annotated[
+        Literal["equal", "balanced"] | None,
+        option("--class-weights", help="balanced: in the training loss every class counts the same.", group=TRAINING),
     ] = None
     batch_size: Annotated[
         int | None, option("--batch-size", "-b", help="Images per step. Default: 128.", group=TRAINING)
@@ -215,50 +285,3 @@ class CompareOptions:
         option("--config", "-c", help="A study.toml with options; those given here come first.", group=FOLDER),
     ] = None
     no_images: NoImages = False
-
-
-_PLAIN = (
-    "stn",
-    "data_dir",
-    "group",
-    "image_size",
-    "preset",
-    "epochs",
-    "patience",
-    "batch_size",
-    "lr",
-    "device",
-    "precision",
-    "threads",
-    "jobs",
-    "out",
-    "keep_weights",
-    "is_subset_allowed",
-    "skip_broken",
-    "fresh",
-    "fail_fast",
-)
-
-
-def chosen_options(given: CompareOptions) -> dict[str, Any]:
-    """The arguments of `roadtest.compare`: those of the config file, overruled by what was typed."""
-    from roadtest.cli.values import parse_duration, parse_seeds, split_list
-
-    chosen: dict[str, Any] = {}
-    if given.config is not None:
-        from roadtest.config import read_config
-
-        chosen |= read_config(given.config)
-    chosen |= {name: getattr(given, name) for name in _PLAIN if getattr(given, name) not in (None, False)}
-    if given.networks is not None:
-        chosen["networks"] = split_list(given.networks, "--networks")
-    if given.seeds is not None:
-        chosen["seeds"] = parse_seeds(given.seeds)
-    budgets = {"budget": given.budget, "budget_total": given.budget_total}
-    if any(text is not None for text in budgets.values()):
-        chosen = {name: value for name, value in chosen.items() if not name.startswith("budget")}
-    for name, text in budgets.items():
-        if text is not None:
-            chosen[f"{name}_seconds"] = parse_duration(text, f"--{name.replace('_', '-')}")
-    chosen |= {"reads_test": False} if given.no_test else {}
-    return chosen | ({"has_images": False} if given.no_images else {})

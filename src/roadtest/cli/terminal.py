@@ -38,9 +38,9 @@ def percent(value: float | None) -> str:
     return MINUS if value is None else f"{100 * value:.2f} %"
 
 
-def interval(row: Row, part: str) -> str:
+def interval(row: Row, part: str, column: str = "accuracy") -> str:
     """`96.9 to 97.9`, in percent."""
-    low, high = row.get(f"{part}_accuracy_low"), row.get(f"{part}_accuracy_high")
+    low, high = row.get(f"{part}_{column}_low"), row.get(f"{part}_{column}_high")
     return MINUS if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"
 
 
@@ -94,6 +94,7 @@ LEADERBOARD = (
     Column(title="val accuracy", text=lambda row: percent(row["val_accuracy_mean"])),
     Column(title="test accuracy", text=lambda row: percent(row["test_accuracy_mean"])),
     Column(title="95 % interval", text=lambda row: interval(row, "test"), rank=8),
+    Column(title="letters", text=lambda row: row.get("letters") or MINUS, rank=3, is_right=False),
     Column(title="parameters", text=lambda row: count(row["num_parameters"]), rank=6),
     Column(title="MACs", text=lambda row: count(row["macs"]), rank=4),
     Column(title="size", text=lambda row: size(row["size_bytes"]), rank=2),
@@ -101,12 +102,8 @@ LEADERBOARD = (
     Column(title="latency", text=lambda row: milliseconds(row["latency_p50_ms"]), rank=5),
     Column(title="memory", text=lambda row: size(row["peak_memory_bytes"]), rank=1),
 )
-NETWORKS = (
-    Column(title="network", text=label, is_right=False),
-    Column(title="parameters", text=lambda row: f"{row['num_parameters']:,}"),
-    Column(title="MACs", text=lambda row: count(row["macs"])),
-    Column(title="what it is", text=lambda row: str(row["about"]), is_right=False, is_folding=True),
-)
+LEVEL = Column(title="level", text=lambda row: str(row.get("level") or MINUS), is_right=False)
+"""Of training on drawn signs alone: what it owes to real ones."""
 FINDINGS = (
     Column(title="", text=lambda row: str(row["status"]), is_right=False),
     Column(title="topic", text=lambda row: str(row["topic"]), is_right=False),
@@ -119,6 +116,7 @@ SECTIONS = {
     "undertrained": "too little training to compare: less than two epochs",
     "failed": "failed",
     "waiting": "not trained yet",
+    "added": "added: not trained here, judged on the same images",
 }
 
 
@@ -133,15 +131,37 @@ def print_leaderboard(rows: Sequence[Row], format: str) -> None:
         if not parts or parts[-1][0] != heading:
             parts.append((heading, []))
         parts[-1][1].append(row)
-    print_table(LEADERBOARD, parts)
+    level = [LEVEL] if any(row.get("level") for row in rows) else []
+    print_table([*leaderboard_columns(rows), *elsewhere_columns(rows), *level], parts)
 
 
-def print_networks(rows: Sequence[Row], format: str) -> None:
-    """Print what can be compared."""
-    if format != "table":
-        print_rows(rows, format)
-    else:
-        print_table(NETWORKS, [("", list(rows))])
+def leaderboard_columns(rows: Sequence[Row]) -> Sequence[Column]:
+    """The columns for people: of the metrics only the one that chooses, where it is not accuracy with its interval."""
+    from roadtest.summarise import ACCURACY, METRICS
+
+    metric = METRICS[rows[0].get("metric", ACCURACY) if rows else ACCURACY]
+    if metric.name == ACCURACY:
+        return LEADERBOARD
+    column = metric.column
+    figures = (
+        Column(title=f"val {metric.words}", text=lambda row: percent(row[f"val_{column}_mean"])),
+        Column(title="95 % interval", text=lambda row: interval(row, "val", column), rank=8),
+        Column(title=f"test {metric.words}", text=lambda row: percent(row[f"test_{column}_mean"])),
+    )
+    others = [one for one in LEADERBOARD if "accuracy" not in one.title and "interval" not in one.title]
+    return (*others[:2], *figures, *others[2:])
+
+
+def elsewhere_columns(rows: Sequence[Row]) -> list[Column]:
+    """Latency in ONNX Runtime and on other computers, where it was measured."""
+    end = "_latency_p50_ms"
+    names = [name for name in (rows[0] if rows else ()) if name.endswith(end)]
+    measured = [name for name in names if any(row.get(name) is not None for row in rows)]
+    return [_latency_column(name, "ONNX" if name == f"onnx{end}" else name.removesuffix(end)) for name in measured]
+
+
+def _latency_column(name: str, title: str) -> Column:
+    return Column(title=f"{title} latency", text=lambda row: milliseconds(row.get(name)), rank=2)
 
 
 def print_findings(rows: Sequence[Row], format: str) -> None:
@@ -165,25 +185,6 @@ def caution(rows: Sequence[Row]) -> str | None:
     if compared and min(compared) == 1:
         return "1 seed: observed, not judged; add --seeds 3"
     return None
-
-
-def network_rows(names: Sequence[str], *, image_size: int, num_classes: int) -> list[Row]:
-    """Count parameters and MACs of the named networks (all of our own where none is named), STN off and on."""
-    from roadtest.networks import NETWORKS as OWN
-    from roadtest.networks import build_on_paper, default_stn, describe_network, parse_label, resolve_networks
-
-    labels = resolve_networks(list(names) or list(OWN))
-    from roadtest.cost import count_macs, count_parameters  # brings torch in: not before the names are known
-
-    rows: list[Row] = []
-    for word in labels:
-        name, asked = parse_label(word)
-        for has_stn in [asked] if asked is not None else [False, True] if default_stn(name) == "both" else [False]:
-            network = build_on_paper(name, num_classes=num_classes, image_size=image_size, has_stn=has_stn)
-            about = describe_network(name) if not has_stn else "the same behind a spatial transformer"
-            row: Row = {"network": name, "has_stn": has_stn, "num_parameters": count_parameters(network)}
-            rows.append(row | {"macs": count_macs(network, image_size), "about": about})
-    return rows
 
 
 def choose_columns(columns: Sequence[Column], rows: Sequence[Row], width: int) -> list[Column]:

@@ -6,25 +6,47 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from roadtest.cli.options import DATA, FormatOption, ImageSize, NoImages, StudyPath, Verbose, option
+from roadtest.cli.reading import MetricOption, ToleranceOption, read_as, read_points
 
 
-def leaderboard(study: StudyPath, /, *, format: FormatOption = None, verbose: Verbose = False) -> int:
-    """Print the table of a study: accuracy, size, operations, time, latency, memory."""
+def leaderboard(
+    study: StudyPath,
+    /,
+    *,
+    metric: MetricOption = None,
+    tolerance: ToleranceOption = None,
+    format: FormatOption = None,
+    verbose: Verbose = False,
+) -> int:
+    """Print the table of a study: accuracy, size, operations, time, latency, memory; and which differences are real."""
     from roadtest.cli.terminal import caution, print_leaderboard
-    from roadtest.summarise import leaderboard_rows
+    from roadtest.summarise import rows_with_incumbents, standing_words
 
-    rows = leaderboard_rows(study)
+    results = read_as(study, metric, tolerance)
+    rows = rows_with_incumbents(results)
     print_leaderboard(rows, format or "table")
     if note := caution(rows):
         print(note, file=sys.stderr)
+        return 0
+    for sentence in standing_words(results):
+        print(sentence, file=sys.stdout if format in (None, "table") else sys.stderr)
     return 0
 
 
-def report(study: StudyPath, /, *, no_images: NoImages = False, verbose: Verbose = False) -> int:
+def report(
+    study: StudyPath,
+    /,
+    *,
+    metric: MetricOption = None,
+    tolerance: ToleranceOption = None,
+    no_images: NoImages = False,
+    verbose: Verbose = False,
+) -> int:
     """Build the page, the figures and the tables of a study again, from its folder alone."""
     from roadtest.report import write_report
 
-    page = write_report(study, has_images=not no_images)
+    points = read_points(tolerance)
+    page = write_report(study, has_images=not no_images, metric=metric, tolerance_points=points)
     print(page.resolve().as_uri(), file=sys.stderr)
     return 0
 
@@ -43,13 +65,16 @@ def networks(
     format: FormatOption = None,
     verbose: Verbose = False,
 ) -> int:
-    """List what can be compared, with trainable parameters and multiply-accumulates (MACs) of one image."""
-    from roadtest.cli.terminal import network_rows, print_networks
+    """List what can be compared: trainable parameters, multiply-accumulates (MACs) of one image, and the side of the
+    maps after each stage.
+    """
+    from roadtest.cli.network_table import network_rows, print_networks
 
-    print_networks(
-        network_rows(names, image_size=32 if image_size is None else image_size, num_classes=classes), format or "table"
-    )
-    return 0
+    rows, remarks = network_rows(names, image_size=32 if image_size is None else image_size, num_classes=classes)
+    print_networks(rows, format or "table")
+    for remark in remarks:
+        print(remark, file=sys.stderr)
+    return 1 if any(row["num_parameters"] is None for row in rows) else 0
 
 
 def doctor(*, format: FormatOption = None, verbose: Verbose = False) -> int:

@@ -10,11 +10,23 @@ VERBS = {
     "train": "compare trains every network you name: roadtest compare SOURCE --networks lenet5",
     "fit": "compare trains every network you name: roadtest compare SOURCE --networks lenet5",
     "run": "compare trains and measures: roadtest compare SOURCE",
-    "val": "compare measures validation and test accuracy of every run: see roadtest leaderboard STUDY",
+    "val": "compare measures validation and test accuracy of every run: see roadtest leaderboard STUDY; other labelled "
+    "images: roadtest evaluate RUN SOURCE",
     "validate": "compare measures validation and test accuracy of every run: see roadtest leaderboard STUDY",
-    "test": "compare reads the test set once per run: see roadtest leaderboard STUDY",
+    "test": "compare reads the test set once per run: see roadtest leaderboard STUDY; other labelled images: roadtest "
+    "evaluate RUN SOURCE",
+    "eval": "evaluate judges a network on labelled images: roadtest evaluate RUN SOURCE",
+    "classify": "predict names images: roadtest predict RUN IMAGES",
+    "infer": "predict names images: roadtest predict RUN IMAGES",
+    "inference": "predict names images: roadtest predict RUN IMAGES",
+    "incumbent": "add puts a system beside the networks: roadtest add STUDY predictions.csv --name ours",
     "benchmark": "compare measures accuracy, time, memory and latency together: roadtest compare SOURCE",
     "bench": "compare measures accuracy, time, memory and latency together: roadtest compare SOURCE",
+    "estimate": "plan says what compare would take: roadtest plan SOURCE",
+    "cost": "plan says what compare would take: roadtest plan SOURCE",
+    "onnx": "export writes an ONNX bundle: roadtest export RUN",
+    "convert": "export writes an ONNX bundle: roadtest export RUN",
+    "deploy": "export writes an ONNX bundle: roadtest export RUN",
     "resume": "the same compare command goes on where it stopped",
     "continue": "the same compare command goes on where it stopped",
     "list": "networks lists what can be compared, leaderboard what was",
@@ -37,6 +49,9 @@ OPTIONS = {
     "--data": "name an image folder as the source (roadtest compare path/to/images), or use --data-dir (GTSRB's files)",
     "--dataset": "name the data first: roadtest compare gtsrb, or signs, or path/to/images",
     "--source": "name the data first: roadtest compare gtsrb, or signs, or path/to/images",
+    "--num-images": "name the number with the drawn signs: roadtest compare signs:20000",
+    "--skewed": "name it with the drawn signs: roadtest compare signs:20000,skewed",
+    "--train-on": "the source is what is trained on: roadtest compare signs --test-on gtsrb",
     "--model": "use --networks (also --models, -m)",
     "--network": "use --networks (also --models, -m)",
     "--arch": "use --networks (also --models, -m)",
@@ -69,7 +84,7 @@ def answer_option(option: str, verb: str, options: Iterable[str]) -> str:
     """Say in one line which option of `verb` was meant."""
     known = sorted(options)
     name = option.split("=")[0].lower().replace("_", "-")
-    if name in OPTIONS and verb in ("compare", ""):
+    if name in OPTIONS and verb in ("compare", "plan", ""):
         return f"there is no option {name}: {OPTIONS[name]}"
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     advice = f"the nearest is {near[0]}; " if near else ""
@@ -79,7 +94,7 @@ def answer_option(option: str, verb: str, options: Iterable[str]) -> str:
 def answer_surplus(words: Iterable[str], verb: str) -> str:
     """Say what to do with words that stand where none is expected."""
     text = " ".join(words)
-    if verb == "compare":
+    if verb in ("compare", "plan"):
         return f"{text!r} is one word too many: only SOURCE stands alone; lists have commas: --networks lenet5,resnet34"
     return f"{text!r} is one word too many: roadtest {verb} --help says what it takes"
 

@@ -158,7 +158,7 @@ def _build(
     num_bytes = len(listing.items) * (image_size * image_size * 3 + DIGEST_BYTES) + 65536
     sweep(folder.parent)
     if shutil.disk_usage(folder.parent).free < num_bytes:
-        raise _no_space(folder.parent, num_bytes)
+        raise no_space(folder.parent, num_bytes)
     try:
         with private_folder(folder.parent) as building:
             target = RowFile(path=building / "images.npy", image_size=image_size)
@@ -169,7 +169,7 @@ def _build(
     except OSError as error:
         if not is_disk_full(error):
             raise
-        raise _no_space(folder.parent, num_bytes) from None
+        raise no_space(folder.parent, num_bytes) from None
 
 
 def _fill(
@@ -258,6 +258,7 @@ def _image_set(listing: Listing, about: About, folder: Path) -> ImageSet:
         paths=tuple(item.path for item in items),
         fingerprint=about.fingerprint,
         notes=notes,
+        is_test_held_out=listing.is_test_held_out,
     )
 
 
@@ -287,7 +288,8 @@ def _writable_folder(folder: Path) -> Path:
     return folder
 
 
-def _no_space(folder: Path, num_bytes: int) -> ValueError:
+def no_space(folder: Path, num_bytes: int) -> ValueError:
+    """The error of a disk that cannot take the decoded images."""
     free = shutil.disk_usage(folder).free
     return ValueError(
         f"the decoded images need {num_bytes} bytes and the disk of {folder} has {free} free: "

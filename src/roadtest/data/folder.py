@@ -25,33 +25,35 @@ class _Tree:
     """A folder being listed, and what was left out on the way."""
 
     root: Path
+    is_trained_on: bool
     ignored: Counter[str] = field(default_factory=Counter)
 
 
-def list_folder(path: Path, *, seed: int = 0) -> Listing:
+def list_folder(path: Path, *, seed: int = 0, is_trained_on: bool = True) -> Listing:
     """List a folder of images or a csv file; `seed` is that of the test part, where none was given.
 
     Without a test part 15 % are held out (by group, else by class), unless a validation part was given: then there is
-    no test set. A ValueError or FileNotFoundError of one line where nothing can be compared on it.
+    no test set. A ValueError or FileNotFoundError of one line where nothing can be compared on it. Images that nothing
+    is trained on may be of one class, without a training part.
     """
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist: give a folder of images ({LAYOUTS}) or a csv file")
     if path.is_dir():
-        return _list_tree(path, seed)
+        return _list_tree(path, seed, is_trained_on=is_trained_on)
     if path.suffix.lower() == ".csv":
-        return list_table(path, seed=seed)
+        return list_table(path, seed=seed, is_trained_on=is_trained_on)
     way_out = "unpack it first" if path.suffix.lower() in ARCHIVE_SUFFIXES else f"give a folder ({LAYOUTS})"
     raise ValueError(f"{path} is a file: a folder of images or a csv file is needed; {way_out}")
 
 
-def _list_tree(path: Path, seed: int) -> Listing:
+def _list_tree(path: Path, seed: int, *, is_trained_on: bool) -> Listing:
     given = path.resolve()
-    tree = _Tree(root=_find_layout(given, depth=3) or given)
+    tree = _Tree(root=_find_layout(given, depth=3) or given, is_trained_on=is_trained_on)
     notes = (
         [] if tree.root == given else [f"The images lie deeper: {tree.root.relative_to(given).as_posix()} was taken."]
     )
     folders = _folders_in(tree.root)
-    parts = _parts(tree.root, folders)
+    parts = _parts(tree, folders)
     labelled = (
         [image for part in sorted(parts) for image in _list_classes(tree, tree.root / part, parts[part])]
         if parts
@@ -66,6 +68,7 @@ def _list_tree(path: Path, seed: int) -> Listing:
         read_image=read_image,
         seed=seed,
         notes=[*notes, *count_ignored(tree.ignored)],
+        is_trained_on=is_trained_on,
     )
 
 
@@ -79,8 +82,9 @@ def _find_layout(folder: Path, depth: int) -> Path | None:
     return _find_layout(folder / names[0], depth - 1)
 
 
-def _parts(root: Path, folders: list[str]) -> dict[str, str]:
+def _parts(tree: _Tree, folders: list[str]) -> dict[str, str]:
     """Folder name -> part, where the folders are parts; empty where they are classes."""
+    root = tree.root
     parts = {name: SPLIT_WORDS[name.lower()] for name in folders if name.lower() in SPLIT_WORDS}
     if not parts:
         return {}
@@ -93,7 +97,7 @@ def _parts(root: Path, folders: list[str]) -> dict[str, str]:
     twins = [name for name, part in parts.items() if list(parts.values()).count(part) > 1]
     if twins:
         raise ValueError(f"{root} holds {' and '.join(map(repr, sorted(twins)))}: one folder per part; merge them")
-    if TRAIN not in parts.values():
+    if TRAIN not in parts.values() and tree.is_trained_on:
         raise ValueError(f"{root} holds {', '.join(sorted(parts))} and no train: something must be trained on; add it")
     return parts
 
@@ -113,7 +117,7 @@ def _list_classes(tree: _Tree, folder: Path, split: str) -> list[Labelled]:
                 f"{folder} holds {spelled[class_key(name)]!r} and {name!r}: they name one class; merge them"
             )
         images = [_labelled(tree, entry, name, split) for entry in _pictures_below(tree, folder / name)]
-        if not images and split in ("", TRAIN):
+        if not images and split in ("", TRAIN) and tree.is_trained_on:
             raise ValueError(f"{folder / name} holds no image: every class needs at least one; add some or remove it")
         labelled += images
     return labelled

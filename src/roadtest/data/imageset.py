@@ -12,6 +12,8 @@ import numpy.typing as npt
 from PIL import Image
 
 TRAIN, VAL, TEST = "train", "val", "test"
+DRAWN = "drawn"
+"""Images that are only ever mixed into training batches; no epoch, fold or figure counts them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,8 @@ class Listing:
     """A module-level function (other processes call it) that returns the decoded image, upright."""
     notes: tuple[str, ...] = ()
     """What a reader of the results must know, one sentence each."""
+    is_test_held_out: bool = False
+    """No test part was given, and one was dealt here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +72,19 @@ class ImageSet:
     fingerprint: str
     """Of the ordered splits, classes, groups, frames, labels and original pixels; the same in every layout."""
     notes: tuple[str, ...] = ()
+    is_test_held_out: bool = False
+    """No test part was given, and one was dealt here."""
+    test_title: str = ""
+    """The data set that the test part was taken from; empty where it is this one's own."""
+    test_fingerprint: str = ""
+    """Of that data set; empty where it is this one's own."""
+    level: str = ""
+    """What training on drawn signs alone owes to real ones: `zero-real`, `statistics`, `real-selected`; else empty."""
+
+    @property
+    def tested_fingerprint(self) -> str:
+        """Names the data set whose test part this is, for the ledger."""
+        return self.test_fingerprint or self.fingerprint
 
     @property
     def num_classes(self) -> int:

@@ -57,11 +57,17 @@ def build_listing(
     read_image: Callable[[Item], Image.Image],
     seed: int,
     notes: Iterable[str],
+    is_trained_on: bool = True,
 ) -> Listing:
-    """Number the classes, complete the parts and sort; a ValueError where nothing can be compared on the images."""
+    """Number the classes, complete the parts and sort; a ValueError where nothing can be compared on the images.
+
+    Images that nothing is trained on may be of one class, and need no training part.
+    """
     _check_names(labelled)
     _check_groups(labelled)
-    classes = _number_classes(labelled, where)
+    classes = _number_classes(labelled, where, num_least=2 if is_trained_on else 1)
+    if is_trained_on:
+        _check_trained(labelled, classes, where)
     frames = _number_frames(labelled)
     items = [
         Item(
@@ -78,10 +84,11 @@ def build_listing(
         for image in labelled
     ]
     parts = {item.split for item in items}
+    is_test_held_out = TEST not in parts and VAL not in parts
     notes = list(notes)
     if TEST not in parts and VAL in parts:
         notes.append("No test set was given.")
-    elif TEST not in parts:
+    elif is_test_held_out:
         items = hold_out_test(items, seed=seed)
         notes.append(_hold_out_note(items))
     return Listing(
@@ -91,6 +98,7 @@ def build_listing(
         items=tuple(sorted(items, key=_canonical)),
         read_image=read_image,
         notes=tuple(notes),
+        is_test_held_out=is_test_held_out,
     )
 
 
@@ -117,20 +125,25 @@ def _canonical(item: Item) -> tuple[int, int, str, int, str]:
     return _ORDER[item.split], item.label, item.group, item.frame, item.path
 
 
-def _number_classes(labelled: Sequence[Labelled], where: str) -> dict[tuple[int, int | str], int]:
-    """Number the classes in natural order, having checked that there are two and that each can be trained."""
+def _number_classes(labelled: Sequence[Labelled], where: str, *, num_least: int) -> dict[tuple[int, int | str], int]:
+    """Number the classes in natural order, having checked that there are enough."""
     keys = sorted({class_key(image.class_name) for image in labelled}, key=class_order)
-    if len(keys) < 2:
+    if len(keys) < num_least:
         found = f"one class, {labelled[0].class_name!r}" if keys else "no images"
-        raise ValueError(f"{where} holds {found}: at least two classes with images are needed; add one")
+        least = "two classes" if num_least == 2 else "one class"
+        raise ValueError(f"{where} holds {found}: at least {least} with images are needed; add one")
+    return {key: label for label, key in enumerate(keys)}
+
+
+def _check_trained(labelled: Sequence[Labelled], classes: Iterable[tuple[int, int | str]], where: str) -> None:
+    """Refuse a class that could not be trained."""
     trained = {class_key(image.class_name) for image in labelled if image.split in ("", TRAIN)}
-    for key in keys:
+    for key in classes:
         if key not in trained:
             raise ValueError(
                 f"{where}: class {str(key[1])!r} has no training image: every class needs at least one; "
                 "add one or take the class away"
             )
-    return {key: label for label, key in enumerate(keys)}
 
 
 def _spell_classes(labelled: Iterable[Labelled], classes: dict[tuple[int, int | str], int]) -> tuple[str, ...]:

@@ -14,12 +14,14 @@ COLUMNS = ("read_at", "data_fingerprint", "study", "network", "has_stn", "seed",
 
 def note_test_read(
     cache_dir: Path, *, data_fingerprint: str, study: str, run: PlannedRun, protocol_fingerprint: str
-) -> None:
-    """Add one line, before the test set is read."""
+) -> dict[str, object]:
+    """Add one line, before the test set is read, and return it."""
     cache_dir.mkdir(parents=True, exist_ok=True)
-    row = {"read_at": datetime.now(UTC).isoformat(timespec="seconds"), "data_fingerprint": data_fingerprint}
+    row: dict[str, object] = {"read_at": datetime.now(UTC).isoformat(timespec="seconds")}
+    row |= {"data_fingerprint": data_fingerprint}
     row |= {"study": study, **vars(run), "protocol_fingerprint": protocol_fingerprint}
     append_row(cache_dir / "test-reads.csv", row)
+    return row
 
 
 def copy_test_reads(cache_dir: Path, study_dir: Path, data_fingerprint: str) -> None:

@@ -1,4 +1,4 @@
-"""One way to open any source by its word: `gtsrb`, `signs`, or a path; decoded, cached, with recovered tracks."""
+"""One way to open any source by its word: `gtsrb`, `signs`, `signs:20000`, or a path; decoded, cached, with tracks."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from roadtest.data.arrays import is_arrays, list_arrays
 from roadtest.data.cache import open_image_set
 from roadtest.data.folder import list_folder
 from roadtest.data.gtsrb import list_gtsrb
 from roadtest.data.imageset import ImageSet, Listing
 from roadtest.data.sequences import propose_groups, with_groups
-from roadtest.data.signs import list_signs
+from roadtest.data.signs import is_drawn, list_signs, parse_drawing
 from roadtest.data.tracks import recover_tracks
 
 NO_GROUPS = "roadtest looked for groups, by names and looks (--group auto), and found none."
@@ -26,12 +27,14 @@ def open_source(
     is_subset_allowed: bool = False,
     skip_broken: bool = False,
     group: str | None = None,
+    is_trained_on: bool = True,
     on_progress: Callable[[int, int], None] | None = None,
     on_download: Callable[[int, int], None] | None = None,
 ) -> ImageSet:
     """Find, decode once and open a data set; a ValueError in one line where something is wrong with it.
 
     `group` None keeps the groups that the data brought, `auto` proposes some for the images without one.
+    `is_trained_on` False takes folders that nothing could be trained on, such as a single class.
     `on_download` hears bytes there and bytes in all, `on_progress` images decoded and images in all.
     """
     listing = list_grouped_source(
@@ -42,6 +45,7 @@ def open_source(
         data_dir=data_dir,
         is_subset_allowed=is_subset_allowed,
         skip_broken=skip_broken,
+        is_trained_on=is_trained_on,
         on_progress=on_progress,
         on_download=on_download,
     )
@@ -60,15 +64,21 @@ def list_grouped_source(
     data_dir: Path | None,
     is_subset_allowed: bool,
     skip_broken: bool,
+    is_trained_on: bool = True,
     on_progress: Callable[[int, int], None] | None = None,
     on_download: Callable[[int, int], None] | None = None,
 ) -> Listing:
     """What lies there, with proposed groups where `group` is `auto`: for that, and only then, it is decoded."""
     assert group in (None, "auto"), group
-    if group is not None and source in ("gtsrb", "signs"):
+    if group is not None and (source == "gtsrb" or is_drawn(source)):
         raise ValueError(f"--group auto goes with image folders and csv files, not with {source}: leave it out")
     listing = list_source(
-        source, cache_dir=cache_dir, data_dir=data_dir, is_subset_allowed=is_subset_allowed, on_download=on_download
+        source,
+        cache_dir=cache_dir,
+        data_dir=data_dir,
+        is_subset_allowed=is_subset_allowed,
+        is_trained_on=is_trained_on,
+        on_download=on_download,
     )
     if group is None:
         return listing
@@ -92,6 +102,7 @@ def list_source(
     cache_dir: Path,
     data_dir: Path | None,
     is_subset_allowed: bool,
+    is_trained_on: bool = True,
     on_download: Callable[[int, int], None] | None = None,
 ) -> Listing:
     """What lies there, not yet decoded."""
@@ -100,7 +111,10 @@ def list_source(
     for name, value in (("--data-dir", data_dir), ("--subset", is_subset_allowed or None)):
         if value is not None:
             raise ValueError(f"{name} goes with the source gtsrb, not with {source}: leave it out")
-    return list_signs() if source == "signs" else list_folder(Path(source).expanduser())
+    if is_drawn(source):
+        return list_signs(**vars(parse_drawing(source)))
+    path = Path(source).expanduser()
+    return list_arrays(path) if is_arrays(path) else list_folder(path, is_trained_on=is_trained_on)
 
 
 def with_recovered_tracks(image_set: ImageSet) -> ImageSet:

@@ -52,6 +52,9 @@ def reopen_image_set(study_dir: Path, pixels_path: Path) -> tuple[ImageSet, npt.
         paths=tuple(row["path"] for row in rows),
         fingerprint=info.data_fingerprint,
         notes=info.notes,
+        test_title=info.test_title,
+        test_fingerprint=info.test_fingerprint,
+        level=info.level,
     )
     return image_set, folds_N
 

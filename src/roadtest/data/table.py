@@ -18,7 +18,7 @@ from roadtest.data.pictures import read_image
 COLUMNS = ("path", "label", "group", "split")
 
 
-def list_table(path: Path, *, seed: int = 0) -> Listing:
+def list_table(path: Path, *, seed: int = 0, is_trained_on: bool = True) -> Listing:
     """List the images that a csv file names; see list_folder for what happens to missing parts."""
     root = path.parent.resolve()
     labelled: dict[str, Labelled] = {}
@@ -42,7 +42,13 @@ def list_table(path: Path, *, seed: int = 0) -> Listing:
             f"{path} names files that do not exist: {some}; paths are relative to {root}; correct or remove the rows"
         )
     return build_listing(
-        list(labelled.values()), where=str(path), source=path.stem, read_image=read_image, seed=seed, notes=()
+        list(labelled.values()),
+        where=str(path),
+        source=path.stem,
+        read_image=read_image,
+        seed=seed,
+        notes=(),
+        is_trained_on=is_trained_on,
     )
 
 

@@ -10,6 +10,7 @@ are kept, never rates; a rate is computed where it is shown. No torch here. docs
 
 from roadtest.record.atomic import replacing, sweep_leftovers, write_atomically
 from roadtest.record.folders import (
+    read_branches,
     read_epochs,
     read_failures,
     read_predictions,
@@ -20,10 +21,18 @@ from roadtest.record.folders import (
     write_predictions,
     write_record,
 )
+from roadtest.record.incumbents import (
+    Incumbent,
+    IncumbentAnswers,
+    incumbent_dir,
+    read_incumbents,
+    write_incumbent,
+)
 from roadtest.record.rows import append_row, read_rows, write_rows
 from roadtest.record.values import (
     MAX_SEED,
     SCHEMA_VERSION,
+    BranchRow,
     Cost,
     EpochRow,
     Failure,
@@ -40,9 +49,12 @@ from roadtest.record.values import (
 __all__ = [
     "MAX_SEED",
     "SCHEMA_VERSION",
+    "BranchRow",
     "Cost",
     "EpochRow",
     "Failure",
+    "Incumbent",
+    "IncumbentAnswers",
     "Machine",
     "PlannedRun",
     "Predictions",
@@ -51,9 +63,12 @@ __all__ = [
     "StudyInfo",
     "append_row",
     "folder_name",
+    "incumbent_dir",
     "network_label",
+    "read_branches",
     "read_epochs",
     "read_failures",
+    "read_incumbents",
     "read_predictions",
     "read_record",
     "read_records",
@@ -63,6 +78,7 @@ __all__ = [
     "sweep_leftovers",
     "to_json",
     "write_atomically",
+    "write_incumbent",
     "write_predictions",
     "write_record",
     "write_rows",

@@ -4,14 +4,16 @@ import json
 import zipfile
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from roadtest.record.atomic import replacing, write_atomically
 from roadtest.record.checked import build, read_json
 from roadtest.record.rows import read_rows
-from roadtest.record.values import EpochRow, Failure, PlannedRun, Predictions, RunRecord, StudyInfo
+from roadtest.record.values import BranchRow, EpochRow, Failure, PlannedRun, Predictions, RunRecord, StudyInfo
 
+Row = TypeVar("Row", bound=EpochRow)
 MAX_ARRAY_BYTES = 8 << 30
 """Of one npz file, unpacked: a million images of a thousand classes have 2 GB."""
 
@@ -54,13 +56,24 @@ def read_records(study_dir: Path) -> list[RunRecord]:
 
 def read_epochs(run_dir: Path) -> list[EpochRow]:
     """The evaluations of a run, finished or not; a ValueError names what is wrong with the file."""
-    path = run_dir / "epochs.csv"
-    kinds: dict[str, type] = {f.name: int if f.type in ("int", int) else float for f in fields(EpochRow)}
+    return _read_evaluations(run_dir / "epochs.csv", EpochRow)
+
+
+def read_branches(run_dir: Path) -> list[BranchRow]:
+    """The annealed copies of a run; none where none was asked for, or none lay on its way."""
+    return _read_evaluations(run_dir / "branches.csv", BranchRow)
+
+
+def _read_evaluations(path: Path, kind_of_row: type[Row]) -> list[Row]:
+    kinds: dict[str, type] = {f.name: int if f.type in ("int", int) else float for f in fields(kind_of_row)}
     rows = read_rows(path, kinds)
     try:
-        return [EpochRow(**{name: kind(row[name]) for name, kind in kinds.items()}) for row in rows]
+        found = [kind_of_row(**{name: kind(row[name]) for name, kind in kinds.items()}) for row in rows]
+        for one in found:
+            _ = one.train, one.val  # more correct than seen is damage too
     except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}): restore it or repeat the run") from None
+    return found
 
 
 def read_failures(study_dir: Path) -> list[Failure]:
@@ -102,7 +115,8 @@ def read_predictions(path: Path) -> Predictions:
 
 def _check_shapes(predictions: Predictions) -> None:
     logits_NK, num_images = predictions.logits_NK, len(predictions.labels_N)
-    if logits_NK.ndim != 2 or logits_NK.dtype != np.float16 or len(logits_NK) != num_images or not logits_NK.size:
+    is_kind = logits_NK.dtype in (np.float16, np.float32)
+    if logits_NK.ndim != 2 or not is_kind or len(logits_NK) != num_images or not logits_NK.size:
         raise ValueError(f"logits of {logits_NK.dtype} {logits_NK.shape} for {num_images} labels")
     for name in ("labels_N", "image_ids_N"):
         array_N = getattr(predictions, name)

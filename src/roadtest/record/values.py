@@ -75,6 +75,20 @@ class EpochRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BranchRow(EpochRow):
+    """The end of a branch: a copy of the network, annealed beside the run; a row of `branches.csv`.
+
+    Steps and seconds are the run's up to the branch and the branch's own from there: what a run with that fraction of
+    the budget would have taken.
+    """
+
+    budget_fraction: float
+    """Of the run's budget, or of its largest number of epochs."""
+    first_step: int
+    """The run's step at which the copy left it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cost:
     """What a run cost. Counts are exact; seconds and bytes were measured on the record's machine."""
 
@@ -153,6 +167,13 @@ class RunRecord:
     started_at: str
     """UTC, ISO 8601."""
     finished_at: str
+    pretrained_weights: str = ""
+    """Where the network's first weights are published, and their file's fingerprint; empty where they were drawn."""
+    test_title: str = ""
+    """The data set that the test images were taken from; empty where it is the same."""
+    test_fingerprint: str = ""
+    level: str = ""
+    """What training on drawn signs alone owes to real ones: `zero-real`, `statistics`, `real-selected`; else empty."""
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -210,6 +231,13 @@ class StudyInfo:
     reads_test: bool = True
     notes: tuple[str, ...] = ()
     """What a reader must know of the data: a subset, drawn images, skipped files."""
+    test_title: str = ""
+    """The data set that the test images are taken from; empty where it is the same."""
+    test_fingerprint: str = ""
+    level: str = ""
+    """What training on drawn signs alone owes to real ones: `zero-real`, `statistics`, `real-selected`; else empty."""
+    metric: str = "accuracy"
+    """What chooses between the networks, unless a reader asks for another; no part of the protocol."""
     schema_version: int = SCHEMA_VERSION
 
 
@@ -217,8 +245,8 @@ class StudyInfo:
 class Predictions:
     """`val.npz` or `test.npz`: the raw outputs from which every metric can be computed again."""
 
-    logits_NK: npt.NDArray[np.float16]
-    """float16: enough to give back every prediction and the loss to three digits."""
+    logits_NK: npt.NDArray[np.floating[Any]]
+    """float16 where that gives back every answer, and the loss to three digits; else float32."""
     labels_N: npt.NDArray[np.int64]
     image_ids_N: npt.NDArray[np.int64]
     """Row numbers in the study's split.csv, from 0."""

@@ -9,12 +9,15 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from roadtest.data.cache import default_cache_dir
-from roadtest.data.open import open_source
+from roadtest.data.imageset import ImageSet
+from roadtest.data.mix import check_sources, open_mixed
 from roadtest.events import Event
+from roadtest.incumbent import add_incumbent
 from roadtest.machine import choose_device
+from roadtest.protocol import Protocol
 from roadtest.recommend import Recommendation, recommend
 from roadtest.record import (
     EpochRow,
@@ -30,18 +33,24 @@ from roadtest.record import (
     read_study_info,
 )
 from roadtest.report import write_report
+from roadtest.study.deploy import export_and_note, note_device
 from roadtest.study.folder import check_protocol, make_folder, move_aside, write_plan
+from roadtest.study.images import Source, name_source, settle
 from roadtest.study.lock import study_lock
 from roadtest.study.options import (
     Options,
     chosen_protocol,
     chosen_seeds,
-    default_networks,
     planned_runs,
-    source_name,
+    study_name,
 )
+from roadtest.study.variants import choose_variants, fetch_weights, refuse_objects
 from roadtest.study.work import Tell, finish, train_missing
-from roadtest.summarise import leaderboard_rows, render_table
+from roadtest.summarise import incumbent_difference_rows, read_results, render_table, rows_with_incumbents
+from roadtest.winner import find_run
+
+if TYPE_CHECKING:
+    from roadtest.labelled_figures import Evaluation
 
 
 class Interrupted(Exception):  # noqa: N818
@@ -72,6 +81,16 @@ class Run:
         """Its raw outputs on `val` or `test`."""
         return read_predictions(self.path / f"{split}.npz")
 
+    def evaluate(self, source: str | Path, **options: Any) -> "Evaluation":
+        """Let it name labelled images of any source: the options are those of `roadtest.labelled.evaluate_run`."""
+        from roadtest.labelled import evaluate_run  # brings torch in
+
+        return evaluate_run(self.path, source, **options)
+
+    def export(self, out: str | Path | None = None, **options: Any) -> Path:
+        """Write its ONNX bundle to a new folder: the options are those of `roadtest.export.export_run`."""
+        return export_and_note(self.path, out, **options).folder
+
 
 @dataclass(frozen=True)
 class Study:
@@ -97,17 +116,31 @@ class Study:
         """The planned runs that are not finished."""
         return [run for run in self.info.runs if not (self.path / run.folder / "record.json").exists()]
 
-    def leaderboard(self) -> list[dict[str, Any]]:
-        """A row per network, best validation accuracy first; ready for `pandas.DataFrame`."""
-        return leaderboard_rows(self.path)
+    def leaderboard(self, *, metric: str | None = None) -> list[dict[str, Any]]:
+        """A row per network, best in validation first, then what was added; `metric` None is the study's.
+
+        Ready for `pandas.DataFrame`.
+        """
+        return rows_with_incumbents(read_results(self.path, metric=metric))
 
     def recommend(self, **limits: Any) -> Recommendation:
         """Name the network to use under limits, and why: the arguments are those of `roadtest.recommend.recommend`."""
         return recommend(self.path, **limits)
 
-    def report(self, *, has_images: bool = True) -> Path:
+    def add(self, predictions: str | Path, *, name: str) -> list[dict[str, Any]]:
+        """Add a system that was not trained here by its answers, a csv file; return how far each network is from it."""
+        add_incumbent(self.path, Path(predictions), name=name)
+        return [row for row in incumbent_difference_rows(self.path) if row["system"] == name]
+
+    def add_device(self, measurement: str | Path, *, name: str | None = None) -> str:
+        """Add what `measure.py` measured on another computer; return the device's name, for `recommend(device=...)`."""
+        return note_device(self.path, Path(measurement), name)[0]
+
+    def report(
+        self, *, has_images: bool = True, metric: str | None = None, tolerance_points: float | None = None
+    ) -> Path:
         """Write the page, figures and tables anew, and return the page's path."""
-        return write_report(self.path, has_images=has_images)
+        return write_report(self.path, has_images=has_images, metric=metric, tolerance_points=tolerance_points)
 
     def _repr_html_(self) -> str:
         return render_table(self.leaderboard(), "html")
@@ -121,32 +154,70 @@ def read_study(path: str | Path) -> Study:
 
 
 def read_run(path: str | Path) -> Run:
-    """Open a finished run's folder; a ValueError says what is wrong with it."""
-    run = Run(Path(path))
+    """Open a finished run's folder, or a study's for its recommended run; a ValueError says what is wrong with it."""
+    run = Run(find_run(path).path)
     _ = run.record
     return run
 
 
-def compare(source: str | Path = "signs", *, on_event: Tell | None = None, **options: Any) -> Study:
+def compare(source: Source = "signs", *, on_event: Tell | None = None, **options: Any) -> Study:
     """Train every network under one protocol, measure its costs, and leave a folder with one page to read.
 
-    `source` is `signs`, `gtsrb` or a path; the options are the fields of `roadtest.study.options.Options`, the same
-    as on the command line. Finished runs are never repeated. Raise ValueError for a mistake, Interrupted after Ctrl-C.
+    `source` is `signs`, `gtsrb`, a path, or two arrays: uint8 images_NHWC and labels_N. The options are the fields of
+    `roadtest.study.options.Options`, the same as on the command line. Finished runs are never repeated. Raise
+    ValueError for a mistake, Interrupted after Ctrl-C.
     """
     tell = on_event or (lambda event: None)
+    asked = ask(source, options, tell)
+    study_dir, image_set, chosen = asked.study_dir, asked.image_set, asked.options
+    if chosen.fresh:
+        move_aside(study_dir)
+    make_folder(study_dir)
+    with study_lock(study_dir):
+        write_plan(study_dir, asked.source, image_set, asked.protocol, asked.runs, chosen)
+        try:
+            train_missing(study_dir, image_set, asked.cache_dir, asked.runs, chosen, tell)
+            finish(study_dir, image_set, asked.cache_dir, chosen, tell)
+        except KeyboardInterrupt:
+            raise Interrupted(study_dir) from None
+    return Study(study_dir)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a call asks for, with the images open; nothing is written to the study's folder yet."""
+
+    source: str
+    options: Options
+    runs: tuple[PlannedRun, ...]
+    protocol: Protocol
+    study_dir: Path
+    image_set: ImageSet
+    cache_dir: Path
+
+
+def ask(source: Source, options: dict[str, Any], tell: Tell) -> Asked:
+    """Turn words into runs, a protocol and open images; a ValueError in one line for a mistake."""
     chosen = build_options(options)
-    pairs = _network_pairs(chosen)
+    cache_dir = default_cache_dir()
+    source = name_source(source, cache_dir)
     seeds = chosen_seeds(chosen)
-    runs = planned_runs(pairs, seeds)
-    protocol = chosen_protocol(str(source), chosen, len(runs))
-    study_dir = chosen.out or Path("runs") / f"{source_name(str(source))}-{protocol.name}-{protocol.fingerprint[:8]}"
+    runs = planned_runs(choose_variants(source, chosen, tell), seeds)
     if chosen.device not in ("auto", "cpu"):
         choose_device(chosen.device)  # a mistake is told before anything is decoded
+    chosen_protocol(source, chosen, len(runs))  # and so is one here
+    check_sources(source, mix=chosen.mix, test_on=chosen.test_on, validate_on=chosen.validate_on)
+    chosen = settle(source, chosen, cache_dir, tell)
+    protocol = chosen_protocol(source, chosen, len(runs))
+    study_dir = chosen.out or Path("runs") / study_name(source, chosen, protocol)
     if not chosen.fresh:
         check_protocol(study_dir, protocol)
-    cache_dir = default_cache_dir()
-    image_set = open_source(
-        str(source),
+    fetch_weights(runs, study_dir, tell, is_fresh=chosen.fresh)
+    image_set = open_mixed(
+        source,
+        mix=chosen.mix,
+        test_on=chosen.test_on,
+        validate_on=chosen.validate_on,
         image_size=protocol.image_size,
         cache_dir=cache_dir,
         data_dir=chosen.data_dir,
@@ -156,17 +227,15 @@ def compare(source: str | Path = "signs", *, on_event: Tell | None = None, **opt
         on_progress=lambda done, total: tell(Event(kind="data", num_done=done, num_total=total)),
         on_download=lambda done, total: tell(Event(kind="download", num_done=done, num_total=total)),
     )
-    if chosen.fresh:
-        move_aside(study_dir)
-    make_folder(study_dir)
-    with study_lock(study_dir):
-        write_plan(study_dir, str(source), image_set, protocol, runs, chosen)
-        try:
-            train_missing(study_dir, image_set, cache_dir, runs, chosen, tell)
-            finish(study_dir, image_set, cache_dir, chosen, tell)
-        except KeyboardInterrupt:
-            raise Interrupted(study_dir) from None
-    return Study(study_dir)
+    return Asked(
+        source=source,
+        options=chosen,
+        runs=runs,
+        protocol=protocol,
+        study_dir=study_dir,
+        image_set=image_set,
+        cache_dir=cache_dir,
+    )
 
 
 def build_options(words: dict[str, Any]) -> Options:
@@ -177,6 +246,7 @@ def build_options(words: dict[str, Any]) -> Options:
             near = difflib.get_close_matches(word, known, n=1)
             hint = f"did you mean {near[0]!r}" if near else f"choose from {', '.join(sorted(known))}"
             raise ValueError(f"there is no option {word!r}: {hint}")
+    refuse_objects(words.get("networks"))
     plain: dict[str, Any] = {
         name: value if isinstance(value, str) or not isinstance(value, Iterable) else tuple(value)
         for name, value in words.items()
@@ -187,16 +257,3 @@ def build_options(words: dict[str, Any]) -> Options:
     if isinstance(plain.get("networks"), str):
         plain["networks"] = (plain["networks"],)
     return Options(**plain)
-
-
-def _network_pairs(options: Options) -> list[tuple[str, bool]]:
-    """(network, has_stn) in the order they were asked for, each once; `lenet5+stn` overrides the switch."""
-    from roadtest.networks import default_stn, parse_label, resolve_networks
-
-    pairs: list[tuple[str, bool]] = []
-    for word in resolve_networks(options.networks or default_networks()):
-        name, asked = parse_label(word)
-        switch = options.stn or default_stn(name)
-        switches = [asked] if asked is not None else {"off": [False], "on": [True], "both": [False, True]}[switch]
-        pairs += [(name, has_stn) for has_stn in switches if (name, has_stn) not in pairs]
-    return pairs

@@ -22,7 +22,8 @@ from roadtest.record import (
     write_rows,
 )
 from roadtest.study.lock import refuse_if_locked
-from roadtest.study.options import Options, source_name
+from roadtest.study.options import Options, source_kind, source_name
+from roadtest.summarise import ACCURACY
 
 WAY_OUT = "use another --out, or --fresh to move the old study aside"
 
@@ -37,19 +38,20 @@ def write_plan(
 ) -> None:
     """Write study.json, study.toml and split.csv, or check that a folder that is there belongs to this study."""
     old_runs: tuple[PlannedRun, ...] = ()
-    created_at = _utc_now()
+    created_at, metric = _utc_now(), options.metric or ACCURACY
     if (study_dir / "study.json").exists():
         old = read_study_info(study_dir)
         check_protocol(study_dir, protocol)
-        _check_data(study_dir, old, image_set)
-        old_runs, created_at = old.runs, old.created_at
+        check_data(study_dir, old, image_set)
+        old_runs, created_at, metric = old.runs, old.created_at, options.metric or old.metric
     rows = split_rows(image_set, assign_folds(image_set, protocol.num_folds))
     _check_split(study_dir, rows)
     write_rows(study_dir / "split.csv", rows, rows[0].keys())
     all_runs = old_runs + tuple(run for run in runs if run not in old_runs)
     options = _widened(options, all_runs) if old_runs else options
+    options = replace(options, metric=None if metric == ACCURACY else metric)  # what repeats the study names it too
     info = StudyInfo(
-        source=source_name(source),
+        source=source_name(source) if source_kind(source) == "folder" else source_kind(source),
         data_title=image_set.title,
         data_fingerprint=image_set.fingerprint,
         class_names=image_set.class_names,
@@ -64,6 +66,10 @@ def write_plan(
         created_at=created_at,
         reads_test=options.reads_test,
         notes=image_set.notes,
+        metric=metric,
+        test_title=image_set.test_title,
+        test_fingerprint=image_set.test_fingerprint,
+        level=image_set.level,
     )
     write_atomically(study_dir / "study.json", to_json(info))
     plain = {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()}
@@ -109,7 +115,8 @@ def make_folder(study_dir: Path) -> None:
     study_dir.mkdir(parents=True, exist_ok=True)
 
 
-def _check_data(study_dir: Path, old: StudyInfo, image_set: ImageSet) -> None:
+def check_data(study_dir: Path, old: StudyInfo, image_set: ImageSet) -> None:
+    """Refuse to go on with other images than the study's."""
     if old.data_fingerprint != image_set.fingerprint:
         raise ValueError(
             f"{study_dir} holds a study of other data: {old.data_title}, fingerprint {old.data_fingerprint[:8]} "
@@ -133,7 +140,8 @@ def _widened(options: Options, runs: Sequence[PlannedRun]) -> Options:
     seeds = tuple(sorted({run.seed for run in runs}))
     if len(runs) != len(labels) * len(seeds):
         return options
-    return replace(options, networks=labels, stn="off", seeds=seeds)  # off: a label with +stn overrides it
+    # off, and no stem: a label that says otherwise overrides it
+    return replace(options, networks=labels, stn="off", stem=None, pretrained="off", seeds=seeds)
 
 
 def _num_tracks(image_set: ImageSet) -> int:
@@ -161,12 +169,13 @@ def _flag(name: str) -> Callable[[object], list[str]]:
 
 _SAME_NAMES = (
     "networks stn seeds preset epochs patience group image_size batch_size lr device precision threads jobs "
-    "keep_weights"
+    "keep_weights metric mix validate_on test_on stem pretrained flips class_weights"
 )
 _FLAGS: dict[str, Callable[[object], list[str]]] = {
     **{name: _flag("--" + name.replace("_", "-")) for name in _SAME_NAMES.split()},
     "budget_seconds": lambda value: ["--budget", f"{float(str(value)):g}s"],
     "budget_total_seconds": lambda value: ["--budget-total", f"{float(str(value)):g}s"],
+    "anneal": lambda value: ["--anneal"],
     "reads_test": lambda value: ["--no-test"],
     "is_subset_allowed": lambda value: ["--subset"],
     "skip_broken": lambda value: ["--skip-broken"],

@@ -29,7 +29,7 @@ class Task:
     """One job for one process."""
 
     kind: str
-    """`run`, `sweep` or `latency`."""
+    """A word of the worker's KINDS: `run`, `sweep`, `speed`, `latency`."""
     job_json: str
     log_path: Path
     """Where the worker's own output and traceback go."""

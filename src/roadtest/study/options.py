@@ -4,14 +4,25 @@ Every option has one meaning and one place here: the command line, `study.toml` 
 names. A mistake is a ValueError in one line: what was given, what is allowed, what to do.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from roadtest.protocol import PRESETS, PROTOCOLS, SIX_NETWORKS, Protocol
+from roadtest.data.batches import count_drawn
+from roadtest.data.gtsrb_names import CLASS_NAMES, MIRRORED_CLASSES
+from roadtest.data.mix import parse_mix
+from roadtest.data.signs import is_drawn, parse_drawing
+from roadtest.networks import STEMS
+from roadtest.protocol import CLASS_WEIGHTS, PRESETS, PROTOCOLS, SIX_NETWORKS, Augmentation, Protocol
 from roadtest.record import MAX_SEED, PlannedRun
+from roadtest.summarise import check_metric
 
 STN_WORDS = ("off", "on", "both")
+FLIP_WORDS = ("auto", "on", "off")
+FLIP_PROBABILITY = 0.5
+FOLDER_NETWORKS = ("lenet5", "torchvision:resnet18", "timm:mobilenetv3_small_100", "timm:efficientnet_lite0")
+"""Small and middling ones that are in use: what is compared on images of one's own where nobody says."""
 WEIGHT_WORDS = ("chosen", "all", "none")
 GROUP_WORDS = ("auto",)
 
@@ -24,6 +35,10 @@ class Options:
     networks: tuple[str, ...] | None = None
     stn: str | None = None
     """`off`, `on` or `both`; None is `both` for the three classic networks and `off` for others."""
+    stem: str | None = None
+    """`small`, `small-s1` or `imagenet`, for the networks of timm and torchvision that name none; None is their own."""
+    pretrained: str = "off"
+    """`off`, `on` or `both`, for the networks of timm that name neither."""
     seeds: tuple[int, ...] | int | None = None
     """A number of seeds, from 0, or the seeds themselves."""
     preset: str = "quick"
@@ -31,7 +46,13 @@ class Options:
     patience: int | None = None
     budget_seconds: float | None = None
     budget_total_seconds: float | None = None
+    anneal: bool = False
+    """Also end copies of every run as if they had been given a quarter and a half of its budget."""
     image_size: int | None = None
+    """Pixels; None is the protocol's, and what the originals allow for images of one's own."""
+    flips: str = "auto"
+    """`auto` asks the images of one's own, and is off for signs; `on`, `off`."""
+    class_weights: str | None = None
     batch_size: int | None = None
     lr: float | None = None
     device: str = "auto"
@@ -46,7 +67,15 @@ class Options:
     skip_broken: bool = False
     group: str | None = None
     """`auto`: groups are proposed by names and looks; None keeps those that the data brought."""
+    mix: str | None = None
+    """`signs:0.3`: this share of every batch is drawn signs."""
+    validate_on: str | None = None
+    """Another source, whose training images validate."""
+    test_on: str | None = None
+    """Another source, whose test images test."""
     keep_weights: str = "all"
+    metric: str | None = None
+    """What chooses between the networks; None is what the study has, accuracy at first. No part of the protocol."""
     has_images: bool = True
 
     def __post_init__(self) -> None:
@@ -55,6 +84,14 @@ class Options:
         _check_choice("--keep-weights", self.keep_weights, WEIGHT_WORDS)
         if self.stn is not None:
             _check_choice("--stn", self.stn, STN_WORDS)
+        if self.metric is not None:
+            check_metric(self.metric)
+        _check_choice("--flips", self.flips, FLIP_WORDS)
+        _check_choice("--pretrained", self.pretrained, STN_WORDS)
+        if self.stem is not None:
+            _check_choice("--stem", self.stem, STEMS)
+        if self.class_weights is not None:
+            _check_choice("--class-weights", self.class_weights, CLASS_WEIGHTS)
         if self.group is not None:
             _check_choice("--group", self.group, GROUP_WORDS)
         for name, value in (("--jobs", self.jobs), ("--threads", self.threads), ("--epochs", self.epochs)):
@@ -68,11 +105,25 @@ class Options:
 
 def source_kind(source: str) -> str:
     """`gtsrb`, `signs` or `folder`: which of the published protocols a source is compared under."""
+    if is_drawn(source):
+        return "signs"
     return source if source in PROTOCOLS else "folder"
 
 
+def study_name(source: str, options: Options, protocol: Protocol) -> str:
+    """The study folder's name, `gtsrb-gtsrb-v1-1a2b3c4d`: other data, or another protocol, is another folder."""
+    name = source_name(source)
+    if options.mix is not None:
+        name += f"+{source_name(parse_mix(options.mix)[1].word)}"
+    for word, other in (("val", options.validate_on), ("on", options.test_on)):
+        name += f"-{word}-{source_name(other)}" if other is not None else ""
+    return f"{name}-{protocol.name}-{protocol.fingerprint[:8]}"
+
+
 def source_name(source: str) -> str:
-    """The source as it stands in the study folder's name."""
+    """The source as it stands in the study folder's name; drawn signs with their settings, `signs-20000-skewed`."""
+    if is_drawn(source):
+        return re.sub("[:,=]", "-", parse_drawing(source).word)
     return source if source in PROTOCOLS else (Path(source).resolve().stem or "root")
 
 
@@ -105,9 +156,16 @@ def chosen_protocol(source: str, options: Options, num_runs: int) -> Protocol:
         "patience": options.patience,
         "image_size": options.image_size,
         "batch_size": options.batch_size,
+        "drawn_fraction": None if options.mix is None else parse_mix(options.mix)[0],
+        "class_weights": options.class_weights,
+        "augmentation": _flipping(protocol, has_signs=kind != "folder" or options.mix is not None)
+        if options.flips == "on"
+        else None,
     }
     kept = {"budget_seconds", "learning_rates"}
-    return replace(protocol, **{k: v for k, v in changes.items() if v is not None or k in kept})  # type: ignore[arg-type]
+    protocol = replace(protocol, **{k: v for k, v in changes.items() if v is not None or k in kept})  # type: ignore[arg-type]
+    count_drawn(protocol.batch_size, protocol.drawn_fraction)  # refuses a share that rounds to nothing
+    return protocol
 
 
 def planned_runs(networks: Sequence[tuple[str, bool]], seeds: Sequence[int]) -> tuple[PlannedRun, ...]:
@@ -115,9 +173,17 @@ def planned_runs(networks: Sequence[tuple[str, bool]], seeds: Sequence[int]) -> 
     return tuple(PlannedRun(network=name, has_stn=has_stn, seed=seed) for seed in seeds for name, has_stn in networks)
 
 
-def default_networks() -> tuple[str, ...]:
-    """The three classic ones; with their STN switch they are six."""
-    return SIX_NETWORKS
+def default_networks(source: str) -> tuple[str, ...]:
+    """The three classic ones, with their STN switch six; for images of one's own, networks that are in use."""
+    return FOLDER_NETWORKS if source_kind(source) == "folder" else SIX_NETWORKS
+
+
+def _flipping(protocol: Protocol, *, has_signs: bool) -> Augmentation:
+    """The protocol's augmentation with flips, which only images of one's own may have."""
+    if has_signs:
+        pairs = ", ".join(f"{CLASS_NAMES[one]!r} and {CLASS_NAMES[other]!r}" for one, other in MIRRORED_CLASSES)
+        raise ValueError(f"--flips on would turn signs into others: mirror images are {pairs}; leave it out")
+    return replace(protocol.augmentation, flip_probability=FLIP_PROBABILITY)
 
 
 def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:

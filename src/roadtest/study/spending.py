@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from roadtest.networks.own import is_own
 from roadtest.protocol import Protocol
 from roadtest.record import PlannedRun
+from roadtest.schedule import BRANCH_FRACTIONS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +48,19 @@ def _measure(run: PlannedRun, num_classes: int, image_size: int) -> Size:
 
 
 def count_disk_bytes(
-    missing: Sequence[PlannedRun], sizes: Mapping[str, Size], *, num_parallel: int, keeps_weights: bool
+    missing: Sequence[PlannedRun],
+    sizes: Mapping[str, Size],
+    *,
+    num_parallel: int,
+    keeps_weights: bool,
+    anneals: bool = False,
 ) -> int:
     """Bytes that the missing runs need at most: all weights, and the states of those that train at the same time."""
     known = [sizes[run.label] for run in missing if run.label in sizes]
     states = sorted((size.state_bytes for size in known), reverse=True)[:num_parallel]
     kept_bytes = sum(size.weights_bytes for size in known) if keeps_weights else 0
-    return kept_bytes + 2 * sum(states)  # twice: a state is replaced by a whole new one
+    # A state is replaced by a whole new one; beside a branch's two lies that of the run.
+    return kept_bytes + (3 if anneals else 2) * sum(states)
 
 
 def plan_text(
@@ -64,6 +71,7 @@ def plan_text(
     num_parallel: int,
     num_swept: int,
     disk_bytes: int,
+    anneals: bool = False,
 ) -> str:
     """`12 runs, about 2 h 05 min of training, 6.4 GB`: what is about to be spent."""
     words = [f"{len(runs)} run{'s' if len(runs) != 1 else ''}"]
@@ -73,7 +81,10 @@ def plan_text(
         words.append(f"at most {protocol.max_epochs} epochs each")
     elif missing and protocol.budget_seconds is not None:
         rounds = -(-len(missing) // num_parallel)
-        words.append(f"about {render_duration(rounds * protocol.budget_seconds)} of training")
+        seconds = rounds * protocol.budget_seconds
+        words.append(f"about {render_duration(seconds)} of training")
+        if anneals:
+            words.append(f"about {render_duration(seconds * branch_share(protocol))} of annealed copies beside it")
     if num_swept:
         tried = f"{len(protocol.sweep_rates)} learning rates for {num_swept} network{'s' if num_swept != 1 else ''}"
         words.append(f"before it {tried}, {render_duration(protocol.sweep_seconds)} each")
@@ -81,6 +92,11 @@ def plan_text(
         is_all_known = not any(is_own(run.network) for run in missing)
         words.append(render_bytes(disk_bytes) if is_all_known else f"at least {render_bytes(disk_bytes)}")
     return ", ".join(words)
+
+
+def branch_share(protocol: Protocol) -> float:
+    """What the branches of a run take, over the steps that its whole budget pays for."""
+    return protocol.decay_fraction * sum(BRANCH_FRACTIONS)
 
 
 def render_duration(seconds: float) -> str:

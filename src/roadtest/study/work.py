@@ -10,6 +10,7 @@ from pathlib import Path
 from roadtest.data.imageset import ImageSet
 from roadtest.data.ledger import copy_test_reads
 from roadtest.data.split import split_fingerprint
+from roadtest.devices import is_exported
 from roadtest.events import Event
 from roadtest.job import Job
 from roadtest.machine import choose_device, count_usable_cores
@@ -27,6 +28,7 @@ from roadtest.report import write_report
 from roadtest.study.folder import keep_chosen_weights
 from roadtest.study.launch import Outcome, Task, run_tasks
 from roadtest.study.options import Options
+from roadtest.study.probe import remark_on_networks
 from roadtest.study.spending import Size, count_disk_bytes, measure_networks, plan_text, render_bytes
 from roadtest.study.sweep import chosen_rates, sweep_rates
 
@@ -46,13 +48,19 @@ def train_missing(
     missing = [run for run in runs if not (study_dir / run.folder / "record.json").exists()]
     sizes, reasons = measure_networks(missing, num_classes=image_set.num_classes, image_size=protocol.image_size)
     _tell_plan(study_dir, runs, missing, protocol, sizes, options, tell)
+    for remark in remark_on_networks(
+        [run for run in missing if run.label in sizes],
+        num_classes=image_set.num_classes,
+        image_size=protocol.image_size,
+    ):
+        tell(Event(kind="warning", text=remark))
     for run in missing:
         if run.label in reasons:
             _append_failure(study_dir, run, reasons[run.label], tell)
     missing = [run for run in missing if run.label not in reasons]
     if not missing or (reasons and options.fail_fast):
         return
-    template = _template(study_dir, image_set, cache_dir, missing[0], protocol, options, tell)
+    template = job_template(study_dir, image_set, cache_dir, missing[0], protocol, options, tell)
     rates = _find_rates(study_dir, template, missing, options, tell)
     if options.fail_fast and len(rates) < len({run.label for run in missing}):
         return
@@ -80,7 +88,7 @@ def train_missing(
 def finish(study_dir: Path, image_set: ImageSet, cache_dir: Path, options: Options, tell: Tell) -> None:
     """Measure latencies, copy the ledger's lines, drop weights that are not wanted, and write the report."""
     records = read_records(study_dir)
-    copy_test_reads(cache_dir, study_dir, image_set.fingerprint)
+    copy_test_reads(cache_dir, study_dir, image_set.tested_fingerprint)
     if records:
         _measure_latencies(study_dir, records, options, tell)
     if options.keep_weights == "chosen" and records:
@@ -88,6 +96,10 @@ def finish(study_dir: Path, image_set: ImageSet, cache_dir: Path, options: Optio
     num_unread = sum(record.test is None for record in records)
     if options.reads_test and num_unread and len(image_set.indices_of("test")):
         text = f"{num_unread} finished runs did not read the test set, and none is repeated: --fresh begins anew"
+        tell(Event(kind="warning", text=text))
+    num_alone = sum(not (study_dir / run.folder / "branches.csv").exists() for run in map(_run_of, records))
+    if options.anneal and num_alone:
+        text = f"{num_alone} finished runs have no annealed copies, and none is repeated: --fresh begins anew"
         tell(Event(kind="warning", text=text))
     tell(Event(kind="phase", text="writing the report"))
     write_report(study_dir, has_images=options.has_images)
@@ -105,9 +117,21 @@ def _tell_plan(
     known = chosen_rates(study_dir)
     swept = {run.label for run in missing if protocol.learning_rate(run.label) is None and run.label not in known}
     disk_bytes = count_disk_bytes(
-        missing, sizes, num_parallel=options.jobs, keeps_weights=options.keep_weights != "none"
+        missing,
+        sizes,
+        num_parallel=options.jobs,
+        keeps_weights=options.keep_weights != "none",
+        anneals=options.anneal,
     )
-    text = plan_text(runs, missing, protocol, num_parallel=options.jobs, num_swept=len(swept), disk_bytes=disk_bytes)
+    text = plan_text(
+        runs,
+        missing,
+        protocol,
+        num_parallel=options.jobs,
+        num_swept=len(swept),
+        disk_bytes=disk_bytes,
+        anneals=options.anneal,
+    )
     tell(Event(kind="planned", text=text, num_total=len(runs)))
     free_bytes = shutil.disk_usage(study_dir).free
     if free_bytes < disk_bytes:
@@ -118,7 +142,7 @@ def _tell_plan(
         tell(Event(kind="queued", label=run.label, seed=run.seed, status=status))
 
 
-def _template(
+def job_template(
     study_dir: Path,
     image_set: ImageSet,
     cache_dir: Path,
@@ -144,6 +168,7 @@ def _template(
         num_threads=options.threads or max(1, count_usable_cores() // options.jobs),
         reads_test=options.reads_test,
         keeps_weights=options.keep_weights != "none",
+        anneals=options.anneal,
     )
 
 
@@ -172,7 +197,8 @@ def _measure_latencies(study_dir: Path, records: Sequence[RunRecord], options: O
     networks = list(dict.fromkeys((record.network, record.has_stn) for record in records))
     there = {
         (row["network"], row["has_stn"] == "True")
-        for row in read_rows(study_dir / "latency.csv", ("network", "has_stn"))
+        for row in read_rows(study_dir / "latency.csv", ("network", "has_stn", "runtime"))
+        if not is_exported(row)
     }
     if there == set(networks):
         return
@@ -195,6 +221,10 @@ def _measure_latencies(study_dir: Path, records: Sequence[RunRecord], options: O
     outcomes = run_tasks([task], num_parallel=1, tell=tell, is_over=lambda outcome: False)
     if outcomes and outcomes[0].reason:
         tell(Event(kind="warning", text=f"latency was not measured: {outcomes[0].reason}"))
+
+
+def _run_of(record: RunRecord) -> PlannedRun:
+    return PlannedRun(network=record.network, has_stn=record.has_stn, seed=record.seed)
 
 
 def _append_failure(study_dir: Path, run: PlannedRun, reason: str, tell: Tell) -> None:

@@ -1,0 +1,34 @@
+"""What was typed, and what a config file says, as the arguments of `roadtest.compare`."""
+
+from dataclasses import fields
+from typing import Any
+
+from roadtest.cli.options import CompareOptions
+
+_TURNED = {"networks", "seeds", "budget", "budget_total", "no_test", "no_images", "config"}
+"""Options whose text is turned into something else; all others pass as they are."""
+_PLAIN = tuple(one.name for one in fields(CompareOptions) if one.name not in _TURNED)
+
+
+def chosen_options(given: CompareOptions) -> dict[str, Any]:
+    """The arguments of `roadtest.compare`: those of the config file, overruled by what was typed."""
+    from roadtest.cli.values import parse_duration, parse_seeds, split_list
+
+    chosen: dict[str, Any] = {}
+    if given.config is not None:
+        from roadtest.config import read_config
+
+        chosen |= read_config(given.config)
+    chosen |= {name: getattr(given, name) for name in _PLAIN if getattr(given, name) not in (None, False)}
+    if given.networks is not None:
+        chosen["networks"] = split_list(given.networks, "--networks")
+    if given.seeds is not None:
+        chosen["seeds"] = parse_seeds(given.seeds)
+    budgets = {"budget": given.budget, "budget_total": given.budget_total}
+    if any(text is not None for text in budgets.values()):
+        chosen = {name: value for name, value in chosen.items() if not name.startswith("budget")}
+    for name, text in budgets.items():
+        if text is not None:
+            chosen[f"{name}_seconds"] = parse_duration(text, f"--{name.replace('_', '-')}")
+    chosen |= {"reads_test": False} if given.no_test else {}
+    return chosen | ({"has_images": False} if given.no_images else {})
