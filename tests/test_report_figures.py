@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import altair as alt
 import pytest
 from PIL import Image
 
@@ -242,3 +243,23 @@ def test_names_of_figure_files_are_safe_and_stay_apart(tmp_path: Path) -> None:
     curves = [name for name in names if name.startswith("curves-")]
     assert len(set(curves)) == 5
     assert all("/" not in name and ":" not in name and len(name) < 100 for name in curves)
+
+
+def test_every_chart_is_what_vega_lite_allows(figures: dict[str, Figure]) -> None:
+    # altair checks nothing while the page is built
+    for figure in figures.values():
+        for spec in (*figure.page_specs()[:2], *[*figure.view_specs().values()][:1]):
+            alt.LayerChart.from_dict(spec) if "layer" in spec else alt.Chart.from_dict(spec)
+
+
+def test_a_chart_that_vega_lite_does_not_know_would_be_found(figures: dict[str, Figure]) -> None:
+    spec = figures["accuracy"].page_specs()[0]
+    spec["layer"][0]["mark"]["type"] = "blob"
+    with pytest.raises(Exception, match="On instance"):
+        alt.LayerChart.from_dict(spec)
+
+
+def test_differences_are_named_by_the_metric_that_chooses(study: Path) -> None:
+    results = read_results(study, metric="macro-f1")
+    (figure,) = build_figures(results, leaderboard_rows(results))["pairs"]
+    assert '"difference in macro-F1, percentage points"' in json.dumps(figure.page_specs())

@@ -31,8 +31,8 @@ def test_the_command_takes_the_folder_that_was_typed(tmp_path: Path, monkeypatch
 def test_the_leading_set_is_everyone_not_shown_to_be_worse(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5", "resnet34", "vgg16+stn"], seeds=5, has_examples=False)
     standing = describe_standing(read_results(study))
-    assert standing.leading.startswith("The leading set on test: ")
-    assert standing.leading.endswith(", which is not shown to be worse.")
+    assert standing.leading.startswith("Leading on test: ")
+    assert "; not separated from it after correction for all 3 pairs: " in standing.leading
     assert "lenet5" not in standing.leading
     assert (
         standing.pairs
@@ -44,7 +44,7 @@ def test_the_leading_set_is_everyone_not_shown_to_be_worse(tmp_path: Path) -> No
 def test_a_leader_far_ahead_leads_alone(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5", "resnet34+stn"], seeds=5, has_examples=False)
     standing = describe_standing(read_results(study))
-    assert standing.leading == "resnet34+stn leads alone: every other network is shown to be worse on test."
+    assert standing.leading == "Leading on test: resnet34+stn, shown to be better than every other network."
     assert standing.pairs == "On test, 1 of 1 pair is separated, on new signs of this kind."
 
 

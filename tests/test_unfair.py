@@ -7,7 +7,7 @@ the end.
 
 import time
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,10 @@ from roadtest.data.reopen import reopen_image_set
 from roadtest.events import Event
 from roadtest.job import Job
 from roadtest.networks import build_network
-from roadtest.protocol import GTSRB_V1, Augmentation
+from roadtest.protocol import GTSRB_V1, SIGNS_V1
 from roadtest.record import PlannedRun, read_predictions, read_record, read_rows
 from roadtest.run import build_training, execute
+from roadtest.study.options import Options, chosen_protocol
 from roadtest.train import train
 from tiny import TINY, coloured_squares, tiny_training, write_tiny_study
 
@@ -138,7 +139,9 @@ def marked(num_images: int) -> torch.Tensor:
 
 
 def test_no_sign_is_ever_flipped() -> None:
-    assert not [field.name for field in fields(Augmentation) if "flip" in field.name or "mirror" in field.name]
+    assert [protocol.augmentation.flip_probability for protocol in (GTSRB_V1, SIGNS_V1)] == [0, 0]
+    with pytest.raises(ValueError, match="--flips"):
+        chosen_protocol("gtsrb", Options(flips="on"), num_runs=1)
     ids_N = torch.arange(512)
     for epoch in range(3):
         images_NCHW = augment_batch(

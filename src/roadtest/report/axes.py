@@ -123,6 +123,21 @@ def cost_axes(rows: list[Row]) -> CostAxes:
     return CostAxes(cost=cost, cost_ticks=log_ticks(*cost), accuracy=accuracy, accuracy_ticks=ticks)
 
 
+def spread(places: list[float], gap: float, within: tuple[float, float]) -> list[float]:
+    """The places, moved as little as a simple pass allows so that neighbours are a gap apart, and inside the range."""
+    order = sorted(range(len(places)), key=lambda number: -places[number])
+    moved = list(places)
+    ceiling = within[1]
+    for number in order:
+        moved[number] = ceiling = min(moved[number], ceiling)
+        ceiling -= gap
+    floor = within[0]
+    for number in reversed(order):
+        moved[number] = floor = max(moved[number], floor)
+        floor += gap
+    return moved
+
+
 def log_ticks(low: float, high: float, most: int = 5) -> list[float]:
     """Round places on a logarithmic axis: powers of ten, with 3 or 2 and 5 between; even steps on a short range."""
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)

@@ -13,19 +13,25 @@ from roadtest.report.page import render_page
 from roadtest.summarise import (
     Results,
     best_variant,
+    budget_rows,
     claim_rows,
     class_rows,
     confusion_rows,
+    crossover_rows,
     error_part,
+    has_branches,
+    incumbent_difference_rows,
     latency_rows,
-    leaderboard_rows,
     pretraining_rows,
     read_results,
     render_table,
+    rows_with_incumbents,
     seed_rows,
     stn_rows,
+    target_rows,
     verdict_rows,
 )
+from roadtest.summarise.incumbents import STATUS
 
 Row = dict[str, Any]
 
@@ -40,12 +46,13 @@ def build_report(
 ) -> Path:
     """Write tables, figures and page of a study and return the page's path."""
     results = read_results(study_dir, metric=metric, tolerance_points=tolerance_points)
-    board = leaderboard_rows(results)
-    contents = collect_contents(results, board, has_images=has_images)
+    rows = rows_with_incumbents(results)
+    board, added = ([row for row in rows if (row["status"] == STATUS) == is_added] for is_added in (False, True))
+    contents = collect_contents(results, board, added, has_images=has_images)
     figures = build_figures(results, board)
     report_dir = study_dir / "report"
     report_dir.mkdir(exist_ok=True)
-    _write_tables(report_dir / "tables", contents, _raw_tables(results, board))
+    _write_tables(report_dir / "tables", contents, _raw_tables(results, rows))
     _clear(report_dir / "figures", (".svg", ".png"))
     if has_figures:
         write_figure_files([figure for section in figures.values() for figure in section], report_dir / "figures")
@@ -64,7 +71,11 @@ def _raw_tables(results: Results, board: list[Row]) -> dict[str, list[Row]]:
         "pretraining": pretraining_rows(results),
         "verdicts": verdict_rows(results),
         "claims": claim_rows(results),
+        "systems": incumbent_difference_rows(results),
     }
+    if has_branches(results):
+        tables |= {"budgets": budget_rows(results), "targets": target_rows(results)}
+        tables["crossovers"] = crossover_rows(results)
     if best is not None:
         part = error_part(results, best)
         tables["classes"] = class_rows(results, best, part)
@@ -80,8 +91,10 @@ def _write_tables(folder: Path, contents: Contents, raw: Mapping[str, list[Row]]
         if rows:
             write_atomically(folder / f"{name}.csv", render_table(rows, "csv").encode())
     errors = contents.errors
-    tables = [contents.leaderboard, contents.accuracies, contents.verdicts, contents.runs, contents.latency]
-    tables += [contents.stn, contents.pretraining, contents.claims, *([errors.classes, errors.pairs] if errors else [])]
+    tables = [contents.leaderboard, contents.accuracies, contents.verdicts, contents.systems, contents.runs]
+    tables += [contents.latency, contents.elsewhere]
+    tables += [contents.budgets, contents.targets, contents.crossovers, contents.stn, contents.pretraining]
+    tables += [contents.claims, *([errors.classes, errors.pairs] if errors else [])]
     for table in tables:
         if table is not None:
             for kind in ("md", "tex"):

@@ -10,14 +10,17 @@ from typing import Any
 from roadtest.recommend import recommend
 from roadtest.record import Failure
 from roadtest.report import error_tables, facts, judged_tables, result_tables, words
+from roadtest.report.budget_tables import budget_table, crossover_table, target_table
 from roadtest.report.conclusion import conclude
+from roadtest.report.elsewhere_table import elsewhere_table
 from roadtest.report.facts import Fact
 from roadtest.report.methods import Methods, describe_methods
 from roadtest.report.pretraining_table import pretraining_table
 from roadtest.report.standing import Standing, describe_standing
+from roadtest.report.systems_table import systems_table
 from roadtest.report.table import Table
 from roadtest.report.thumbnails import BeforeAfter, Mistake, stn_examples, worst_images
-from roadtest.summarise import Results, best_variant, claim_rows, error_part, ranked_variants
+from roadtest.summarise import Results, best_variant, budget_sentences, claim_rows, error_part, ranked_variants
 
 MAX_STN_EXAMPLES = 6
 
@@ -50,9 +53,17 @@ class Contents:
     accuracies: Table | None
     verdicts: Table | None
     claims: Table | None
+    systems: Table | None
+    """Networks against systems that were added."""
     latency: Table | None
+    elsewhere: Table | None
     stn: Table | None
     pretraining: Table | None
+    budgets: Table | None
+    """Who wins with less time, where trainings were annealed early; with it the three fields below."""
+    targets: Table | None
+    crossovers: Table | None
+    budget_sentences: tuple[str, ...]
     stn_examples: tuple[BeforeAfter, ...]
     stn_examples_text: str
     errors: Errors | None
@@ -71,8 +82,13 @@ class Contents:
     """Whether any run read a test set."""
 
 
-def collect_contents(results: Results, board: list[dict[str, Any]], *, has_images: bool) -> Contents:
-    """Gather what the page says about a study, as far as the study got."""
+def collect_contents(
+    results: Results, board: list[dict[str, Any]], added: list[dict[str, Any]], *, has_images: bool
+) -> Contents:
+    """Gather what the page says about a study, as far as the study got.
+
+    `board` are the networks of the leaderboard, `added` the systems below them.
+    """
     info, best = results.info, best_variant(results)
     failures = tuple(failure for variant in results.variants for failure in variant.failures)
     examples = tuple(stn_examples(results, ranked_variants(results))[:MAX_STN_EXAMPLES]) if has_images else ()
@@ -83,13 +99,19 @@ def collect_contents(results: Results, board: list[dict[str, Any]], *, has_image
         conclusion=conclusion.sentences,
         facts=tuple(facts.summary_facts(results)),
         standing=describe_standing(results),
-        leaderboard=result_tables.leaderboard_table(results, board),
+        leaderboard=result_tables.leaderboard_table(results, [*board, *added]),
         accuracies=judged_tables.accuracy_table(results, board),
         verdicts=judged_tables.verdict_table(results),
         claims=judged_tables.claims_table(claim_rows(results)),
+        systems=systems_table(results),
         latency=result_tables.latency_table(results),
+        elsewhere=elsewhere_table(results, board),
         stn=judged_tables.stn_table(results),
         pretraining=pretraining_table(results),
+        budgets=budget_table(results),
+        targets=target_table(results),
+        crossovers=crossover_table(results),
+        budget_sentences=tuple(budget_sentences(results)),
         stn_examples=examples,
         stn_examples_text=_why_no_examples(has_images),
         errors=_errors(results, has_images),

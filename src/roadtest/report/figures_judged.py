@@ -37,7 +37,7 @@ def draw_intervals(rows: Sequence[Row], words: str, domain: tuple[float, float],
     return Panel(chart=chart, height=34 * len(labels), width=560)
 
 
-def draw_pairs(rows: Sequence[Row], domain: tuple[float, float]) -> Panel:
+def draw_pairs(rows: Sequence[Row], words: str, domain: tuple[float, float]) -> Panel:
     """Each pair's difference: a thin line for new signs, a thick one for these images; filled where separated."""
     labels = [row["label"] for row in rows]
     base = alt.Chart(data(rows)).encode(
@@ -54,7 +54,7 @@ def draw_pairs(rows: Sequence[Row], domain: tuple[float, float]) -> Panel:
         color=QUIET, strokeWidth=7, strokeOpacity=0.55, clip=True
     )
     points = base.mark_point(color=INK, size=56, strokeWidth=1.5, opacity=1).encode(
-        x=alt.X("value:Q", title="difference in accuracy, percentage points", scale=scale, axis=alt.Axis(tickCount=8)),
+        x=alt.X("value:Q", title=words, scale=scale, axis=alt.Axis(tickCount=8)),
         fill=alt.condition("datum.verdict == 'separated'", alt.value(INK), alt.value("transparent")),
     )
     chart = zero + seeds.encode(x=alt.X("seeds_low:Q", scale=scale), x2=alt.X2("seeds_high:Q")) + wide + points
@@ -100,3 +100,31 @@ def draw_costs(rows: Sequence[Row], title: str, words: str, axes: CostAxes, *, i
     ]
     marks = [mark.encode(y=y) for mark in (front, points, *names)]
     return Panel(chart=alt.layer(marks[0], intervals, *marks[1:]).encode(x=x), height=200)
+
+
+def draw_budgets(rows: Sequence[Row], names: Sequence[Row], words: str, axes: CostAxes, height: int) -> Panel:
+    """A line per network through its points, and its name at the right, led to by a thin line."""
+    scale = alt.Scale(type="log", domain=list(axes.cost), nice=False)
+    across = alt.Axis(values=axes.cost_ticks, format=",.6~g", grid=False, domain=True, labelOverlap=True)
+    x = alt.X("cost:Q", title=words, axis=across, scale=scale)
+    y_scale = alt.Scale(domain=list(axes.accuracy), nice=False)
+    down = alt.Axis(values=axes.accuracy_ticks, format=".6~g")
+    y = alt.Y("accuracy:Q", title="validation accuracy, %", axis=down, scale=y_scale)
+    base, named = alt.Chart(data(rows)), alt.Chart(data(names))
+    intervals = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.2, strokeOpacity=0.45, clip=True)
+    lines = base.mark_line(strokeWidth=1.6, strokeOpacity=0.8).encode(detail=alt.Detail("label:N"))
+    points = base.mark_point(size=62, strokeWidth=1.6, opacity=1).encode(
+        shape=shape("has_stn", [False, True], ["circle", "triangle-up"]),
+        fill=stn_fill(),
+        tooltip=tooltips("label:N", "budget:N", "text:N", "accuracy:Q", "low:Q", "high:Q", "n:Q"),
+    )
+    leads = named.mark_rule(color=QUIET, strokeWidth=0.8, strokeDash=[2, 2]).encode(
+        x=x, y=y, x2=alt.X2("right:Q"), y2=alt.Y2("height:Q")
+    )
+    texts = named.mark_text(align="left", dx=4, limit=150).encode(
+        x=alt.X("right:Q", scale=scale), y=alt.Y("height:Q", scale=y_scale), text=alt.Text("label:N")
+    )
+    low = alt.Y("low:Q", title="validation accuracy, %", axis=down, scale=y_scale)
+    intervals = intervals.encode(x=x, y=low, y2=alt.Y2("high:Q"), color=stn_colour())
+    lines, points = (mark.encode(x=x, y=y, color=stn_colour()) for mark in (lines, points))
+    return Panel(chart=leads + intervals + lines + points + texts, height=height, width=560)

@@ -1,10 +1,12 @@
 """What all charts share: the panel, and the signs that mean the same everywhere. Part of the door to altair."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
+from altair.utils.schemapi import debug_mode
 
 from roadtest.report.style import PANEL_WIDTH, WITH, WITHOUT
 
@@ -19,6 +21,13 @@ class Panel:
     height: int
     width: int = PANEL_WIDTH
     """In saved files; on the page a panel is as wide as its place."""
+
+
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """Let altair build charts without checking each part against its schema: the tests check every whole chart."""
+    with debug_mode(False):
+        yield
 
 
 def data(rows: Sequence[Row]) -> Any:

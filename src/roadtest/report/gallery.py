@@ -13,8 +13,9 @@ from roadtest.report.axes import accuracy_domain, cost_axes, difference_domain, 
 from roadtest.report.cost_rows import COSTS, CostKind, bar_rows, cost_rows
 from roadtest.report.figures import Figure, View, draw_bars
 from roadtest.report.figures_judged import draw_costs, draw_intervals, draw_pairs
-from roadtest.report.figures_parts import Panel
+from roadtest.report.figures_parts import Panel, unchecked
 from roadtest.report.finding_words import cost_sentences, noise_sentence, stn_sentences
+from roadtest.report.gallery_budgets import budget_figure
 from roadtest.report.gallery_curves import curve_figures
 from roadtest.report.gallery_errors import class_figure, confusion_figure
 from roadtest.report.labels import place_labels
@@ -34,6 +35,7 @@ VIEW_HEIGHT = 340
 """Of a chart that the page shows alone; in files it is one of several."""
 
 
+@unchecked()
 def build_figures(results: Results, board: list[Row]) -> dict[str, list[Figure]]:
     """All figures of a study, by the section they stand in; sections may be empty."""
     compared = [variant for variant in ranked_variants(results) if variant.is_compared]
@@ -42,6 +44,7 @@ def build_figures(results: Results, board: list[Row]) -> dict[str, list[Figure]]
         "result": _present(lambda: _accuracy_figure(results, compared)),
         "pairs": _present(lambda: _pair_figure(results)),
         "costs": _present(lambda: _cost_figure(results, board), lambda: _bar_figure(board)),
+        "budgets": _present(lambda: budget_figure(results)),
         "curves": curve_figures(results),
         "stn": _present(lambda: _gain_figure(results)),
         "errors": _present(lambda: class_figure(results, best), lambda: confusion_figure(results, best)),
@@ -92,6 +95,7 @@ def _pair_figure(results: Results) -> Figure | None:
         f"{two}{filled}A line that reaches the frame goes on beyond it.{cut}"
     )
     said = [f"{row['label']} {row['value']:+.2f} points, {row['verdict']}" for row in rows]
+    across = f"difference in {results.chosen_by.words}, percentage points"
     return Figure(
         name="differences",
         caption=caption,
@@ -99,7 +103,7 @@ def _pair_figure(results: Results) -> Figure | None:
         key="thin: on new signs; thick: these images, trained again; filled: separated"
         if has_seeds
         else "filled: separated",
-        panels=(draw_pairs(rows, difference_domain(rows)),),
+        panels=(draw_pairs(rows, across, difference_domain(rows)),),
         findings=tuple(filter(None, [noise_sentence(results)])),
     )
 

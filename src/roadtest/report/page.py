@@ -57,7 +57,9 @@ def _charts(figures: Mapping[str, Sequence[Figure]]) -> dict[str, Any]:
 def _tables(contents: Contents) -> list[Table]:
     """In the order of the page."""
     errors = contents.errors
-    found = [contents.leaderboard, contents.accuracies, contents.verdicts, contents.latency, contents.stn]
+    found = [contents.leaderboard, contents.accuracies, contents.verdicts, contents.systems]
+    found += [contents.latency, contents.elsewhere]
+    found += [contents.budgets, contents.targets, contents.crossovers, contents.stn]
     found += [contents.pretraining, contents.claims, *([errors.pairs, errors.classes] if errors else [])]
     return [table for table in [*found, contents.runs] if table is not None]
 

@@ -17,16 +17,24 @@ from roadtest.summarise import (
     ranked_variants,
     seed_rows,
 )
+from roadtest.summarise.incumbents import STATUS
+from roadtest.summarise.standing import WHERE
 
-_ON_PART = {"test": "on test", "val": "in validation"}
-UNDER_THE_LINE = "Under the line: too little training to compare (less than two passes over the training images)"
+LINES = {
+    "undertrained": "Under the line: too little training to compare (less than two passes over the training images)",
+    STATUS: "Added: not trained here, judged on the same images; costs were not measured",
+}
+"""Above the first row of a status."""
 
 
 def leaderboard_table(results: Results, board: Sequence[Row]) -> Table:
-    """Accuracy, standing and cost of every network; undertrained ones under a line."""
+    """Accuracy, standing and cost of every network; undertrained ones and added systems each under a line.
+
+    `board` is that of `rows_with_incumbents`.
+    """
     judged, metric = judge_networks(results), results.chosen_by
     is_other = metric.column != "accuracy"
-    letters = [Column(title="Letters", unit=_ON_PART[judged.part], is_number=False)] if judged.is_judged else []
+    letters = [Column(title="Letters", unit=WHERE[judged.part], is_number=False)] if judged.is_judged else []
     columns = (
         Column(title="Network", is_number=False),
         *([Column(title=words.capital(metric.words), unit="% in validation")] if is_other else []),
@@ -41,21 +49,28 @@ def leaderboard_table(results: Results, board: Sequence[Row]) -> Table:
         Column(title="Latency", unit="1 image"),
         Column(title="Memory", unit="peak"),
     )
-    line = next((place for place, row in enumerate(board) if row["status"] == "undertrained"), None)
     return Table(
         name="leaderboard",
         caption=_leaderboard_caption(results, board, judged),
         columns=columns,
         rows=tuple(_leaderboard_cells(results, row, judged, metric.column if is_other else "") for row in board),
-        line_before=line,
-        line_text=UNDER_THE_LINE,
+        lines=_lines(board),
     )
+
+
+def _lines(board: Sequence[Row]) -> dict[int, str]:
+    """Before the first row of each kind that is not compared."""
+    lines: dict[int, str] = {}
+    for status, text in LINES.items():
+        place = next((place for place, row in enumerate(board) if row["status"] == status), None)
+        lines |= {} if place is None else {place: text}
+    return lines
 
 
 def _leaderboard_caption(results: Results, board: Sequence[Row], judged: Judged) -> str:
     several = " ± standard deviation over seeds" if any(row["num_runs"] > 1 for row in board) else ""
     letters = (
-        f" Networks that share a letter are not separated {_ON_PART[judged.part]}, which does not mean the same; "
+        f" Networks that share a letter are not separated {WHERE[judged.part]}, which does not mean the same; "
         "“leading” is every network not shown to be worse than the first."
         if judged.is_judged
         else ""
@@ -68,15 +83,17 @@ def _leaderboard_caption(results: Results, board: Sequence[Row], judged: Judged)
 
 
 def _leaderboard_cells(results: Results, row: Row, judged: Judged, column: str) -> tuple[Cell, ...]:
-    label = _label(row)
-    standing = Cell(text=judged.letters.get(label) or words.DASH, below="leading" if label in judged.leading else "")
+    label, is_added = _label(row), row["status"] == STATUS
+    # a system may have a network's name, and has neither its letters nor its seeds
+    letters = words.DASH if is_added else judged.letters.get(label) or words.DASH
+    standing = Cell(text=letters, below="leading" if label in judged.leading and not is_added else "")
     return (
-        Cell(text=label, below=_remark(row["status"])),
+        Cell(text=label, below="" if is_added else _remark(row["status"])),
         *([_score_cell(row, f"val_{column}")] if column else []),
         _score_cell(row, "val_accuracy"),
         _score_cell(row, "test_accuracy"),
         *([standing] if judged.is_judged else []),
-        _basis_cell(results, row, judged.part),
+        Cell(text="one set of answers") if is_added else _basis_cell(results, row, judged.part),
         Cell(text=words.short_count(row["num_parameters"])),
         Cell(text=words.short_count(row["macs"])),
         Cell(text=words.size(row["size_bytes"])),

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roadtest.report import words
-from roadtest.summarise import GOOD_NUM_SEEDS, Judged, Results, judge_networks, more_seeds
-
-ON_PART = {"test": "on test", "val": "in validation"}
+from roadtest.summarise import GOOD_NUM_SEEDS, Judged, Results, judge_networks, leading_words, more_seeds
+from roadtest.summarise.standing import WHERE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,22 +28,20 @@ class Standing:
 
 def describe_standing(results: Results) -> Standing:
     """Say who leads and what is separated, as far as seeds allow."""
-    judged = judge_networks(results)
-    more = more_seeds(results)
+    judged, leading, more = judge_networks(results), leading_words(results), more_seeds(results)
     if len(judged.variants) < 2:
         return Standing(leading="", pairs="", more="", command="")
     if not judged.is_judged:
-        remark = words.capital(judged.remark or "")
         pairs = "What was observed stands here without a verdict: luck of the training is not known."
         if more is None:
-            return Standing(leading=f"{remark}.", pairs=pairs, more="", command="")
+            return Standing(leading=leading, pairs=pairs, more="", command="")
         time = f", {words.about(more.train_seconds)} of training" if more.train_seconds else ""
         text = (
             f"This command gives every network {GOOD_NUM_SEEDS} seeds: {words.plural(more.num_runs, 'more run')}{time}."
         )
         command = portable_command(more.command, results)
-        return Standing(leading=f"{remark}.", pairs=pairs, more=text, command=command)
-    return Standing(leading=_leading(judged), pairs=_pairs(results, judged), more="", command="")
+        return Standing(leading=leading, pairs=pairs, more=text, command=command)
+    return Standing(leading=leading, pairs=_pairs(results, judged), more="", command="")
 
 
 def portable_command(command: str, results: Results) -> str:
@@ -67,14 +64,6 @@ def _typed_out(path: Path) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _leading(judged: Judged) -> str:
-    where, first, others = ON_PART[judged.part], judged.leading[0], judged.leading[1:]
-    if not others:
-        return f"{first} leads alone: every other network is shown to be worse {where}."
-    are = "is" if len(others) == 1 else "are"
-    return f"The leading set {where}: {first}, and {words.listed(others)}, which {are} not shown to be worse."
-
-
 def _pairs(results: Results, judged: Judged) -> str:
     verdicts = [verdict for verdict in judged.verdicts if verdict.p_adjusted is not None]
     num_separated = sum(verdict.better is not None for verdict in verdicts)
@@ -82,4 +71,4 @@ def _pairs(results: Results, judged: Judged) -> str:
     pairs = (
         f"{num_separated} of {words.plural(len(verdicts), 'pair')} {'is' if num_separated == 1 else 'are'} separated"
     )
-    return f"{words.capital(ON_PART[judged.part])}, {pairs}{after}, {judged.statement}."
+    return f"{words.capital(WHERE[judged.part])}, {pairs}{after}, {judged.statement}."

@@ -1,6 +1,7 @@
 """The shape of a table as people read it: few columns, units in the heads, an interval under its figure."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 Row = dict[str, Any]
@@ -32,9 +33,8 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     """The first cell of a row is its head."""
-    line_before: int | None = None
-    """The row before which a line is drawn, with `line_text`."""
-    line_text: str = ""
+    lines: Mapping[int, str] = field(default_factory=dict)
+    """The rows before which a line is drawn, and what it says; all rows from the first one on are set quietly."""
     files: tuple[str, ...] = ("csv", "md", "tex")
     """The endings of the files beside the page."""
 

@@ -35,7 +35,7 @@ from roadtest.summarise.pretraining import pretraining_rows
 from roadtest.summarise.ranking import best_variant, ranked_variants
 from roadtest.summarise.results import TOLERANCE_POINTS, Results, Variant, read_results
 from roadtest.summarise.scores import mean_score, weakest_classes
-from roadtest.summarise.standing import standing_words
+from roadtest.summarise.standing import leading_words, standing_words
 from roadtest.summarise.stn import stn_rows, stn_worth
 from roadtest.summarise.tables import FORMATS, format_cell, render_table
 
@@ -76,6 +76,7 @@ __all__ = [
     "judged_part",
     "latency_rows",
     "leaderboard_rows",
+    "leading_words",
     "letter_rows",
     "mean_score",
     "more_for",

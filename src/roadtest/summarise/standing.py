@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from roadtest import judge
-from roadtest.summarise.pairs import Judged, judge_networks
+from roadtest.summarise.pairs import judge_networks
 from roadtest.summarise.results import Results, read_results
 from roadtest.summarise.stn import DOES_NOT_PAY, NOT_DECIDED, PAYS, stn_rows
 
@@ -15,22 +15,26 @@ WHERE = {"test": "on test", "val": "in validation"}
 def standing_words(study: Path | Results) -> list[str]:
     """The leading set, and the STN's worth against the tolerance; nothing where nothing can be compared."""
     results = read_results(study)
-    judged = judge_networks(results)
-    by = "" if results.metric == "accuracy" else f" by {results.chosen_by.words}"
-    told = [_leading(judged, by)] + [_worth(row, by) for row in stn_rows(results)]
+    told = [leading_words(results)] + [_worth(row, _by(results)) for row in stn_rows(results)]
     return [sentence for sentence in told if sentence]
 
 
-def _leading(judged: Judged, by: str) -> str:
+def leading_words(results: Results) -> str:
+    """Who leads, or why nothing was judged; empty where there is nothing to compare."""
+    judged = judge_networks(results)
     if not judged.is_judged:
         return f"{judged.remark[0].upper()}{judged.remark[1:]}." if judged.remark else ""
     best, *others = judged.leading
-    where = f"{WHERE[judged.part]}{by}"
+    where = f"{WHERE[judged.part]}{_by(results)}"
     num_pairs = sum(verdict.word != judge.NOT_JUDGED for verdict in judged.verdicts)
     corrected = f" after correction for all {num_pairs} pairs" if num_pairs > 1 else ""
     if not others:
         return f"Leading {where}: {best}, shown to be better than every other network{corrected}."
     return f"Leading {where}: {best}; not separated from it{corrected}: {', '.join(others)}."
+
+
+def _by(results: Results) -> str:
+    return "" if results.metric == "accuracy" else f" by {results.chosen_by.words}"
 
 
 def _worth(row: Row, by: str) -> str:
