@@ -82,7 +82,7 @@ def plain_environment() -> dict[str, str]:
 
 def worker_environment(num_threads: int) -> dict[str, str]:
     """What roadtest sets for its own workers."""
-    ours = launch._environment(num_threads)
+    ours = launch.worker_environment(num_threads)
     return {name: value for name, value in ours.items() if name.startswith(LIBRARY_VARIABLES)}
 
 

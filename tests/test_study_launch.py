@@ -163,6 +163,15 @@ def test_a_file_of_the_current_folder_never_stands_in_for_a_library(
 def test_threads_are_told_to_the_worker_and_what_the_user_set_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
-    environment = launch._environment(3)
+    environment = launch.worker_environment(3)
     assert (environment["OMP_NUM_THREADS"], environment["OMP_WAIT_POLICY"]) == ("3", "active")
+    assert "GOMP_SPINCOUNT" not in environment  # it would overrule the user's policy
     assert set(os.environ) <= set(environment)
+
+
+def test_waiting_threads_spin_a_little_where_the_user_said_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    assert launch.worker_environment(2)["GOMP_SPINCOUNT"] == str(launch.SPIN_COUNT)
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    assert launch.worker_environment(2)["GOMP_SPINCOUNT"] == "7"
