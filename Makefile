@@ -49,5 +49,5 @@ $(VENV)/.ready: pyproject.toml
 
 $(VENV)/.ready-for-tests: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test,export,dev]"
 	@touch $@ $(VENV)/.ready

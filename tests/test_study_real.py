@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from roadtest import Classifier, compare
-from roadtest.data.signs import list_signs
 from roadtest.protocol import PROTOCOLS
 from roadtest.record import read_rows
 from roadtest.study import options as options_module
@@ -66,9 +65,9 @@ def test_a_network_without_a_rate_is_swept_and_then_trained_at_the_best(
     assert "no such layer" in study.failures()[0].reason
 
 
-def test_drawn_signs_are_compared_without_any_data(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("roadtest.data.open.list_signs", lambda: list_signs(num_train=860, num_test=430))
-    study = compare("signs", networks=["lenet5"], stn="off", budget_seconds=2.0, out="drawn", device="cpu", threads=1)
+def test_drawn_signs_are_compared_without_any_data(images: Path) -> None:
+    word = "signs:860,test=430"
+    study = compare(word, networks=["lenet5"], stn="off", budget_seconds=2.0, out="drawn", device="cpu", threads=1)
     (run,) = study.runs()
     assert run.record.data_title == "drawn signs"
     assert run.record.test is not None
