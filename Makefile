@@ -41,13 +41,13 @@ setup: $(VENV)/.ready-for-tests
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-# A stamp is newer than pyproject.toml once all that it asks for is installed.
-$(VENV)/.ready: pyproject.toml
+# A stamp is newer than pyproject.toml once all that it asks for is installed; what is asked for stands here as well.
+$(VENV)/.ready: pyproject.toml Makefile
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-$(VENV)/.ready-for-tests: pyproject.toml
+$(VENV)/.ready-for-tests: pyproject.toml Makefile
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test,export,dev]"
 	@touch $@ $(VENV)/.ready
