@@ -77,7 +77,7 @@ def _build_bare(name: str, num_classes: int, image_size: int, *, starts_pretrain
         network = (
             zoo.build_from_timm(spelling.inner, num_classes, image_size, weights)
             if weights is not None
-            else zoo.LIBRARIES[str(spelling.library)][1](spelling.inner, num_classes, image_size)
+            else zoo.LIBRARIES[str(spelling.origin)][1](spelling.inner, num_classes, image_size)
         )
     except Exception as error:
         raise ValueError(

@@ -33,7 +33,7 @@ def resolve_networks(words: Sequence[str]) -> list[str]:
 
 def why_no_stem(spelling: Spelling) -> str | None:
     """Why a network cannot be given another stem, as one line; None where it may be tried."""
-    if spelling.library is not None:
+    if spelling.origin is not None:
         return None
     own_words = "write it in your file" if own.is_own(spelling.name) else "resnet34 has resnet34-s1, resnet34-imagenet"
     return f"{spelling.name} has no choice of stems: they are for networks of timm and torchvision; {own_words}"
@@ -41,12 +41,12 @@ def why_no_stem(spelling: Spelling) -> str | None:
 
 def why_not_pretrained(spelling: Spelling) -> str | None:
     """Why there are no pretrained weights for a network, as one line; None where there are."""
-    if spelling.library == "timm":
+    if spelling.origin == "timm":
         from roadtest.networks.pretrained import why_no_weights
 
         return why_no_weights(spelling)
     way_out = "leave +pretrained out"
-    if spelling.library == "torchvision":
+    if spelling.origin == "torchvision":
         way_out = f"take timm:{spelling.inner}" if spelling.inner in zoo.names_in_timm() else way_out
     return f"{spelling.name} has no pretrained weights here: they come through timm; {way_out}"
 
@@ -61,8 +61,8 @@ def _matches(word: str) -> list[str]:
     elif not any(sign in spelling.name for sign in "*?["):
         check_known(spelling.name)
         names = [spelling.name]
-    elif spelling.library is not None and spelling.inner:
-        names = [f"{spelling.library}:{found}" for found in zoo.names_like(spelling.library, spelling.inner)]
+    elif spelling.origin is not None and spelling.inner:
+        names = [f"{spelling.origin}:{found}" for found in zoo.names_like(spelling.origin, spelling.inner)]
     else:
         names = fnmatch.filter(NETWORKS, spelling.name)
     if not names:
@@ -94,11 +94,11 @@ def _refuse(found: list[Spelling], why: Callable[[Spelling], str | None]) -> lis
 
 def _instead_of(spelling: Spelling) -> str:
     """Names beside a pattern that found nothing."""
-    if spelling.library is None or not spelling.inner:
+    if spelling.origin is None or not spelling.inner:
         return f"the names are {_all_names()}"
-    known = zoo.LIBRARIES[spelling.library][0]()
+    known = zoo.LIBRARIES[spelling.origin][0]()
     near = _nearest(re.sub(r"[*?\[\]]", "", spelling.inner), known, cutoff=0.0)
-    return f"{spelling.library} has {len(known)}, such as {', '.join(f'{spelling.library}:{name}' for name in near)}"
+    return f"{spelling.origin} has {len(known)}, such as {', '.join(f'{spelling.origin}:{name}' for name in near)}"
 
 
 def check_known(name: str) -> None:

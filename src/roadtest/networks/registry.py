@@ -60,7 +60,7 @@ class Spelling:
         return f"{self.name}{stem}{PRETRAINED_SUFFIX * self.is_pretrained}"
 
     @property
-    def library(self) -> str | None:
+    def origin(self) -> str | None:
         """`timm`, `torchvision`, or None for ours and the user's."""
         library = self.name.partition(":")[0]
         return library if library in zoo.LIBRARIES and not own.is_own(self.name) else None
