@@ -21,7 +21,7 @@ from roadtest.worker import EXIT_STOPPED
 WORKER = (sys.executable, "-P", "-m", "roadtest.worker")
 """-P: a file random.py in the current folder must not stand in for the library's."""
 SPIN_COUNT = 10_000
-"""Turns of an idle thread before it sleeps (GNU's OpenMP); its own default is millions."""
+"""Turns of a waiting thread before it sleeps (GNU's OpenMP, whose own default is 300,000)."""
 STOP_SECONDS = 60.0
 """How long a worker may take to save its state and go, before it is killed."""
 
@@ -169,7 +169,7 @@ def worker_environment(num_threads: int) -> dict[str, str]:
     """What a worker's libraries are told before they load; what the user set stands.
 
     Threads that wait spin for some microseconds, then sleep. Spinning on and on made training 15 times slower where
-    the machine did anything else, and sleeping at once made the small networks 1.5 to 2 times slower where it did not.
+    the machine did anything else; sleeping at once made `lenet5` about half as fast where it did not.
     Freed memory is kept: giving it back after every step costs a page fault per page at the next (docs/log.md).
     """
     ours = {
