@@ -236,11 +236,11 @@ def test_a_config_file_speaks_where_nothing_was_typed(roadtest: Answer, compared
     assert compared.calls[1][0] == "signs"
 
 
-def test_compare_ends_with_the_table_the_caution_and_the_page(roadtest: Answer, compared: Compared) -> None:
+def test_compare_ends_with_the_table_the_recommendation_and_the_page(roadtest: Answer, compared: Compared) -> None:
     _, out, err = roadtest("compare")
     assert out.splitlines()[0].split()[:2] == ["network", "runs"]
     assert "lenet5+stn" in out
-    assert "1 seed: observed, not judged; add --seeds 3" in err
+    assert "Observed only; not judged: needs 3 seeds, 5 are better. Use lenet5" in err.splitlines()[-2]
     page = (compared.study_dir / "report" / "index.html").resolve().as_uri()
     assert err.splitlines()[-1] == page and page.startswith("file:///")
 

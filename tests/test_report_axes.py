@@ -42,6 +42,15 @@ def test_a_wide_validation_interval_may_leave_the_frame_and_a_test_interval_may_
     assert 90 < low < 95 and 98 < high <= 100
 
 
+def test_a_validation_interval_that_is_little_wider_lies_inside() -> None:
+    rows = [
+        {"set": "test", "value": 95.0, "low": 91.3, "high": 97.1},
+        {"set": "validation", "value": 97.4, "low": 91.8, "high": 99.2},
+    ]
+    low, high = accuracy_domain(rows)
+    assert low < 91.3 and 99.2 < high <= 100
+
+
 def test_the_axis_of_gains_always_shows_zero() -> None:
     low, high = gain_domain([{"set": "test", "value": 2.0, "low": 1.0, "high": 3.0}])
     assert low < 0 < 3.0 < high

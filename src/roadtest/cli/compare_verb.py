@@ -97,8 +97,9 @@ def _noting(started: list[str], on_event: Callable[["Event"], None]) -> Callable
 
 
 def _conclude(study: "Study", *, has_trained: bool, format: Format | None, is_quiet: bool) -> int:
-    """Print the leaderboard, what to know about it, and where the page is; answer with the exit code."""
-    from roadtest.cli.terminal import caution, print_leaderboard
+    """Print the leaderboard, which network to use, and where the page is; answer with the exit code."""
+    from roadtest.cli.terminal import print_leaderboard
+    from roadtest.recommend import recommend
 
     rows = study.leaderboard()
     if sys.stderr.isatty() and not is_quiet:
@@ -106,14 +107,11 @@ def _conclude(study: "Study", *, has_trained: bool, format: Format | None, is_qu
     if format is not None or not is_quiet:
         print_leaderboard(rows, format or "table")
     failures = study.failures()
-    notes = [
-        caution(rows),
-        *(f"{failure.network}, seed {failure.seed} failed: {failure.reason}" for failure in failures),
-    ]
+    notes = [f"{failure.network}, seed {failure.seed} failed: {failure.reason}" for failure in failures]
     if not has_trained and not failures:
-        notes.insert(0, f"{study.path} was complete already: nothing was trained; --fresh begins anew")
+        notes.append(f"{study.path} was complete already: nothing was trained; --fresh begins anew")
     if not is_quiet:
-        for note in filter(None, notes):
+        for note in [*notes, *recommend(study.path).sentences[:1]]:
             print(note, file=sys.stderr)
     print((study.path / "report" / "index.html").resolve().as_uri(), file=sys.stderr)
     return 1 if study.missing() else 0

@@ -59,11 +59,14 @@ class CostAxes:
 def accuracy_domain(rows: list[Row]) -> tuple[float, float]:
     """The range that holds all points and the test set's intervals.
 
-    From three validation folds an interval may be many times wider than everything else; it may leave the frame.
+    From three validation folds an interval may be many times wider than everything else: it widens the range by half on
+    either side at most, then it leaves the frame.
     """
     inside = [row["value"] for row in rows]
     inside += [row[end] for row in rows if row["set"] == "test" for end in ("low", "high")]
-    low, high = min(inside), max(inside)
+    room = (max(inside) - min(inside)) / 2
+    low = max(min([*inside, *(row["low"] for row in rows)]), min(inside) - room)
+    high = min(max([*inside, *(row["high"] for row in rows)]), max(inside) + room)
     margin = max(0.08 * (high - low), 0.2)
     if not any(row["set"] == "test" for row in rows):
         margin = max(margin, 2 * (high - low), 3.0)
