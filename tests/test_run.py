@@ -143,6 +143,21 @@ def test_a_state_of_another_protocol_is_not_gone_on_from(tmp_path: Path, monkeyp
     assert next(e.text for e in events if e.kind == "started") == "from the start"
 
 
+def test_seeds_of_one_network_take_one_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = replace(write_tiny_study(tmp_path, replace(TINY, max_epochs=1), num_seeds=2), precision="auto")
+    step_ms = {"float32": 10.0, "bfloat16": 5.0}
+    monkeypatch.setattr("roadtest.precision._one_step_ms", lambda *arguments: step_ms[arguments[-1]])
+    execute(job, tell=quiet)
+    step_ms["float32"] = 1.0
+    second = replace(job, run=replace(job.run, seed=1))
+    execute(second, tell=quiet)
+    other = replace(job, run=replace(job.run, has_stn=True))
+    execute(other, tell=quiet)
+    taken = [read_record(one.run_dir) for one in (job, second, other)]
+    assert [record.precision for record in taken] == ["bfloat16", "bfloat16", "float32"]
+    assert taken[1].precision_probe_ms == {}
+
+
 def test_without_the_test_set_nothing_of_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = replace(write_tiny_study(tmp_path), reads_test=False)
     execute(job, tell=quiet)

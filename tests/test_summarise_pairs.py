@@ -20,6 +20,7 @@ from roadtest.summarise import (
     more_for,
     more_seeds,
     read_results,
+    repeat_commands,
     stn_rows,
     stn_worth,
     verdict_rows,
@@ -211,7 +212,24 @@ def test_seeds_of_ones_own_choice_are_kept_and_a_total_budget_stays_what_it_was(
     protocol = {**results.info.protocol, "budget_seconds": 1200.5}
     info = replace(results.info, runs=runs, command=command, protocol=protocol)
     more = more_seeds(replace(results, info=info), 3)
-    assert more is not None and more.seeds_option == "--seeds 0,1,4"
+    assert more is not None
     assert more.command == f"roadtest compare gtsrb --budget 1200.5s --seeds 0,1,4 --out {two_seeds}"
     odd = more_seeds(replace(results, info=replace(info, command="roadtest 'compare")), 3)
     assert odd is not None and odd.command.startswith("roadtest compare gtsrb")
+
+
+def test_a_study_that_grew_network_by_network_is_repeated_by_one_command_for_each_set_of_seeds(two_seeds: Path) -> None:
+    results = read_results(two_seeds)
+    assert repeat_commands(results) == ["roadtest compare gtsrb --data-dir data --seeds 3"]
+    first, *others = results.variants
+    one_seed = replace(first, planned=first.planned[:1], records=first.records[:1])
+    info = replace(results.info, command="roadtest compare gtsrb --networks lenet5 --stn both --budget 600s --seeds 1")
+    grown = replace(results, variants=(one_seed, *others), info=info)
+    names = ",".join(variant.label for variant in others)
+    assert repeat_commands(grown) == [
+        f"roadtest compare gtsrb --budget 600s --networks {first.label} --stn off --seeds 1 --out {two_seeds}",
+        f"roadtest compare gtsrb --budget 600s --networks {names} --stn off --seeds 2 --out {two_seeds}",
+    ]
+    more = more_seeds(grown, 3)
+    assert more is not None
+    assert f" --networks {first.label},{names} --stn off --seeds 3 --out " in more.command

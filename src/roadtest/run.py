@@ -24,7 +24,7 @@ from roadtest.machine import describe_machine
 from roadtest.networks import build_network, parse_network
 from roadtest.networks.pretrained import NORMALISATION, name_weights
 from roadtest.precision import choose_precision
-from roadtest.record import EpochRow, RunRecord, append_row, write_record
+from roadtest.record import EpochRow, Machine, RunRecord, append_row, read_records, write_record
 from roadtest.run_figures import measure_cost, measure_figures
 from roadtest.schedule import UNDERTRAINED_EPOCHS
 from roadtest.state import (
@@ -55,7 +55,7 @@ def execute(job: Job, *, tell: Callable[[Event], None], should_stop: Callable[[]
     job.run_dir.mkdir(parents=True, exist_ok=True)
     machine = describe_machine()
     image_set, training = build_training(job, should_stop)
-    origin = _begin_or_go_on(job, training, image_set, tell)
+    origin = _begin_or_go_on(job, training, image_set, machine, tell)
     try:
         _train_and_save(job, training, origin, tell, should_stop)
         figures = measure_figures(job, training, image_set, tell)
@@ -137,8 +137,10 @@ def build_training(job: Job, should_stop: Callable[[], bool]) -> tuple[ImageSet,
     return image_set, training
 
 
-def _begin_or_go_on(job: Job, training: Training, image_set: ImageSet, tell: Callable[[Event], None]) -> Origin:
-    machine = f"{platform.node()} {job.device} {job.num_threads} {torch.__version__}"
+def _begin_or_go_on(
+    job: Job, training: Training, image_set: ImageSet, machine: Machine, tell: Callable[[Event], None]
+) -> Origin:
+    place = f"{platform.node()} {job.device} {job.num_threads} {torch.__version__}"
     identity = " ".join(
         [job.protocol.fingerprint, image_set.fingerprint, job.split_fingerprint, str(job.learning_rate)]
     )
@@ -147,7 +149,7 @@ def _begin_or_go_on(job: Job, training: Training, image_set: ImageSet, tell: Cal
         training.restore(state["training"])
         origin = Origin(**state["origin"])
         origin.num_resumes += 1
-        origin.is_time_comparable = origin.is_time_comparable and origin.machine == machine
+        origin.is_time_comparable = origin.is_time_comparable and origin.machine == place
         drop_rows_after(job.run_dir / "epochs.csv", training.progress.last_eval_step)
         tell(job.event("started", text=f"from epoch {training.epoch:.1f}"))
     else:
@@ -157,14 +159,14 @@ def _begin_or_go_on(job: Job, training: Training, image_set: ImageSet, tell: Cal
         tell(job.event("phase", text="probing precision"))
         precision, probe_ms = choose_precision(
             training.network,
-            job.precision,
+            _precision_word(job, machine),
             device=job.device,
             image_size=job.protocol.image_size,
             num_classes=image_set.num_classes,
         )
         origin = Origin(
             identity=identity,
-            machine=machine,
+            machine=place,
             precision=precision,
             precision_probe_ms=probe_ms,
             started_at=_utc_now(),
@@ -172,6 +174,17 @@ def _begin_or_go_on(job: Job, training: Training, image_set: ImageSet, tell: Cal
     training.precision = origin.precision
     begin_branches(job)
     return origin
+
+
+def _precision_word(job: Job, machine: Machine) -> str:
+    """What is asked for; `auto` is measured once a network, for its seeds in two precisions would not be alike."""
+    if job.precision == "auto":
+        here = (job.run.network, job.run.has_stn, job.device, machine.cpu_flags, machine.gpu_name)
+        for record in read_records(job.study_dir):
+            there = record.machine
+            if (record.network, record.has_stn, record.device, there.cpu_flags, there.gpu_name) == here:
+                return record.precision
+    return job.precision
 
 
 def _train_and_save(

@@ -1,7 +1,7 @@
 """The ledger of test readings: one line each time a run reads a test set, kept beside the data cache.
 
 A test set that is read often stops being one. The ledger makes the number visible: studies copy their lines, and the
-report says how often this test set has been read on this machine. Lines are only ever added.
+report says how often this test set is known to have been read. Lines are only ever added.
 """
 
 from datetime import UTC, datetime
@@ -25,7 +25,9 @@ def note_test_read(
 
 
 def copy_test_reads(cache_dir: Path, study_dir: Path, data_fingerprint: str) -> None:
-    """Copy the lines about one test set into a study."""
-    rows = read_rows(cache_dir / "test-reads.csv", COLUMNS)
-    rows = [row for row in rows if row["data_fingerprint"] == data_fingerprint]
-    write_rows(study_dir / "test-reads.csv", rows, COLUMNS)
+    """Add the lines about one test set to the study's own: those of another machine, or of a lost cache, stay."""
+    old, known = (read_rows(folder / "test-reads.csv", COLUMNS) for folder in (study_dir, cache_dir))
+    here = {tuple(row.values()) for row in known}
+    rows = [row for row in old if tuple(row.values()) not in here]
+    rows += [row for row in known if row["data_fingerprint"] == data_fingerprint]
+    write_rows(study_dir / "test-reads.csv", sorted(rows, key=lambda row: row["read_at"]), COLUMNS)

@@ -8,7 +8,7 @@ are kept, never rates; a rate is computed where it is shown. No torch here. docs
 `atomic` the way to disk. A folder may come from anybody: no pickle, bounded sizes, and one line for what is wrong.
 """
 
-from roadtest.record.atomic import replacing, sweep_leftovers, write_atomically
+from roadtest.record.atomic import refuse_link, replacing, sweep_leftovers, write_atomically
 from roadtest.record.folders import (
     read_branches,
     read_epochs,
@@ -74,6 +74,7 @@ __all__ = [
     "read_records",
     "read_rows",
     "read_study_info",
+    "refuse_link",
     "replacing",
     "sweep_leftovers",
     "to_json",

@@ -25,6 +25,13 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def refuse_link(path: Path) -> Path:
+    """The path as it is; a ValueError where it is a link, which may lead what is written out of a study."""
+    if path.is_symlink():
+        raise ValueError(f"{path} is a link: what is written lies inside its study; remove the link")
+    return path
+
+
 def sweep_leftovers(folder: Path) -> None:
     """Remove the temporary files of a process that was killed while it wrote; nobody else may be writing there."""
     for path in folder.glob(".*.part"):

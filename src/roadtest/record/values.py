@@ -124,7 +124,7 @@ class Machine:
     commit: str | None
     """Of roadtest's own checkout; a trailing + means uncommitted changes."""
     load: float | None
-    """Runnable processes per core at the start, before roadtest's own work; above 0.5 times are not to be trusted."""
+    """Share of the usable cores that others used when the run began, 0 to 1; above 0.1 times are not to be trusted."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,11 +16,19 @@ from roadtest.report.elsewhere_table import elsewhere_table
 from roadtest.report.facts import Fact
 from roadtest.report.methods import Methods, describe_methods
 from roadtest.report.pretraining_table import pretraining_table
-from roadtest.report.standing import Standing, describe_standing
+from roadtest.report.standing import Standing, describe_standing, portable_command
 from roadtest.report.systems_table import systems_table
 from roadtest.report.table import Table
 from roadtest.report.thumbnails import BeforeAfter, Mistake, stn_examples, worst_images
-from roadtest.summarise import Results, best_variant, budget_sentences, claim_rows, error_part, ranked_variants
+from roadtest.summarise import (
+    Results,
+    best_variant,
+    budget_sentences,
+    claim_rows,
+    error_part,
+    ranked_variants,
+    repeat_commands,
+)
 
 MAX_STN_EXAMPLES = 6
 
@@ -119,7 +127,7 @@ def collect_contents(
         methods=describe_methods(results),
         runs=result_tables.runs_table(results),
         failures=failures,
-        command=info.command,
+        command="\n".join(portable_command(command, results) for command in repeat_commands(results)),
         machines=tuple(facts.machine_facts(results.records)),
         protocol=tuple(facts.protocol_facts(info.protocol)),
         fingerprints=tuple(facts.fingerprint_facts(results)),

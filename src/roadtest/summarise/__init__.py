@@ -21,7 +21,7 @@ from roadtest.summarise.intervals import (
 )
 from roadtest.summarise.leaderboard import leaderboard_rows, seed_rows
 from roadtest.summarise.metrics import ACCURACY, METRICS, Metric, check_metric
-from roadtest.summarise.more import GOOD_NUM_SEEDS, More, MoreSeeds, more_for, more_seeds
+from roadtest.summarise.more import GOOD_NUM_SEEDS, More, MoreSeeds, more_for, more_seeds, repeat_commands
 from roadtest.summarise.pairs import (
     NOT_JUDGED,
     Judged,
@@ -87,6 +87,7 @@ __all__ = [
     "ranked_variants",
     "read_results",
     "render_table",
+    "repeat_commands",
     "retrained_accuracy",
     "retrained_difference",
     "rows_with_incumbents",
