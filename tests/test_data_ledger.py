@@ -34,6 +34,20 @@ def test_a_study_gets_the_lines_about_its_own_test_set_of_all_studies(tmp_path: 
     assert [row["study"] for row in read_rows(study_dir / "test-reads.csv")] == ["first", "second"]
 
 
+def test_lines_that_only_the_study_knows_stay_in_the_order_of_time(tmp_path: Path) -> None:
+    study_dir, cache_dir = tmp_path / "study", tmp_path / "cache"
+    study_dir.mkdir(), note(cache_dir, study="here")
+    copy_test_reads(cache_dir, study_dir, "d")
+    path = study_dir / "test-reads.csv"
+    head, line = path.read_text().splitlines()
+    path.write_text(f"{head}\n{line}\n2000-01-01T00:00:00+00:00,d,elsewhere,vgg16,False,0,p\n")
+    for _ in range(2):
+        copy_test_reads(cache_dir, study_dir, "d")
+        assert [row["study"] for row in read_rows(path)] == ["elsewhere", "here"]
+    copy_test_reads(tmp_path / "the cache is gone", study_dir, "d")
+    assert [row["study"] for row in read_rows(path)] == ["elsewhere", "here"]
+
+
 def test_without_a_ledger_a_study_has_an_empty_one(tmp_path: Path) -> None:
     copy_test_reads(tmp_path / "no cache", tmp_path, "d")
     assert read_rows(tmp_path / "test-reads.csv") == []

@@ -1,13 +1,12 @@
 """The ledger of test readings: one line each time a run reads a test set, kept beside the data cache.
 
 A test set that is read often stops being one. The ledger makes the number visible: studies copy their lines, and the
-report says how often this test set has been read on this machine. Lines are only ever added.
+report says how often this test set is known to have been read. Lines are only ever added.
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 
-from roadtest.record import PlannedRun, append_row, read_rows, write_rows
+from roadtest.record import PlannedRun, append_row, read_rows, utc_now, write_rows
 
 COLUMNS = ("read_at", "data_fingerprint", "study", "network", "has_stn", "seed", "protocol_fingerprint")
 
@@ -17,15 +16,16 @@ def note_test_read(
 ) -> dict[str, object]:
     """Add one line, before the test set is read, and return it."""
     cache_dir.mkdir(parents=True, exist_ok=True)
-    row: dict[str, object] = {"read_at": datetime.now(UTC).isoformat(timespec="seconds")}
-    row |= {"data_fingerprint": data_fingerprint}
-    row |= {"study": study, **vars(run), "protocol_fingerprint": protocol_fingerprint}
+    row: dict[str, object] = {"read_at": utc_now(), "data_fingerprint": data_fingerprint, "study": study}
+    row |= {**vars(run), "protocol_fingerprint": protocol_fingerprint}
     append_row(cache_dir / "test-reads.csv", row)
     return row
 
 
 def copy_test_reads(cache_dir: Path, study_dir: Path, data_fingerprint: str) -> None:
-    """Copy the lines about one test set into a study."""
-    rows = read_rows(cache_dir / "test-reads.csv", COLUMNS)
-    rows = [row for row in rows if row["data_fingerprint"] == data_fingerprint]
-    write_rows(study_dir / "test-reads.csv", rows, COLUMNS)
+    """Add the lines about one test set to the study's own: those of another machine, or of a lost cache, stay."""
+    old, known = (read_rows(folder / "test-reads.csv", COLUMNS) for folder in (study_dir, cache_dir))
+    here = {tuple(row.values()) for row in known}
+    rows = [row for row in old if tuple(row.values()) not in here]
+    rows += [row for row in known if row["data_fingerprint"] == data_fingerprint]
+    write_rows(study_dir / "test-reads.csv", sorted(rows, key=lambda row: row["read_at"]), COLUMNS)

@@ -10,6 +10,7 @@ from pathlib import Path
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` to write to; it takes the place of `path` where the block ends well."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary.unlink(missing_ok=True)  # a link that waits there would lead what is written elsewhere
     try:
         yield temporary
         with temporary.open("r+b") as file:
@@ -23,6 +24,13 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Write a whole file at once."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)
+
+
+def refuse_link(path: Path) -> Path:
+    """The path as it is; a ValueError where it is a link, which may lead what is written out of a study."""
+    if path.is_symlink():
+        raise ValueError(f"{path} is a link: what is written lies inside its study; remove the link")
+    return path
 
 
 def sweep_leftovers(folder: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from roadtest.data.cache import default_cache_dir
-from roadtest.record import write_atomically
+from roadtest.record import refuse_link, write_atomically
 from roadtest.report.contents import Contents, collect_contents
 from roadtest.report.figures import vega_bundle, write_figure_files
 from roadtest.report.gallery import build_figures
@@ -50,12 +50,13 @@ def build_report(
     board, added = ([row for row in rows if (row["status"] == STATUS) == is_added] for is_added in (False, True))
     contents = collect_contents(results, board, added, has_images=has_images)
     figures = build_figures(results, board)
-    report_dir = study_dir / "report"
+    report_dir = refuse_link(study_dir / "report")
+    tables_dir, figures_dir = (refuse_link(report_dir / name) for name in ("tables", "figures"))
     report_dir.mkdir(exist_ok=True)
-    _write_tables(report_dir / "tables", contents, _raw_tables(results, rows))
-    _clear(report_dir / "figures", (".svg", ".png"))
+    _write_tables(tables_dir, contents, _raw_tables(results, rows))
+    _clear(figures_dir, (".svg", ".png"))
     if has_figures:
-        write_figure_files([figure for section in figures.values() for figure in section], report_dir / "figures")
+        write_figure_files([figure for section in figures.values() for figure in section], figures_dir)
     html = render_page(contents, figures, bundle=vega_bundle(default_cache_dir()), has_files=has_figures)
     write_atomically(report_dir / "index.html", html.encode())
     return report_dir / "index.html"
@@ -90,15 +91,9 @@ def _write_tables(folder: Path, contents: Contents, raw: Mapping[str, list[Row]]
     for name, rows in raw.items():
         if rows:
             write_atomically(folder / f"{name}.csv", render_table(rows, "csv").encode())
-    errors = contents.errors
-    tables = [contents.leaderboard, contents.accuracies, contents.verdicts, contents.systems, contents.runs]
-    tables += [contents.latency, contents.elsewhere]
-    tables += [contents.budgets, contents.targets, contents.crossovers, contents.stn, contents.pretraining]
-    tables += [contents.claims, *([errors.classes, errors.pairs] if errors else [])]
-    for table in tables:
-        if table is not None:
-            for kind in ("md", "tex"):
-                write_atomically(folder / f"{table.name}.{kind}", render_table(table.as_rows(), kind).encode())
+    for table in contents.tables:
+        for kind in ("md", "tex"):
+            write_atomically(folder / f"{table.name}.{kind}", render_table(table.as_rows(), kind).encode())
 
 
 def _clear(folder: Path, endings: tuple[str, ...]) -> None:

@@ -16,11 +16,19 @@ from roadtest.report.elsewhere_table import elsewhere_table
 from roadtest.report.facts import Fact
 from roadtest.report.methods import Methods, describe_methods
 from roadtest.report.pretraining_table import pretraining_table
-from roadtest.report.standing import Standing, describe_standing
+from roadtest.report.standing import Standing, describe_standing, portable_command
 from roadtest.report.systems_table import systems_table
 from roadtest.report.table import Table
 from roadtest.report.thumbnails import BeforeAfter, Mistake, stn_examples, worst_images
-from roadtest.summarise import Results, best_variant, budget_sentences, claim_rows, error_part, ranked_variants
+from roadtest.summarise import (
+    Results,
+    best_variant,
+    budget_sentences,
+    claim_rows,
+    error_part,
+    ranked_variants,
+    repeat_commands,
+)
 
 MAX_STN_EXAMPLES = 6
 
@@ -81,6 +89,14 @@ class Contents:
     has_test: bool
     """Whether any run read a test set."""
 
+    @property
+    def tables(self) -> list[Table]:
+        """Every table, in the order of the page."""
+        found = [self.leaderboard, self.accuracies, self.verdicts, self.systems, self.latency, self.elsewhere]
+        found += [self.budgets, self.targets, self.crossovers, self.stn, self.pretraining, self.claims]
+        found += [self.errors.pairs, self.errors.classes] if self.errors else []
+        return [table for table in [*found, self.runs] if table is not None]
+
 
 def collect_contents(
     results: Results, board: list[dict[str, Any]], added: list[dict[str, Any]], *, has_images: bool
@@ -119,7 +135,7 @@ def collect_contents(
         methods=describe_methods(results),
         runs=result_tables.runs_table(results),
         failures=failures,
-        command=info.command,
+        command="\n".join(portable_command(command, results) for command in repeat_commands(results)),
         machines=tuple(facts.machine_facts(results.records)),
         protocol=tuple(facts.protocol_facts(info.protocol)),
         fingerprints=tuple(facts.fingerprint_facts(results)),

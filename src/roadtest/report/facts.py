@@ -10,8 +10,8 @@ from roadtest.report import words
 from roadtest.report.findings import collapsed_seeds
 from roadtest.summarise import Results
 
-BUSY_LOAD = 0.5
-"""Runnable processes per core before a run; above it times are not to be trusted (record.Machine.load)."""
+BUSY_LOAD = 0.1
+"""Share of the usable cores that other programs used when a run began; above it times are not to be trusted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +157,7 @@ def test_reads(results: Results) -> str:
         return "not read in this study" if not info.reads_test else "not read yet"
     own = f", {here:,} of them by this study" if 0 < here < len(rows) else ""
     whose = f"{info.test_title}: " if info.test_title else ""
-    return f"{whose}read {words.plural(len(rows), 'time')} on this machine so far{own}; once a run, after its choice"
+    return f"{whose}read {words.plural(len(rows), 'time')} as far as is known{own}; once a run, after its choice"
 
 
 def collapse_note(results: Results) -> str:

@@ -35,10 +35,8 @@ class More:
 class MoreSeeds:
     """What it takes to give every network of a study a number of seeds."""
 
-    seeds_option: str
-    """`--seeds 5`: what to change in the command that repeats the study."""
     command: str
-    """The whole command; it trains only what is missing."""
+    """The study's own with `--seeds 5`; it trains only what is missing."""
     num_runs: int
     train_seconds: float | None
     """Of all these runs together; None where no run tells how long one takes."""
@@ -78,13 +76,21 @@ def more_seeds(study: Path | Results, num_seeds: int = GOOD_NUM_SEEDS) -> MoreSe
     known = [one for one in seconds if one is not None]
     typical = statistics.fmean(known) if known else 0.0  # of a network that has no finished run
     total = sum(num * (typical if one is None else one) for num, one in zip(missing, seconds, strict=True))
-    option = f"--seeds {_seeds_word(wanted)}"
+    labels = [] if len(_labels_by_seeds(results)) <= 1 else [variant.label for variant in results.variants]
     return MoreSeeds(
-        seeds_option=option,
-        command=_command(results, option),
+        command=_command(results, labels, wanted),
         num_runs=sum(missing),
         train_seconds=total if known else None,
     )
+
+
+def repeat_commands(study: Path | Results) -> list[str]:
+    """The command that repeats the study; one for each set of seeds where a study has grown network by network."""
+    results = read_results(study)
+    groups = _labels_by_seeds(results)
+    if len(groups) <= 1:
+        return [results.info.command]
+    return [_command(results, labels, seeds) for seeds, labels in groups.items()]
 
 
 def train_seconds_per_seed(variants: Sequence[Variant]) -> float | None:
@@ -102,14 +108,18 @@ def _in_folds(found: judge.More, *, left: int, num_folds: int) -> More:
     if least is None:
         words = f"no number of seeds: there are {num_folds} validation folds"
     elif most is None:
-        words = f"{least} more seeds or more, and perhaps more than the {num_folds} validation folds allow"
+        words = f"{_more(least)} or more, and perhaps more than the {num_folds} validation folds allow"
     return More(least_seeds=least, most_seeds=most, words=words)
 
 
 def _seed_words(least: int | None, most: int | None) -> str:
     if most is None:
-        return f"at least {least} more seeds"
-    return f"about {least} more seed{'s' * (least != 1)}" if least == most else f"between {least} and {most} more seeds"
+        return f"at least {_more(least)}"
+    return f"about {_more(least)}" if least == most else f"between {least} and {most} more seeds"
+
+
+def _more(number: int | None) -> str:
+    return f"{number} more seed{'s' * (number != 1)}"
 
 
 def _mean_seconds(variant: Variant) -> float | None:
@@ -124,18 +134,34 @@ def _seeds_word(seeds: Sequence[int]) -> str:
     return ",".join(map(str, seeds)) + ("," if len(seeds) == 1 else "")
 
 
-def _command(results: Results, option: str) -> str:
-    """The study's own command with other seeds and its folder; a total budget becomes that of a run, as it was."""
+def _labels_by_seeds(results: Results) -> dict[tuple[int, ...], list[str]]:
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for variant in results.variants:
+        groups.setdefault(tuple(sorted(run.seed for run in variant.planned)), []).append(variant.label)
+    return groups
+
+
+def _command(results: Results, labels: Sequence[str], seeds: Sequence[int]) -> str:
+    """The study's own command with other seeds, these networks where some are named, and its folder.
+
+    A total budget becomes that of a run, as it was.
+    """
     try:
         words = shlex.split(results.info.command)
-    except ValueError:  # a study.json that somebody wrote by hand
+    except ValueError:
+        words = []
+    if words[:2] != ["roadtest", "compare"] or not results.info.command.isprintable():  # written by hand, or worse
         words = ["roadtest", "compare", results.info.source]
-    words = _without(_without(words, "--seeds"), "--budget-total")
     budget = results.info.protocol.get("budget_seconds")
-    if "--budget-total" in results.info.command and budget:
+    is_total = "--budget-total" in words
+    replaced = ["--seeds", "--budget-total", "--out", "-o"]
+    for option in replaced + ["--networks", "--stn", "--stem", "--pretrained"] * bool(labels):
+        words = _without(words, option)
+    if is_total and budget:
         words += ["--budget", f"{budget!r}s"]
-    words = _without(_without(words, "--out"), "-o")
-    return shlex.join([*words, *option.split(), "--out", str(results.study_dir)])
+    if labels:  # a label that says +stn overrides the off
+        words += ["--networks", ",".join(labels), "--stn", "off"]
+    return shlex.join([*words, "--seeds", _seeds_word(seeds), "--out", str(results.study_dir)])
 
 
 def _without(words: list[str], option: str) -> list[str]:
