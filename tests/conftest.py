@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,30 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long an example takes says something about the machine, not about the code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_power_cuts() -> Iterator[None]:
+    """What tests write need not outlive a power cut: waiting for the disk would take as long as the tests themselves.
+
+    That a file is synced before it gets its name, test_record_atomic.py knows.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda number: None)
+        yield
+
+
+@pytest.fixture
+def roadtest(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Type a command line; answers with exit code, standard output and standard error."""
+    from roadtest import cli
+
+    def type_words(*words: str) -> tuple[int, str, str]:
+        code = cli.main(words)
+        streams = capsys.readouterr()
+        return code, streams.out, streams.err
+
+    return type_words
 
 
 def _is_required(what: str) -> bool:

@@ -13,7 +13,9 @@ FOLD_SIZE = 1000
 """Images in each validation fold: 20 tracks of 50; the test set has 10,000."""
 
 
-def build_exact_study(study_dir: Path, wrong: dict[str, Sequence[int]], *, failed: str | None = None) -> Path:
+def build_exact_study(
+    study_dir: Path, wrong: dict[str, Sequence[int]], *, failed: str | None = None, test_frames_per_track: int = 50
+) -> Path:
     """Networks by label, and of each the number of validation images that seed 0, 1, ... gets wrong."""
     (num_seeds,) = {len(counts) for counts in wrong.values()}
     build_fake_study(
@@ -24,6 +26,7 @@ def build_exact_study(study_dir: Path, wrong: dict[str, Sequence[int]], *, faile
         class_names=["left", "right"],
         tracks_per_class=100,
         frames_per_track=50,
+        test_frames_per_track=test_frames_per_track,
         num_evaluations=1,
         has_examples=False,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ SIDE = 32
 NUM_TRACKS, NUM_FRAMES = 5, 8
 
 
+@cache
 def picture(number: int, size: int = SIDE) -> Image.Image:
     """A smooth coloured picture of its own for every number."""
     coarse = np.random.default_rng(number).integers(0, 256, (6, 6, 3), np.uint8)

@@ -7,6 +7,7 @@ import numpy as np
 from fake_study import MACHINE
 from roadtest.data.ledger import note_test_read
 from roadtest.job import Job
+from roadtest.networks.own import digest_own
 from roadtest.record import (
     Cost,
     EpochRow,
@@ -88,6 +89,7 @@ def _record(job: Job, info: "object", val: SetResult, test: SetResult | None) ->
         is_time_comparable=True,
         started_at="2026-01-01T00:00:00+00:00",
         finished_at="2026-01-01T00:01:00+00:00",
+        own_network_digest=digest_own(job.run.network),
     )
 
 

@@ -7,7 +7,7 @@ arguments give the same folder.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,7 @@ def build_fake_study(
     class_names: Sequence[str] = CLASS_NAMES,
     tracks_per_class: int = 3,
     frames_per_track: int = 10,
+    test_frames_per_track: int | None = None,
     image_size: int = 32,
     num_evaluations: int = 12,
     data_title: str = "GTSRB",
@@ -111,10 +112,12 @@ def build_fake_study(
 ) -> Path:
     """Write a study of `networks` (labels as `lenet5+stn`) under `study_dir` and return it.
 
-    The last seed of `failed` failed; all runs of `undertrained` saw one epoch; the `unfinished` never started.
+    The last seed of `failed` failed; all runs of `undertrained` saw one epoch; the `unfinished` never started. Test
+    tracks are as long as those for training unless told otherwise.
     """
     study_dir.mkdir(parents=True)
-    images = _draw_images(len(class_names), tracks_per_class, frames_per_track, has_test)
+    frames = {"train": frames_per_track} | ({"test": test_frames_per_track or frames_per_track} if has_test else {})
+    images = _draw_images(len(class_names), tracks_per_class, frames)
     runs = [_planned(label, seed) for label in networks for seed in range(seeds)]
     info = _study_info(images, runs, class_names, data_title, notes, command, reads_test and has_test)
     write_atomically(study_dir / "study.json", to_json(info))
@@ -143,12 +146,11 @@ def _planned(label: str, seed: int) -> PlannedRun:
     return PlannedRun(network=network if tail == "stn" else label, has_stn=tail == "stn", seed=seed)
 
 
-def _draw_images(num_classes: int, tracks_per_class: int, frames_per_track: int, has_test: bool) -> Images:
-    """Tracks of every class for training, dealt over ten folds in turn, and as many for the test set."""
+def _draw_images(num_classes: int, tracks_per_class: int, frames: Mapping[str, int]) -> Images:
+    """Tracks of so many frames for each split: for training dealt over ten folds in turn, and as many for the test."""
     rng = np.random.default_rng(7)
-    splits = ["train", "test"] if has_test else ["train"]
     labels, groups, split_of, folds, difficulties = [], [], [], [], []
-    for split in splits:
+    for split, frames_per_track in frames.items():
         for label in range(num_classes):
             class_difficulty = rng.normal(0.0, 0.6)
             for track in range(tracks_per_class):

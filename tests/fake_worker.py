@@ -93,6 +93,16 @@ def end_at_once(path: Path, tell: Tell, should_stop: ShouldStop) -> None:
     os._exit(7)
 
 
+def leave_quietly(path: Path, tell: Tell, should_stop: ShouldStop) -> None:
+    """As a network does that calls sys.exit(0) in its forward pass."""
+    sys.exit(0)
+
+
+def leave_at_once(path: Path, tell: Tell, should_stop: ShouldStop) -> None:
+    """The same without Python's own end."""
+    os._exit(0)
+
+
 ACTS: dict[str, Callable[[Path, Tell, ShouldStop], None]] = {
     "waits": wait_for_the_end,
     "ignores": ignore_everything,
@@ -102,6 +112,8 @@ ACTS: dict[str, Callable[[Path, Tell, ShouldStop], None]] = {
     "bugs": raise_key_error,
     "killed": end_by_signal,
     "exits": end_at_once,
+    "leaves": leave_quietly,
+    "leaves at once": leave_at_once,
 }
 
 
@@ -114,7 +126,7 @@ def finish_run(job: "object", tell: Tell) -> None:
 
 
 def sweep(text: str, tell: Tell, should_stop: ShouldStop) -> None:
-    """The middle rate is best; `diverges.py:build` has no loss at all, `raises.py:build` no trial."""
+    """The middle rate is best; `diverges.py:build` has no loss at all, `raises.py:build` no trial, `leaves` but one."""
     from roadtest.job import Job
 
     job = Job.from_json(text)
@@ -124,6 +136,8 @@ def sweep(text: str, tell: Tell, should_stop: ShouldStop) -> None:
     for rate in rates:
         loss = None if "diverges" in job.run.network else abs(rate - rates[len(rates) // 2])
         tell(job.event("trial", learning_rate=rate, epoch=0.5, train_seconds=1.0, val_loss=loss, val_accuracy=0.5))
+        if "leaves" in job.run.network:
+            sys.exit(0)
 
 
 def measure(text: str, tell: Tell, should_stop: ShouldStop) -> None:

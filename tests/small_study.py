@@ -1,11 +1,13 @@
 """What a study in a test stands on: a small folder of pictures, networks in files, and workers that train nothing."""
 
+import io
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +71,22 @@ NETWORKS = {
 
 def draw_images(root: Path, num_images: int = NUM_IMAGES, shift: int = 0) -> Path:
     """Two classes of small noisy PNGs, one reddish, one bluish."""
+    for name in ("red", "blue"):
+        (root / name).mkdir(parents=True, exist_ok=True)
     for number in range(num_images):
-        generator = np.random.default_rng(number + shift)
-        image_HWC = generator.integers(0, 120, (20, 20, 3), np.uint8)
-        image_HWC[:, :, 2 * (number % 2)] += 90
         path = root / ("red", "blue")[number % 2] / f"{number:03d}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image_HWC).save(path)
+        path.write_bytes(_png(number + shift, 2 * (number % 2)))
     return root
+
+
+@cache
+def _png(seed: int, channel: int) -> bytes:
+    """A small noisy picture in which one channel is brighter."""
+    image_HWC = np.random.default_rng(seed).integers(0, 120, (20, 20, 3), np.uint8)
+    image_HWC[:, :, channel] += 90
+    file = io.BytesIO()
+    Image.fromarray(image_HWC).save(file, "PNG")
+    return file.getvalue()
 
 
 def write_networks(folder: Path) -> None:
@@ -132,6 +142,9 @@ def run_task_here(task: launch.Task, tell: Callable[[Event], None], stop: thread
             hear(Event(kind="started", label=task.label, seed=task.seed))
             raise Ended
         fake_worker.KINDS[task.kind](task.job_json, hear, stop.is_set)
+        heard.append(Event(kind="done"))
+    except SystemExit:  # as though a network had called sys.exit
+        pass
     except Ended:
         code = -signal.SIGKILL
     except Exception as error:

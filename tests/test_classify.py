@@ -144,6 +144,9 @@ def test_files_are_read_as_training_read_them(finished: Path, tmp_path: Path) ->
         classifier([tmp_path / "nowhere.png"])
     with pytest.raises(ValueError, match="is one image, and a list of images is needed"):
         classifier(str(paths[0]))
+    for one in (IMAGES.images_NHWC[0], Image.fromarray(IMAGES.images_NHWC[0])):
+        with pytest.raises(ValueError, match=r"is one image, and a list of images is needed: write \[image\]"):
+            classifier(one)  # type: ignore[arg-type]
 
 
 def test_rows_rank_the_classes_and_a_broken_file_is_a_row(finished: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What people type and see: verbs, wrong words, exit codes, and what stands on which stream."""
 
 import csv
+import errno
 import io
 import json
 import re
@@ -14,9 +15,10 @@ import pytest
 from PIL import Image
 
 from fake_study import build_fake_study
-from roadtest import cli, config, study
+from roadtest import config, study
 from roadtest.cli import terminal
 from roadtest.cli.front import build_app, verb_names
+from roadtest.data.cache import default_cache_dir
 from roadtest.events import Event
 from roadtest.machine import Finding
 
@@ -37,18 +39,6 @@ VERBS = [
     "networks",
 ]
 Answer = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def roadtest(capsys: pytest.CaptureFixture[str]) -> Answer:
-    """Type a command line; answers with exit code, standard output and standard error."""
-
-    def type_words(*words: str) -> tuple[int, str, str]:
-        code = cli.main(words)
-        streams = capsys.readouterr()
-        return code, streams.out, streams.err
-
-    return type_words
 
 
 @pytest.fixture(scope="module")
@@ -245,6 +235,21 @@ def test_compare_ends_with_the_table_the_recommendation_and_the_page(roadtest: A
     assert err.splitlines()[-1] == page and page.startswith("file:///")
 
 
+def test_a_study_does_not_speak_to_the_terminal(
+    roadtest: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = build_fake_study(
+        tmp_path / "s", networks=("lenet5",), seeds=2, failed="lenet5", tracks_per_class=1, frames_per_track=2
+    )
+    failures = study / "failures.csv"
+    failures.write_text(failures.read_text().replace("the loss", "\x1b[2Jthe loss"))
+    monkeypatch.setattr("roadtest.study.compare", Compared(study))
+    for words in (["compare"], ["recommend", str(study)]):
+        _, out, err = roadtest(*words)
+        assert "seed 1 failed: ?[2Jthe loss became NaN" in err
+        assert "\x1b" not in out + err
+
+
 def test_json_stands_alone_on_standard_output(roadtest: Answer, compared: Compared) -> None:
     _, out, err = roadtest("compare", "--format", "json")
     assert {row["network"] for row in json.loads(out)} == {"lenet5", "vgg16", "resnet34"}
@@ -297,6 +302,14 @@ def test_an_interruption_is_exit_code_130_and_says_how_to_go_on(
     assert err.endswith("this goes on from there: roadtest compare 'my signs' --seeds 3\n")
 
 
+def test_a_verb_that_keeps_nothing_promises_nothing_when_it_is_interrupted(
+    roadtest: Answer, study_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roadtest.report.write_report", _raising(KeyboardInterrupt()))
+    code, _, err = roadtest("report", str(study_dir))
+    assert (code, err) == (130, "roadtest: interrupted\n")
+
+
 def test_a_bug_is_exit_code_1_one_line_and_a_log(
     roadtest: Answer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -310,6 +323,21 @@ def test_a_bug_is_exit_code_1_one_line_and_a_log(
     assert str(log) in err and "Traceback" in log.read_text()
 
 
+def test_a_full_disk_is_exit_code_1_and_says_how_to_go_on(roadtest: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("roadtest.study.compare", _raising(OSError(errno.ENOSPC, "No space left on device")))
+    said = "roadtest: the disk is full: make room, and the same command goes on\n"
+    assert roadtest("compare") == (1, "", said)
+
+
+def test_a_bug_without_room_for_its_traceback_is_one_line_all_the_same(
+    roadtest: Answer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "absent"))
+    monkeypatch.setattr("roadtest.study.compare", _raising(RuntimeError("boom")))
+    said = "roadtest: stopped by RuntimeError: boom; --verbose shows the traceback\n"
+    assert roadtest("compare") == (1, "", said)
+
+
 def test_broken_images_are_listed_before_the_line(roadtest: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
     error = ValueError("30 images cannot be read: mend them or --skip-broken")
     error.paths_and_reasons = [(f"{place}.png", "truncated") for place in range(30)]  # type: ignore[attr-defined]
@@ -318,6 +346,19 @@ def test_broken_images_are_listed_before_the_line(roadtest: Answer, monkeypatch:
     assert code == 2
     assert err.splitlines()[0] == "  0.png: truncated"
     assert err.splitlines()[-2:] == ["  and 10 more", "roadtest: 30 images cannot be read: mend them or --skip-broken"]
+
+
+def test_names_of_files_reach_the_terminal_as_text_alone(
+    roadtest: Answer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = ValueError("\x1b]0;owned\x07.png cannot be read")
+    error.paths_and_reasons = [("\x1b[2J.png", "\x1b[31m")]  # type: ignore[attr-defined]
+    monkeypatch.setattr("roadtest.study.compare", _raising(error))
+    _, _, err = roadtest("compare")
+    assert err == "  ?[2J.png: ?[31m\nroadtest: ?]0;owned?.png cannot be read\n"
+    columns = [terminal.Column(title="network", text=lambda row: str(row["network"]), is_right=False, is_folding=True)]
+    terminal.print_table(columns, [("", [{"network": "\x1b[2Jlenet5\nin two lines"}])])
+    assert capsys.readouterr().out.split() == ["network", "?[2Jlenet5", "in", "two", "lines"]
 
 
 def test_a_leaderboard_in_every_format_has_every_network(roadtest: Answer, study_dir: Path) -> None:
@@ -361,9 +402,11 @@ def test_networks_are_counted_with_and_without_the_transformer(roadtest: Answer)
 
 def test_the_doctor_says_what_to_do(roadtest: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
     finding = Finding(topic="load", status="slow", text="the machine is busy", advice="stop other work")
-    monkeypatch.setattr("roadtest.machine.doctor_findings", lambda: [finding])
+    places: list[Path] = []
+    monkeypatch.setattr("roadtest.machine.doctor_findings", lambda place: places.append(place) or [finding])
+    monkeypatch.delenv("ROADTEST_CACHE", raising=False)
     code, out, _ = roadtest("doctor")
-    assert code == 0
+    assert (code, places) == (0, [default_cache_dir()])
     assert re.split(r" {2,}", out.splitlines()[1]) == ["slow", "load", "the machine is busy", "stop other work"]
     assert json.loads(roadtest("doctor", "--format", "json")[1])[0]["advice"] == "stop other work"
 

@@ -25,16 +25,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def roadtest(capsys: pytest.CaptureFixture[str], place: Path, monkeypatch: pytest.MonkeyPatch) -> Answer:
-    """Type a command line; answers with exit code, standard output and standard error."""
+def roadtest(roadtest: Answer, place: Path, monkeypatch: pytest.MonkeyPatch) -> Answer:
+    """Type a command line, with the cache beside the data."""
     monkeypatch.setenv("ROADTEST_CACHE", str(place / "cache"))
-
-    def type_words(*words: str) -> tuple[int, str, str]:
-        code = cli.main(words)
-        streams = capsys.readouterr()
-        return code, streams.out, streams.err
-
-    return type_words
+    return roadtest
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from roadtest import cli
 from roadtest.events import Event
 from roadtest.plan import Plan
 
@@ -77,16 +76,6 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> Planned:
     monkeypatch.setattr("roadtest.plan.plan_study", fake)
     monkeypatch.setattr("roadtest.study.compare", lambda *_, **__: pytest.fail("it was trained"))
     return fake
-
-
-@pytest.fixture
-def roadtest(capsys: pytest.CaptureFixture[str]) -> Answer:
-    def type_words(*words: str) -> tuple[int, str, str]:
-        code = cli.main(words)
-        streams = capsys.readouterr()
-        return code, streams.out, streams.err
-
-    return type_words
 
 
 def test_the_table_and_the_sentences_are_printed(roadtest: Answer, planned: Planned) -> None:

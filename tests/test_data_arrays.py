@@ -86,6 +86,10 @@ def test_a_pickle_in_place_of_an_array_is_not_opened(tmp_path: Path) -> None:
     np.save(folder / "labels.npy", np.array([{"a": 1}] * 40), allow_pickle=True)
     with pytest.raises(ValueError, match="holds no labels"):
         list_arrays(folder)
+    with (folder / "labels.npy").open("wb") as file:  # a few bytes that say they are eight petabytes
+        np.lib.format.write_array_header_1_0(file, {"descr": "<i8", "fortran_order": False, "shape": (10**15,)})
+    with pytest.raises(ValueError, match="holds no labels"):
+        list_arrays(folder)
     (folder / "images.npy").write_bytes(b"no array")
     with pytest.raises(ValueError, match="is no array"):
         list_arrays(folder.rename(tmp_path / "again"))

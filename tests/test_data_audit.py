@@ -103,6 +103,21 @@ def test_other_mistakes_stay_errors(tmp_path: Path) -> None:
         audit_source(list_folder(draw_folder_of(tmp_path / "data", num_each=2)), cache_dir=tmp_path / "cache")
 
 
+def test_no_image_is_opened_again_for_a_mistake_that_is_not_the_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = draw_folder_of(tmp_path / "data", num_each=2)
+    for path in root.glob("*/b/*"):
+        path.write_bytes(b"no picture")  # perhaps the one that crashed the decoder: this process must not open it
+
+    def full(*_: object, **__: object) -> None:
+        raise ValueError("the disk is full")
+
+    monkeypatch.setattr("roadtest.data.audit.open_image_set", full)
+    with pytest.raises(ValueError, match="the disk is full"):
+        audit_source(list_folder(root), cache_dir=tmp_path / "cache")
+
+
 def test_copies_across_parts_are_leaks(tmp_path: Path) -> None:
     root = draw_folder_of(tmp_path / "data")
     shutil.copy(root / "train" / "a" / "a.png", root / "test" / "a" / "stolen.png")

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from roadtest.data.decoded import find_decoded
 from roadtest.data.imageset import ImageSet
 from roadtest.data.join import Part, join_parts, joined_fingerprint
 from roadtest.data.tracks import recover_tracks
@@ -82,6 +83,18 @@ def test_a_second_opening_takes_the_same_file_and_a_damaged_one_is_superseded(
     assert mended.images_NHWC.filename != first.images_NHWC.filename  # type: ignore[attr-defined]
     assert np.array_equal(mended.images_NHWC[120:], theirs.images_NHWC)
     assert len(list((tmp_path / "cache" / "decoded").iterdir())) == 2
+
+
+def test_joined_images_are_found_again_by_what_they_are(tmp_path: Path, ours: ImageSet, theirs: ImageSet) -> None:
+    both = joined(tmp_path, ours, theirs)
+    tested = {"test": "test", "train": "test"}  # the same rows for another purpose
+    parts = [Part(image_set=ours, splits={"train": "train"}), Part(image_set=theirs, splits=tested, prefix="b/")]
+    other = join_parts(parts, cache_dir=tmp_path / "cache", title="other", notes=())
+    assert both.images_NHWC.filename == other.images_NHWC.filename  # type: ignore[attr-defined]
+    for image_set in (both, other):
+        (found,) = find_decoded(tmp_path / "cache", fingerprint=image_set.fingerprint, image_size=both.image_size)
+        assert np.array_equal(found, both.images_NHWC)
+    assert not list(find_decoded(tmp_path / "cache", fingerprint=both.fingerprint, image_size=both.image_size + 1))
 
 
 def test_other_rows_are_another_file(tmp_path: Path, ours: ImageSet, theirs: ImageSet) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from fake_images import draw_folder
+from fake_images import SIZE, draw_folder, pixels_of
 from roadtest.data import mix as mix_module
 from roadtest.data.imageset import ImageSet
 from roadtest.data.mix import LEVELS, check_sources, open_mixed, parse_mix
@@ -198,6 +199,21 @@ def test_data_without_test_images_cannot_test(sources: Sources) -> None:
     sources.changes["gtsrb"] = {"splits": tuple("train" for _ in original.splits)}
     with pytest.raises(ValueError, match="GTSRB has no test images to take"):
         mixed(sources, "signs", test_on="gtsrb")
+
+
+def test_all_of_a_folder_without_parts_is_tested_on_and_a_test_part_alone_is_enough(tmp_path: Path) -> None:
+    base = draw_folder(tmp_path / "base")
+    for name in ("plain", "deep/test"):
+        for number in range(20):
+            path = tmp_path / name / "ab"[number % 2] / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels_of(100 + number)).save(path)
+    for name in ("plain", "deep"):
+        word, cache_dir = str(tmp_path / name), tmp_path / "cache"
+        image_set = open_mixed(str(base), test_on=word, image_size=SIZE, cache_dir=cache_dir)
+        # 18 training and 6 validation images of the base, whose 6 test images give way to all 20
+        assert [image_set.splits.count(split) for split in ("train", "val", "test")] == [18, 6, 20]
+        assert not any("held out" in note for note in image_set.notes) and not image_set.is_test_held_out
 
 
 def test_data_with_its_own_validation_keeps_it(sources: Sources) -> None:

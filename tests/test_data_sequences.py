@@ -90,7 +90,7 @@ def test_names_without_likeness_prove_nothing() -> None:
 def test_numbered_photographs_of_anything_are_no_sequence() -> None:
     shots = [replace(shot, path=f"{shot.label}/IMG_{k:04d}.jpg") for k, shot in enumerate(clean_shots(2, 40))]
     found = found_in(image_set_of(shots))
-    assert (found.num_found, set(found.groups)) == (0, {""})
+    assert (found.num_by_name, set(found.groups)) == (0, {""})
     assert found.likeness is not None
     assert 0.2 < found.likeness < 0.8
 
@@ -100,7 +100,7 @@ def test_copies_of_one_class_are_grouped_whatever_their_names() -> None:
     found = found_in(image_set_of([*shots, shots[5], replace(shots[6], label=2)]))
     assert found.groups[5] == found.groups[len(shots)] == "like train/0/f.png"
     assert found.groups[6] == found.groups[len(shots) + 1] == ""  # another class: two labels, no sequence
-    assert (found.num_by_name, found.num_by_looks) == (0, 2)
+    assert (found.num_by_name, sum(map(bool, found.groups))) == (0, 2)
 
 
 def test_groups_that_the_data_brought_stay_apart_and_take_copies_in() -> None:

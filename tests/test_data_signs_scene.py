@@ -17,7 +17,7 @@ def test_a_scene_is_the_same_for_the_same_draws_and_another_for_others() -> None
     assert (first == again).all() and (first != other).any()
 
 
-@pytest.mark.parametrize("kind", ["_leaves", "_branches", "_houses", "_open_sky", "_horizon"])
+@pytest.mark.parametrize("kind", ["_leaves", "_branches", "_houses", "_sky", "_horizon"])
 def test_every_kind_of_background_is_finite_light(kind: str) -> None:
     for seed in range(3):
         light = getattr(scene, kind)(rng(seed))

@@ -91,7 +91,21 @@ def test_a_bad_csv_file_is_refused_in_one_line(tmp_path: Path, text: str, messag
 
 def test_a_csv_file_of_another_encoding_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes("path,label\nü.png,a\n".encode("latin-1"))
-    assert "must be a csv file in UTF-8" in refusal(tmp_path / "x.csv")
+    assert "line 2 is no text in UTF-8: save it as a csv file in UTF-8" in refusal(tmp_path / "x.csv")
+
+
+def test_a_csv_file_without_an_end_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes(b"path,label\n")
+    os.truncate(tmp_path / "x.csv", 10 << 20)  # a hole: a line of ten megabytes that takes no room
+    assert "line 2 has more than 4,194,304 bytes" in refusal(tmp_path / "x.csv")
+    os.truncate(tmp_path / "x.csv", 10 << 30)
+    assert "has 10,737,418,240 bytes: at most 1,073,741,824 are read" in refusal(tmp_path / "x.csv")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.csv")
+    assert "is no file" in refusal(tmp_path / "x.csv")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")

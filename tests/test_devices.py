@@ -161,6 +161,9 @@ def test_a_device_decides_the_recommendation_by_its_own_latency(study: Path, tmp
     assert rows == {False: 8.0, True: 90.0}
     note = "Latency on pi5 (Raspberry Pi 5; ONNX Runtime, 4 threads): the median of one image alone."
     assert note in found.sentences
+    found = recommend(study, device="pi5", max_memory_mb=39)
+    assert "memory on pi5 40 MB, at most 39 MB asked for" in found.sentences[0]
+    assert recommend(study, device="pi5", max_memory_mb=41, max_latency_ms=50).label == "lenet5"
     here = recommend(study)
     assert here.device is None and not any("pi5" in sentence for sentence in here.sentences)
 
@@ -218,6 +221,17 @@ def test_what_no_device_would_write_is_refused_in_one_line_and_changes_nothing(
     path = write(tmp_path, plain_measurement(study, **changes))
     assert words in refusal(lambda: add_device(study, path))
     assert (study / "latency.csv").read_bytes() == before and not (study / "devices").exists()
+
+
+@pytest.mark.parametrize("name", ["devices", "devices/pi5"])
+def test_a_measurement_is_not_written_through_a_link_out_of_the_study(study: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "theirs").mkdir()
+    (study / name).parent.mkdir(exist_ok=True)
+    (study / name).symlink_to(tmp_path / "theirs", target_is_directory=True)
+    before = (study / "latency.csv").read_bytes()
+    path = write(tmp_path, plain_measurement(study))
+    assert f"{study / name} is a link" in refusal(lambda: add_device(study, path))
+    assert (study / "latency.csv").read_bytes() == before and not list((tmp_path / "theirs").iterdir())
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"kind": NaN}', "[" * 100_000, '{"samples": [1e999]}', "\x00"])

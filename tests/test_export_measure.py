@@ -63,10 +63,12 @@ def test_int8_is_another_file_with_answers_of_its_own(folder: Path, capsys: pyte
     assert found.variant == "int8" and found.largest_difference == pytest.approx(2, abs=1e-3)
 
 
-def test_wrong_numbers_of_threads_are_one_line(folder: Path) -> None:
-    for words in ("0", "-1"):
-        with pytest.raises(SystemExit, match="must be whole numbers above 0"):
-            measure.main(["--folder", str(folder), "--threads=" + words])
+@pytest.mark.parametrize("words", ["--threads=0", "--threads=-1", "--threads=x", "--batches=", "--batches=1,²"])
+def test_wrong_numbers_are_one_line(words: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        measure.main(["--folder", str(folder), words])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert stopped.value.code == 2 and words.split("=")[0] in line and "must be whole numbers above 0" in line
 
 
 def test_other_processes_are_seen_and_memory_is_this_ones() -> None:

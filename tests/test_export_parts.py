@@ -1,16 +1,18 @@
 """Single parts of an export: comparing answers, choosing images, what int8 leaves alone, text of unknown origin."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from onnx import helper
 
-from roadtest.export import pictures
+from fake_study import build_fake_study
+from roadtest.export import card, pictures
 from roadtest.export.card import plain
 from roadtest.export.parity import compare_answers
 from roadtest.export.quantise import nodes_before_sampling
-from roadtest.record import Predictions
+from roadtest.record import Predictions, read_record
 
 
 def test_differences_and_changed_predictions_are_counted() -> None:
@@ -19,7 +21,7 @@ def test_differences_and_changed_predictions_are_counted() -> None:
     parity = compare_answers(expected_NK, found_NK, np.array([0, 1, 1]))
     # the last image went over to class 1, which is right; its logit moved farthest, by 1.25
     assert (parity.num_images, parity.num_changed, parity.largest_difference) == (3, 1, 1.25)
-    assert (parity.num_correct_pytorch, parity.num_correct, parity.largest_logit) == (2, 3, 5.0)
+    assert (parity.num_correct, parity.largest_logit) == (3, 5.0)
     assert compare_answers(expected_NK, found_NK, None).num_correct is None
 
 
@@ -66,6 +68,17 @@ def test_drawn_signs_are_the_same_every_time() -> None:
     once, again = pictures.draw_pictures(32, 4), pictures.draw_pictures(32, 4)
     assert np.array_equal(once.images_NHWC, again.images_NHWC) and once.labels_N is None
     assert len({image.tobytes() for image in once.images_NHWC}) == 4
+
+
+def test_the_card_says_where_the_weights_started_and_what_its_lines_do_not_do(tmp_path: Path) -> None:
+    study_dir = build_fake_study(tmp_path / "study", networks=["lenet5"], seeds=1, has_examples=False)
+    record = read_record(study_dir / "lenet5" / "seed-0")
+    assert "Started from" not in card._training(record)
+    pretrained = replace(record, pretrained_weights="timm/resnet18.a1_in1k model.safetensors sha256:0123456789abcdef")
+    assert card._training(pretrained).endswith(
+        "Started from timm/resnet18.a1\\_in1k model.safetensors sha256:0123456789abcdef."
+    )
+    assert "laid transparency over white and kept the high byte of 16-bit pictures" in card._use(record, [])
 
 
 def test_names_from_anybody_cannot_break_out_of_their_place() -> None:

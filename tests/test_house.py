@@ -5,9 +5,8 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 import roadtest
 
@@ -76,6 +75,12 @@ class Import:
         self.module, self.is_late = module, is_late
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
 def imports(path: Path) -> list[Import]:
     """Everything a file imports, `from roadtest import x` as `roadtest.x`; what only type checkers see is left out."""
     found: list[Import] = []
@@ -93,7 +98,7 @@ def imports(path: Path) -> list[Import]:
         for child in ast.iter_child_nodes(node):
             visit(child, inner)
 
-    visit(ast.parse(path.read_text(encoding="utf-8")), False)
+    visit(tree_of(path), False)
     return found
 
 
@@ -113,21 +118,25 @@ def module_of(name: str) -> str:
     return "roadtest." + name.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("__init__.py", "__main__.py")])
-def test_a_module_imports_lower_floors_only(name: str) -> None:
-    room = room_of(module_of(name))
-    assert room in FLOORS, f"{name} has no floor yet: give it one in STAIRCASE"
-    used = {room_of(one.module) for one in imports(PACKAGE / name) if one.module.startswith("roadtest.")} - {room}
-    assert {other for other in used if FLOORS.get(other, 99) >= FLOORS[room]} == set()
+def test_a_module_imports_lower_floors_only() -> None:
+    sinners = {}
+    for name in NAMES:
+        if name in ("__init__.py", "__main__.py"):
+            continue
+        room = room_of(module_of(name))
+        assert room in FLOORS, f"{name} has no floor yet: give it one in STAIRCASE"
+        used = {room_of(one.module) for one in imports(PACKAGE / name) if one.module.startswith("roadtest.")} - {room}
+        sinners[name] = {other for other in used if FLOORS.get(other, 99) >= FLOORS[room]}
+    assert {name: others for name, others in sinners.items() if others} == {}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_heavy_guest_enters_by_its_door(name: str) -> None:
-    for one in imports(PACKAGE / name):
-        guest = one.module.split(".")[0]
-        if guest in DOORS:
-            assert re.fullmatch(DOORS[guest], name), f"{guest} may enter by {DOORS[guest]} only"
-        assert one.is_late or guest not in LATE, f"{guest} must be imported inside a function"
+def test_a_heavy_guest_enters_by_its_door() -> None:
+    for name in NAMES:
+        for one in imports(PACKAGE / name):
+            guest = one.module.split(".")[0]
+            if guest in DOORS:
+                assert re.fullmatch(DOORS[guest], name), f"{name}: {guest} may enter by {DOORS[guest]} only"
+            assert one.is_late or guest not in LATE, f"{name}: {guest} must be imported inside a function"
 
 
 def test_what_only_reads_studies_never_mentions_torch() -> None:
@@ -149,17 +158,19 @@ def test_what_only_reads_studies_runs_without_torch() -> None:
     assert not {"torch", "torchvision", "timm"} & set(loaded)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_file_can_be_read_in_one_sitting(name: str) -> None:
-    num_lines = len((PACKAGE / name).read_text(encoding="utf-8").splitlines())
-    assert num_lines <= 300, "is a room missing?"
+def test_a_file_can_be_read_in_one_sitting() -> None:
+    num_lines = {name: len((PACKAGE / name).read_text(encoding="utf-8").splitlines()) for name in NAMES}
+    assert {name: num for name, num in num_lines.items() if num > 300} == {}, "is a room missing?"
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_function_can_be_seen_whole(name: str) -> None:
-    tree = ast.parse((PACKAGE / name).read_text(encoding="utf-8"))
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    assert [f.name for f in functions if (f.end_lineno or 0) - f.lineno + 1 > 60] == []
+def test_a_function_can_be_seen_whole() -> None:
+    functions = [
+        (name, node)
+        for name in NAMES
+        for node in ast.walk(tree_of(PACKAGE / name))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    assert [(name, f.name) for name, f in functions if (f.end_lineno or 0) - f.lineno + 1 > 60] == []
 
 
 def test_no_room_is_named_after_nothing() -> None:
@@ -167,9 +178,8 @@ def test_no_room_is_named_after_nothing() -> None:
     assert not parts & {"utils", "util", "common", "helpers", "base", "core", "misc", "lib"}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_module_says_what_it_is(name: str) -> None:
-    assert ast.get_docstring(ast.parse((PACKAGE / name).read_text(encoding="utf-8")))
+def test_every_module_says_what_it_is() -> None:
+    assert [name for name in NAMES if not ast.get_docstring(tree_of(PACKAGE / name))] == []
 
 
 def test_a_source_file_has_its_tests() -> None:

@@ -203,6 +203,16 @@ def test_no_name_leads_out_of_the_study(name: str, study_dir: Path) -> None:
     assert {path.name for path in new} == {"ours.csv", "cache", "test-reads.csv"}
 
 
+@pytest.mark.parametrize("name", ["incumbents", "incumbents/ours"])
+def test_nothing_is_written_or_noted_where_a_link_leads_out_of_the_study(name: str, study_dir: Path) -> None:
+    (theirs := study_dir.parent / "theirs").mkdir()
+    (study_dir / name).parent.mkdir(exist_ok=True)
+    (study_dir / name).symlink_to(theirs, target_is_directory=True)
+    with pytest.raises(ValueError, match="is a link"):
+        add(study_dir, right_answers(study_dir))
+    assert not list(theirs.iterdir()) and not (study_dir.parent / "cache").exists()
+
+
 def test_a_name_is_given_once(study_dir: Path) -> None:
     add(study_dir, right_answers(study_dir))
     with pytest.raises(ValueError, match="has a 'ours' already: give another --name, or delete"):

@@ -107,6 +107,7 @@ def simulate(metric: str, accuracy: float, num_seeds: int, deviation: float, num
     return 100 * num_held / num_studies, 100 * num_different / num_studies
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("accuracy", "num_seeds", "deviation"), [(0.95, 3, 0.003), (0.95, 5, 0.01), (0.995, 5, 0.0007)]
 )

@@ -43,10 +43,17 @@ CELLS = [
     _cell("independent", 0.95, "typical", 3),
     _cell("validation folds", 0.95, "typical", 5),
 ]
-NAMES = [f"{c.units}, {c.accuracy}, {c.seed_effect}, {c.num_seeds} seeds" for c in CELLS]
+EVERY_CELL = [
+    pytest.param(
+        cell,
+        id=f"{cell.units}, {cell.accuracy}, {cell.seed_effect}, {cell.num_seeds} seeds",
+        marks=[pytest.mark.slow] if place else [],
+    )
+    for place, cell in enumerate(CELLS)
+]
 
 
-@pytest.mark.parametrize("cell", CELLS, ids=NAMES)
+@pytest.mark.parametrize("cell", EVERY_CELL)
 def test_an_interval_holds_the_truth_as_often_as_promised(cell: simulation.Cell) -> None:
     promised = 92.0 if cell.accuracy == 0.95 else 91.0
     # The six networks of a study share their images: they count as one study here, which is on the safe side.
@@ -54,12 +61,13 @@ def test_an_interval_holds_the_truth_as_often_as_promised(cell: simulation.Cell)
     assert _row(cell)["pair_coverage"] >= 92.0 - _widened(92.0)
 
 
-@pytest.mark.parametrize("cell", CELLS, ids=NAMES)
+@pytest.mark.parametrize("cell", EVERY_CELL)
 def test_equal_networks_are_seldom_called_different(cell: simulation.Cell) -> None:
     promised = 7.0 if cell.num_seeds == 3 else 5.0
     assert _row(cell)["false_positives"] <= promised + _widened(promised)
 
 
+@pytest.mark.slow
 def test_what_people_do_instead_fails_the_same_studies() -> None:
     row = _row(_cell("tracks of 30", 0.95, "typical", 5))
     assert row["seeds_t_coverage"] < 80

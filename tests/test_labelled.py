@@ -59,6 +59,12 @@ def test_every_figure_follows_from_counts(tmp_path: Path, evaluate: Evaluate) ->
     # F1: Red 2 x 4 / (6 + 4), Green 1, Blue 2 x 4 / (4 + 6)
     assert scores["macro_f1"] == pytest.approx((0.8 + 1 + 0.8) / 3)
     assert scores["worst_class_recall"] == pytest.approx(4 / 6)
+    # Red 4 of 6, the others all: its recall's variance 2 / 9 / 5, a third of it counts; 14 / 13 for 14 images in all
+    balanced, plain = found.class_intervals["balanced_accuracy"], found.to_dict()
+    assert balanced.standard_error == pytest.approx((2 / 9 / 5 / 3**2 * 14 / 13) ** 0.5)
+    assert (plain["balanced_accuracy_low"], plain["balanced_accuracy_high"]) == (balanced.low, balanced.high)
+    assert plain["macro_f1_low"] < plain["macro_f1"] < plain["macro_f1_high"]
+    assert "worst_class_recall_low" not in plain
     worst = found.class_rows()[0]
     assert worst == {
         "class_id": 0,
@@ -94,7 +100,8 @@ def test_the_interval_is_over_the_sources_groups(tmp_path: Path, evaluate: Evalu
 def test_one_group_has_no_interval(tmp_path: Path, evaluate: Evaluate) -> None:
     draw_colour(tmp_path / "new" / "Red" / "0.png", 0)
     found = evaluate("new")
-    assert found.interval is None and found.to_dict()["accuracy_low"] is None
+    plain = found.to_dict()
+    assert found.interval is plain["accuracy_low"] is plain["balanced_accuracy_low"] is plain["macro_f1_high"] is None
     assert found.scores()["accuracy"] == 1.0
 
 
@@ -179,6 +186,15 @@ def test_of_its_own_data_only_the_held_out_part_is_taken(tmp_path: Path, evaluat
     for split, num_images in (("train", 51), ("all", 60)):
         told = evaluate("mine", classifier, split=split)
         assert len(told.labels_N) == num_images and told.notes[0] == SAME_IMAGES
+
+
+def test_a_folder_that_was_tested_on_whole_is_taken_whole_again(
+    tmp_path: Path, evaluate: Evaluate, record: RunRecord
+) -> None:
+    draw_colours(tmp_path / "theirs", RGB, num_images=20)
+    opened = open_source(str(tmp_path / "theirs"), image_size=32, cache_dir=tmp_path / "cache")
+    found = evaluate("theirs", brightest(replace(record, test_fingerprint=opened.fingerprint)))
+    assert (found.split, len(found.labels_N), len(ledger(tmp_path))) == ("all", 60, 1)
 
 
 def test_broken_images_stop_it_unless_they_are_left_out(tmp_path: Path, evaluate: Evaluate) -> None:

@@ -5,13 +5,23 @@ import subprocess
 import sys
 import time
 import warnings
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from roadtest.machine import Finding, choose_device, describe, describe_machine, device, doctor, doctor_findings
+from roadtest.machine import (
+    Finding,
+    choose_device,
+    describe,
+    describe_machine,
+    device,
+    doctor,
+    doctor_findings,
+    wait_for_device,
+)
 from roadtest.record import Machine
 
 
@@ -272,8 +282,25 @@ def test_missing_extras_come_with_the_command_that_installs_them(monkeypatch: py
 
 def test_the_doctor_says_where_gtsrb_is(tmp_path: Path) -> None:
     assert doctor.look_at_gtsrb(None).text == "ROADTEST_GTSRB is not set"
-    assert doctor.look_at_gtsrb(str(tmp_path / "absent")).status == "missing"
+    for place, what in (("absent", "neither a folder nor a zip"), ("", "an empty folder")):
+        finding = doctor.look_at_gtsrb(str(tmp_path / place))
+        assert (finding.status, finding.text) == ("missing", f"ROADTEST_GTSRB names {tmp_path / place}, {what}")
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w"):
+        pass
+    finding = doctor.look_at_gtsrb(str(tmp_path / "archive.zip"))
+    assert (finding.status, finding.text) == ("ok", f"{tmp_path / 'archive.zip'}: a zip")
     assert doctor.look_at_gtsrb(str(tmp_path)).text.endswith("unpacked, or of others")
     (tmp_path / doctor.GTSRB_FILES[0]).touch()
     finding = doctor.look_at_gtsrb(str(tmp_path))
     assert isinstance(finding, Finding) and finding.text.endswith("1 of the 3 official archives")
+
+
+@pytest.mark.parametrize(("word", "waited"), [("cpu", []), ("cuda:1", ["cuda:1"]), ("mps", ["mps"])])
+def test_whoever_reads_the_clock_waits_for_a_device_that_works_by_itself(
+    word: str, waited: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", heard.append)
+    monkeypatch.setattr(torch.mps, "synchronize", lambda: heard.append("mps"))
+    wait_for_device(word)
+    assert heard == waited

@@ -1,6 +1,7 @@
 """VGG-16's fold, ResNet-34's stems and shortcuts, and the networks of torchvision and timm."""
 
 import copy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,13 @@ def test_vgg16_starts_with_torchvisions_weights_and_gives_its_logits() -> None:
         torch.testing.assert_close(ours(images_NCHW), theirs(images_NCHW), rtol=1e-4, atol=1e-5)
 
 
+@cache
+def counts_of(name: str, has_stn: bool) -> tuple[int, int]:
+    """Parameters, and MACs at 32 pixels with 43 classes."""
+    network = build_on_paper(name, num_classes=43, image_size=32, has_stn=has_stn)
+    return count_parameters(network), count_macs(network, 32)
+
+
 @pytest.mark.parametrize(
     ("name", "num_parameters", "macs"),
     [
@@ -99,19 +107,14 @@ def test_vgg16_starts_with_torchvisions_weights_and_gives_its_logits() -> None:
 )
 @pytest.mark.parametrize("has_stn", [False, True])
 def test_the_counts_are_those_of_the_design(name: str, num_parameters: int, macs: int, has_stn: bool) -> None:
-    network = build_on_paper(name, num_classes=43, image_size=32, has_stn=has_stn)
     # The STN's layers 962,288, its grid 6,144, its sampling 12,288.
-    assert count_parameters(network) == num_parameters + 8_544 * has_stn
-    assert count_macs(network, 32) == macs + 980_720 * has_stn
+    assert counts_of(name, has_stn) == (num_parameters + 8_544 * has_stn, macs + 980_720 * has_stn)
 
 
 def test_the_documentation_shows_the_numbers_that_are_counted() -> None:
     page = (Path(__file__).parents[1] / "docs" / "networks.md").read_text(encoding="utf-8")
     for name in NETWORKS:
-        counts = []
-        for has_stn in (False, True):
-            network = build_on_paper(name, num_classes=43, image_size=32, has_stn=has_stn)
-            counts += [f"{count_parameters(network):,}", f"{count_macs(network, 32):,}"]
+        counts = [f"{count:,}" for has_stn in (False, True) for count in counts_of(name, has_stn)]
         assert f"| `{name}` | {' | '.join(counts)} |" in page
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
 
 from roadtest.plan import Plan, plan_study
@@ -20,7 +21,7 @@ def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def plan_small(images: Path, *names: str, **options: Any) -> tuple[Plan, Told]:
     told = Told()
-    return plan_study(images, on_event=told.append, networks=own(*names), **{**OPTIONS, **options}), told
+    return plan_study(images, on_event=told.append, **{"networks": own(*names), **OPTIONS, **options}), told
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -107,6 +108,21 @@ def test_another_protocol_or_other_data_is_refused_as_compare_does(images: Path,
         plan_small(images, "good", epochs=3)
     with pytest.raises(ValueError, match="holds a study of other data"):
         plan_small(draw_images(tmp_path / "others", shift=1000), "good")
+
+
+def test_pretrained_weights_are_not_fetched_for_a_plan_and_it_says_so(
+    images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download(repository: str, filename: str, *, local_files_only: bool, **more: object) -> str:
+        assert local_files_only, "it asks the hub"
+        raise FileNotFoundError("not in the cache")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    network = "timm:mobilenetv3_small_050+pretrained"
+    plan, told = plan_small(images, "good", networks=["good.py:build", network], flips="off")
+    assert [row["reason"] for row in plan.rows] == [None, None]
+    words = f"the weights of {network} are not in the cache: compare fetches them before it trains anything"
+    assert words in [event.text for event in told.of("note")]
 
 
 def test_a_plan_is_plain_values_for_json(images: Path) -> None:

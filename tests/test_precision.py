@@ -57,6 +57,13 @@ def test_the_probe_leaves_network_and_generator_alone(monkeypatch: pytest.Monkey
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
+def test_a_steps_clock_waits_for_whatever_device_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[torch.device] = []
+    monkeypatch.setattr(precision_module, "wait_for_device", heard.append)
+    precision_module._one_step_ms(TinyNet(), torch.zeros(2, 3, 32, 32), torch.tensor([0, 1]), "float32")
+    assert heard == [torch.device("cpu")]
+
+
 class NoBfloat16(TinyNet):
     def forward(self, images_NCHW: torch.Tensor) -> torch.Tensor:
         logits_NK = super().forward(images_NCHW)

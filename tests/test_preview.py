@@ -57,18 +57,18 @@ def size_of(sheet: Path) -> tuple[int, int]:
 
 def test_a_row_shows_each_track_before_it_shows_one_twice() -> None:
     image_set = small_set()
-    chosen = spread_examples(image_set, 1, "train", NUM_TRACKS)
+    chosen = spread_examples(image_set, 1, NUM_TRACKS)
     assert len({image_set.groups[i] for i in chosen}) == NUM_TRACKS
     assert {int(image_set.labels_N[i]) for i in chosen} == {1}
 
 
 def test_a_class_with_few_images_shows_each_once() -> None:
-    chosen = spread_examples(small_set(), 0, "test", 12)
-    assert len(chosen) == len(set(chosen.tolist())) == NUM_FRAMES
+    chosen = spread_examples(small_set(), 0, 100)
+    assert len(chosen) == len(set(chosen.tolist())) == NUM_TRACKS * NUM_FRAMES
 
 
 def test_an_absent_class_has_an_empty_row() -> None:
-    assert len(spread_examples(small_set(), 0, "val", 12)) == 0
+    assert len(spread_examples(small_set(), 3, 12)) == 0
 
 
 def test_the_sheet_holds_training_images_of_every_class_and_no_test_image(tmp_path: Path) -> None:
@@ -76,13 +76,6 @@ def test_the_sheet_holds_training_images_of_every_class_and_no_test_image(tmp_pa
     colours = colours_of(sheet)
     assert sheet.read_bytes().startswith(b"\x89PNG") and len(colours) == 3 * 6
     assert {red for red, _, _ in colours} == {10, 50, 90} and 40 not in {blue for *_, blue in colours}
-
-
-def test_parts_stand_apart_when_they_are_asked_for(tmp_path: Path) -> None:
-    one = write_contact_sheet(tmp_path / "one.png", small_set(), num_examples=4)
-    both = write_contact_sheet(tmp_path / "both.png", small_set(), num_examples=4, splits=("train", "test"))
-    assert size_of(both)[0] > size_of(one)[0] and size_of(both)[1] == size_of(one)[1]
-    assert 40 in {blue for *_, blue in colours_of(both)}
 
 
 def test_the_scale_enlarges_pixels_without_inventing_colours(tmp_path: Path) -> None:
@@ -93,11 +86,6 @@ def test_the_scale_enlarges_pixels_without_inventing_colours(tmp_path: Path) -> 
     assert size_of(six)[0] - size_of(two)[0] == 72
 
 
-def test_only_the_chosen_classes_have_rows(tmp_path: Path) -> None:
-    sheet = write_contact_sheet(tmp_path / "sheet.png", small_set(), num_examples=2, classes=[2])
-    assert {red for red, _, _ in colours_of(sheet)} == {90}
-
-
 def test_augmented_images_stand_beside_the_plain_ones_and_know_their_row_numbers(tmp_path: Path) -> None:
     image_set, seen = small_set(), []
 
@@ -106,12 +94,11 @@ def test_augmented_images_stand_beside_the_plain_ones_and_know_their_row_numbers
         seen.extend(ids_N.tolist())
         return 255 - images_NHWC
 
-    sheet = write_contact_sheet(
-        tmp_path / "sheet.png", image_set, num_examples=2, augment=invert, splits=("train", "test")
-    )
+    plain = write_contact_sheet(tmp_path / "plain.png", image_set, num_examples=2)
+    sheet = write_contact_sheet(tmp_path / "sheet.png", image_set, num_examples=2, augment=invert)
+    assert size_of(sheet)[0] > size_of(plain)[0] and size_of(sheet)[1] == size_of(plain)[1]
     colours = colours_of(sheet)
-    assert {(255 - r, 255 - g, 255 - b) for r, g, b in colours if r < 128 and b != 40} <= colours
-    assert (245, 245, 215) not in colours  # test images are never varied
+    assert colours == colours_of(plain) | {(255 - r, 255 - g, 255 - b) for r, g, b in colours_of(plain)}
     assert len(seen) == 3 * 2 and {image_set.splits[i] for i in seen} == {"train"}
 
 
@@ -141,22 +128,8 @@ def test_a_set_without_tracks_and_names_in_any_script_are_drawn(tmp_path: Path) 
     assert size_of(sheet)[0] < 900
 
 
-@pytest.mark.parametrize(
-    ("arguments", "reason"),
-    [
-        ({"num_examples": 0}, "num_examples=0 is out of range"),
-        ({"num_examples": 2.5}, "num_examples=2.5 is out of range"),
-        ({"scale": 33}, "scale=33 is out of range"),
-        ({"classes": [1, 3]}, r"classes=\[3\] cannot be shown"),
-        ({"classes": []}, r"classes=\[\] cannot be shown"),
-        ({"splits": ("val",)}, "split 'val' has no images"),
-        ({"splits": ("holdout",)}, "split 'holdout' has no images"),
-        ({"splits": ()}, "no part"),
-        ({"num_examples": 200, "scale": 32, "classes": [0] * 30}, "pixels are allowed"),
-    ],
-)
-def test_what_cannot_be_drawn_is_refused_in_one_line(arguments: dict[str, Any], reason: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=reason) as refusal:
-        write_contact_sheet(tmp_path / "sheet.png", small_set(), **arguments)
-    assert "\n" not in str(refusal.value) and ";" in str(refusal.value)
+def test_a_sheet_that_is_too_large_is_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="pixels are allowed; take a smaller --image-size") as refusal:
+        write_contact_sheet(tmp_path / "sheet.png", small_set(), num_examples=200, scale=100)
+    assert "\n" not in str(refusal.value)
     assert not (tmp_path / "sheet.png").exists()

@@ -90,6 +90,17 @@ def test_a_file_gets_whole_lines_and_no_control_characters() -> None:
     assert stream.getvalue() == f"{render_line(ROW)}\n"
 
 
+def test_what_is_told_of_somebodys_files_is_text_alone() -> None:
+    stream, terminal = io.StringIO(), io.StringIO()
+    event = Event(kind="warning", text="data check: \x1b]0;owned\x07.png")
+    with show_progress(stream=stream) as on_event:
+        on_event(event)
+    assert stream.getvalue() == "warning: data check: ?]0;owned?.png\n"
+    with show_progress(console=Console(file=terminal, force_terminal=True, width=80)) as on_event:
+        on_event(event)
+    assert "?]0;owned?.png" in terminal.getvalue() and "\x1b]0" not in terminal.getvalue()
+
+
 def test_a_notebook_gets_whole_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUPYTER_COLUMNS", "40")
     stream = io.StringIO()

@@ -57,6 +57,7 @@ def test_a_protocol_comes_back_from_json_with_its_fingerprint(protocol: Protocol
         lambda plain: plain.update(image_size=10**9),
         lambda plain: plain.update(learning_rates=[["lenet5"]]),
         lambda plain: plain.update(sweep_rates=["fast"]),
+        lambda plain: plain.update(sweep_rates=[10**400]),
         lambda plain: plain["augmentation"].update(flip=True),
     ],
 )

@@ -42,8 +42,14 @@ def one_seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @cache
-def read_once(study: Path) -> Results:
-    return read_results(study)
+def read_once(study: Path, **how: Any) -> Results:
+    return read_results(study, **how)
+
+
+@cache
+def recommended(study: Path) -> Recommendation:
+    """The answer without limits, which most tests look at."""
+    return recommend(read_once(study))
 
 
 def verdicts(found: Recommendation) -> dict[str, str]:
@@ -55,7 +61,7 @@ def label(row: dict[str, Any] | None) -> str | None:
 
 
 def test_the_cheapest_that_is_shown_to_be_close_enough_is_recommended(exact: Path) -> None:
-    found = recommend(read_once(exact))
+    found = recommended(exact)
     assert (found.status, found.label, found.certainty) == ("recommended", "resnet34", "judged")
     assert label(found.leader) == "vgg16"
     assert verdicts(found) == {
@@ -67,7 +73,7 @@ def test_the_cheapest_that_is_shown_to_be_close_enough_is_recommended(exact: Pat
 
 
 def test_the_bound_that_decides_is_a_paired_t_over_folds_shared_by_the_cheaper_ones(exact: Path) -> None:
-    row = next(row for row in recommend(read_once(exact)).networks if row["network"] == "resnet34")
+    row = next(row for row in recommended(exact).networks if row["network"] == "resnet34")
     differences_F = -np.array([1, 2, 1, 2, 1]) / 1000
     # seven images differ: a mean over 5,000 is no surer than that, however alike the folds are
     error = max(differences_F.std(ddof=1) / np.sqrt(5), np.sqrt(7) / 5000)
@@ -86,9 +92,7 @@ def test_where_only_the_leader_passes_it_is_recommended_and_cheaper_ones_are_not
 
 
 def test_a_wider_tolerance_that_is_named_really_changes_the_answer(exact: Path) -> None:
-    change = next(
-        change for change in recommend(read_once(exact)).would_change if change.startswith("with --tolerance")
-    )
+    change = next(change for change in recommended(exact).would_change if change.startswith("with --tolerance"))
     points, named = change.removeprefix("with --tolerance ").split(": ")
     assert recommend(read_once(exact), tolerance=float(points)).label == named != "resnet34"
     assert recommend(read_once(exact), tolerance=float(points) - 0.02).label == "resnet34"
@@ -115,7 +119,8 @@ def test_the_leader_is_sought_among_those_that_meet_the_limits(exact: Path) -> N
     ],
 )
 def test_each_limit_holds_against_its_own_column(exact: Path, limits: dict[str, Any], expected: str | None) -> None:
-    assert recommend(read_once(exact), tolerance=0.2, **limits).label == expected
+    results = read_once(exact, tolerance_points=0.2)
+    assert recommend(results, tolerance=0.2, **limits).label == expected
 
 
 def test_the_limit_that_binds_is_named_with_the_answer_without_it(exact: Path) -> None:
@@ -194,7 +199,7 @@ def test_without_a_test_set_nothing_is_quoted(tmp_path: Path) -> None:
 def test_one_seed_gives_the_same_table_as_an_observation(exact: Path, one_seed: Path) -> None:
     found = recommend(read_once(one_seed))
     assert found.certainty == "observed"
-    assert [set(row) for row in found.networks] == [set(row) for row in recommend(read_once(exact)).networks]
+    assert [set(row) for row in found.networks] == [set(row) for row in recommended(exact).networks]
     assert "Observed only; not judged: needs 3 seeds, 5 are better." in found.sentences[0]
     (change,) = [change for change in found.would_change if "roadtest compare" in change]
     assert "--seeds 5" in change and "of training" in change
@@ -223,7 +228,7 @@ def test_of_two_equally_accurate_networks_the_cheaper_one_leads(tmp_path: Path) 
 
 
 def test_prefer_says_what_cheapest_means(exact: Path, tmp_path: Path) -> None:
-    assert recommend(read_once(exact)).prefer == "latency"
+    assert recommended(exact).prefer == "latency"
     unmeasured = tmp_path / "unmeasured"
     shutil.copytree(exact, unmeasured)
     (unmeasured / "latency.csv").unlink()
@@ -238,7 +243,7 @@ def test_prefer_says_what_cheapest_means(exact: Path, tmp_path: Path) -> None:
 
 
 def test_latency_is_said_to_be_of_this_computer(exact: Path) -> None:
-    assert any("Latency on this computer" in sentence for sentence in recommend(read_once(exact)).sentences)
+    assert any("Latency on this computer" in sentence for sentence in recommended(exact).sentences)
     assert not any("this computer" in sentence for sentence in recommend(read_once(exact), prefer="params").sentences)
 
 
@@ -290,9 +295,9 @@ def test_where_every_network_misses_a_class_the_exit_code_is_3_and_classes_are_n
 
 
 def test_the_sentence_says_for_how_many_pairs_its_bound_is_corrected(exact: Path) -> None:
-    (use, *_) = recommend(read_once(exact)).sentences
+    (use, *_) = recommended(exact).sentences
     assert use.endswith("(after correction for all pairs: 3 cheaper networks against vgg16).")
-    reasons = [row["reason"] for row in recommend(read_once(exact)).networks if row["val_gain"] is not None]
+    reasons = [row["reason"] for row in recommended(exact).networks if row["val_gain"] is not None]
     assert len(reasons) == 3 and all("; corrected for 3 pairs) from vgg16" in reason for reason in reasons)
     # two bounds at 2.5 % each are the plain 95 % interval's: nothing is corrected
     (use, *_) = recommend(read_once(exact), min_accuracy="99%").sentences

@@ -40,6 +40,12 @@ def test_a_seed_out_of_range_is_refused(seed: int) -> None:
         PlannedRun(network="lenet5", has_stn=False, seed=seed)
 
 
+def test_a_network_whose_name_speaks_to_the_terminal_is_refused() -> None:
+    with pytest.raises(ValueError, match="must be printable") as error:
+        PlannedRun(network="lenet5\x1b[2J", has_stn=False, seed=0)
+    assert "\x1b" not in str(error.value)
+
+
 def test_plain_labels_keep_their_names_and_others_get_a_hash() -> None:
     assert folder_name("resnet34-s1+stn") == "resnet34-s1+stn"
     assert folder_name("timm:vit_b") == "timm_vit_b-" + folder_name("timm:vit_b")[-6:]

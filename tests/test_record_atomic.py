@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from roadtest.record.atomic import replacing, sweep_leftovers, write_atomically
+from roadtest.record.atomic import refuse_link, replacing, sweep_leftovers, write_atomically
 
 
 def full_disk(*_: object) -> None:
@@ -60,3 +60,18 @@ def test_leftovers_of_a_killed_process_are_swept_and_nothing_else(tmp_path: Path
         (tmp_path / name).touch()
     sweep_leftovers(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "my.part", "state.pt"]
+
+
+def test_a_link_in_the_place_of_the_part_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_bytes(b"untouched")
+    (tmp_path / f".a.json.{os.getpid()}.part").symlink_to("theirs")
+    write_atomically(tmp_path / "a.json", b"new")
+    assert (tmp_path / "theirs").read_bytes() == b"untouched"
+    assert (tmp_path / "a.json").read_bytes() == b"new"
+
+
+def test_links_are_refused_also_where_they_lead_nowhere(tmp_path: Path) -> None:
+    assert refuse_link(tmp_path / "a") == tmp_path / "a"
+    (tmp_path / "a").symlink_to("nowhere")
+    with pytest.raises(ValueError, match=r"a is a link: .* remove the link$"):
+        refuse_link(tmp_path / "a")

@@ -1,6 +1,7 @@
 """Values from files of strangers: of the right type, or refused in one line that names the field."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,10 @@ def test_plain_values_become_what_the_fields_say(tmp_path: Path) -> None:
         ("rate", "1"),
         ("rate", True),
         ("rate", 1e999),
+        ("rate", 10**400),
+        ("late", 2**63),
+        ("late", -(2**63) - 1),
+        ("anything", {"rate": 10**400}),
         ("is_on", 1),
         ("inner", []),
         ("words", "xy"),
@@ -127,6 +132,13 @@ def test_what_is_not_json_is_refused_in_one_line(tmp_path: Path) -> None:
     path.write_bytes(b'{"a": "\xff"}')
     with pytest.raises(ValueError, match="damaged"):
         read_json(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+def test_a_device_or_a_pipe_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "record.json")  # reading would wait for ever
+    with pytest.raises(ValueError, match="no plain file"):
+        read_json(tmp_path / "record.json")
 
 
 def test_a_file_that_is_not_there_says_what_folder_to_give(tmp_path: Path) -> None:

@@ -211,6 +211,26 @@ def test_arrays_that_do_not_fit_together_are_refused(changes: dict[str, Any], tm
     assert "damaged" in reason_of(read_predictions, tmp_path / "val.npz")
 
 
+@pytest.mark.parametrize("damage", ["bits", "encrypted", "folder"])
+def test_an_array_file_that_cannot_be_unpacked_is_refused(damage: str, tmp_path: Path) -> None:
+    path = tmp_path / "val.npz"
+    if damage == "folder":
+        path.mkdir()
+    else:
+        np.savez_compressed(path, **dict.fromkeys(("logits_NK", "labels_N", "image_ids_N"), np.arange(1000)))
+        data = bytearray(path.read_bytes())
+        if damage == "bits":
+            data[100:110] = b"\xff" * 10  # inside the first array: zlib, not zipfile, finds it
+        else:
+            place = data.find(b"PK\x01\x02")
+            while place >= 0:  # the flag that says so, of every member, in the list of members and before it
+                data[place + 8] |= 1
+                place = data.find(b"PK\x01\x02", place + 1)
+            data[6] |= 1
+        path.write_bytes(data)
+    assert "val.npz is damaged" in reason_of(read_predictions, path)
+
+
 def test_an_array_file_that_lies_about_its_size_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     head = io.BytesIO()
     np.lib.format.write_array_header_1_0(  # type: ignore[no-untyped-call]

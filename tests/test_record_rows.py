@@ -1,5 +1,7 @@
 """Csv files: whole rows survive whatever happens, and hostile ones are refused in one line."""
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from roadtest.record import append_row, read_rows, write_rows
 from roadtest.record import rows as rows_module
 
 
-def refused(path: Path, *columns: str) -> str:
+def refused(path: Path, columns: Iterable[str] = ()) -> str:
     with pytest.raises(ValueError) as error:
         read_rows(path, columns)
     assert "\n" not in str(error.value)
@@ -85,7 +87,22 @@ def test_damage_is_told_in_one_line(tmp_path: Path) -> None:
     path.write_text("a,b\n" + "x" * 200_000 + ",1\n")
     assert "field" in refused(path)
     path.write_text("a,b\n1,2\n")
-    assert "no column 'fold'" in refused(path, "a", "fold")
+    assert "no column 'fold'" in refused(path, ("a", "fold"))
+
+
+def test_a_value_that_is_not_of_its_columns_kind_is_told_with_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("name,ms\nx,1.5\ny,fast\n")
+    assert read_rows(path, {"name": str}) == read_rows(path)
+    assert "(ms: could not convert string to float: 'fast')" in refused(path, {"name": str, "ms": float})
+    assert "no column 'fold'" in refused(path, {"fold": int})
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+def test_a_device_or_a_pipe_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    os.mkfifo(path)  # reading would wait for ever
+    assert "no plain file" in refused(path)
 
 
 def test_a_file_without_end_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,3 +110,11 @@ def test_a_file_without_end_is_not_read(tmp_path: Path, monkeypatch: pytest.Monk
     path = tmp_path / "a.csv"
     path.write_text("a,b\n1,2\n3,4\n")
     assert "12 bytes" in refused(path)
+
+
+def test_a_row_is_not_added_through_a_link_and_no_cut_row_is_removed_there(tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_text("their first line\ntheir last, without an end")
+    (tmp_path / "a.csv").symlink_to("theirs")
+    with pytest.raises(ValueError, match=r"a\.csv is a link"):
+        append_row(tmp_path / "a.csv", {"a": 1})
+    assert (tmp_path / "theirs").read_text() == "their first line\ntheir last, without an end"

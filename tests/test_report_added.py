@@ -12,8 +12,8 @@ from fake_study import build_fake_study
 from roadtest.devices import add_device
 from roadtest.record import Incumbent, IncumbentAnswers, read_rows, read_study_info, write_incumbent
 from roadtest.report import build, write_report
-from roadtest.report.elsewhere_table import elsewhere_table
-from roadtest.report.result_tables import leaderboard_table
+from roadtest.report.elsewhere_table import WHAT_IS_TIMED, elsewhere_table
+from roadtest.report.result_tables import latency_table, leaderboard_table
 from roadtest.report.systems_table import systems_table
 from roadtest.report.table import Table
 from roadtest.summarise import leaderboard_rows, read_results, rows_with_incumbents
@@ -83,7 +83,15 @@ def test_another_computers_latency_and_memory_stand_beside_this_ones(tmp_path: P
     assert table is not None and [column.title for column in table.columns] == ["Network", "Here", "pi5"]
     (row,) = table.rows
     assert (row[0].text, row[2].text, row[2].below) == ("lenet5", "8.00 ms", "40.0 MB")
-    assert "pi5: Raspberry Pi 5, 4 cores." in table.caption
+    assert "pi5: Raspberry Pi 5, 4 cores." in table.caption and WHAT_IS_TIMED in table.caption
+    latencies = latency_table(results)
+    assert latencies is not None and latencies.caption.endswith(WHAT_IS_TIMED)
+    assert any(row[1].text.startswith("onnxruntime, pi5") for row in latencies.rows)
+
+
+def test_where_pytorch_alone_was_timed_nothing_is_said_of_others(tmp_path: Path) -> None:
+    table = latency_table(read_results(build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=1)))
+    assert table is not None and WHAT_IS_TIMED not in table.caption
 
 
 def measurement(study: Path) -> dict[str, Any]:

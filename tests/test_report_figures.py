@@ -13,7 +13,9 @@ from roadtest.record import EpochRow
 from roadtest.report import figure_rows as rows_of
 from roadtest.report.cost_rows import COSTS, cost_rows
 from roadtest.report.figures import Figure, vega_bundle, write_figure_files
-from roadtest.report.gallery import build_figures
+from roadtest.report.figures_parts import unchecked
+from roadtest.report.gallery import _pair_figure, build_figures
+from roadtest.report.gallery_curves import curve_figures
 from roadtest.report.style import QUIET, WITH, WITHOUT
 from roadtest.summarise import leaderboard_rows, read_results
 
@@ -35,6 +37,12 @@ def figures_of(study: Path) -> dict[str, Figure]:
     results = read_results(study)
     sections = build_figures(results, leaderboard_rows(results))
     return {figure.name: figure for section in sections.values() for figure in section}
+
+
+@unchecked()
+def curves_of(study: Path) -> dict[str, Figure]:
+    """The learning curves alone."""
+    return {figure.name: figure for figure in curve_figures(read_results(study))}
 
 
 def luminance(colour: str) -> float:
@@ -75,7 +83,7 @@ def test_with_and_without_the_stn_stand_side_by_side_on_equal_axes(figures: dict
 
 
 def test_one_or_two_seeds_are_lines_and_three_are_a_band(tmp_path: Path, figures: dict[str, Figure]) -> None:
-    two = figures_of(build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=2, class_names=["a", "b"]))
+    two = curves_of(build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=2, class_names=["a", "b"]))
     assert "layer" not in two["curves-lenet5"].page_specs()[0]
     assert "one line a seed" in two["curves-lenet5"].caption
     marks = [layer["mark"]["type"] for layer in figures["curves-lenet5"].page_specs()[0]["layer"]]
@@ -84,7 +92,7 @@ def test_one_or_two_seeds_are_lines_and_three_are_a_band(tmp_path: Path, figures
 
 
 def test_training_and_validation_differ_in_more_than_colour(tmp_path: Path, figures: dict[str, Figure]) -> None:
-    one = figures_of(build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=1, class_names=["a", "b"]))
+    one = curves_of(build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=1, class_names=["a", "b"]))
     dashes = one["curves-lenet5"].page_specs()[0]["encoding"]["strokeDash"]["scale"]["range"]
     assert dashes == [[1, 0], [4, 3]]
     layers = figures["curves-lenet5"].page_specs()[0]["layer"]
@@ -239,12 +247,12 @@ def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(
 
 def test_names_of_figure_files_are_safe_and_stay_apart(tmp_path: Path) -> None:
     networks = ["../../x", "a/b", "a:b", "n" * 200 + "1", "n" * 200 + "2"]
-    names = figures_of(build_fake_study(tmp_path / "s", networks=networks, seeds=1, tracks_per_class=1))
-    curves = [name for name in names if name.startswith("curves-")]
-    assert len(set(curves)) == 5
+    curves = list(curves_of(build_fake_study(tmp_path / "s", networks=networks, seeds=1, tracks_per_class=1)))
+    assert len(set(curves)) == 5 and all(name.startswith("curves-") for name in curves)
     assert all("/" not in name and ":" not in name and len(name) < 100 for name in curves)
 
 
+@pytest.mark.slow
 def test_every_chart_is_what_vega_lite_allows(figures: dict[str, Figure]) -> None:
     # altair checks nothing while the page is built
     for figure in figures.values():
@@ -261,5 +269,7 @@ def test_a_chart_that_vega_lite_does_not_know_would_be_found(figures: dict[str, 
 
 def test_differences_are_named_by_the_metric_that_chooses(study: Path) -> None:
     results = read_results(study, metric="macro-f1")
-    (figure,) = build_figures(results, leaderboard_rows(results))["pairs"]
+    with unchecked():
+        figure = _pair_figure(results)
+    assert figure is not None
     assert '"difference in macro-F1, percentage points"' in json.dumps(figure.page_specs())

@@ -99,10 +99,18 @@ def test_a_common_gain_pays_and_its_price_stands_beside_it(tmp_path: Path) -> No
     table = judged_tables.stn_table(read_results(build_exact_study(tmp_path / "s", wrong)))
     assert column(table, "The STN") == ["pays"]
     assert column(table, "Validation gain") == ["+2.00"]
+    assert column(table, "Rests on") == ["5 seeds, 5 folds"]
     assert column(table, "Parameters") == ["+8.54 k"]
     assert table is not None
     below = [cell.below for cell in table.rows[0]]
     assert "+13 %" in below and "+149 %" in below  # 8,544 of 65,219; 970,000 of 650,000
+
+
+def test_what_a_gain_on_test_rests_on_stands_beside_it(judged: Results) -> None:
+    table = judged_tables.stn_table(judged)
+    assert table is not None
+    place = [column.title for column in table.columns].index("Rests on")
+    assert all(row[place].below.startswith("test: 129 tracks, design effect ") for row in table.rows)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
 """The methods paragraph: only what was done, with the unit of error by its name and numbered references."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from fake_study import build_fake_study
 from roadtest.record import read_rows, write_rows
-from roadtest.report.methods import REFERENCES, describe_methods, number_references, unit_words
-from roadtest.summarise import read_results
+from roadtest.report.methods import REFERENCES, _intervals, describe_methods, number_references, unit_words
+from roadtest.summarise import judge_networks, read_results
 
 
 def test_references_are_numbered_as_they_are_called_for_and_only_those() -> None:
@@ -28,6 +29,14 @@ def test_two_seeds_tell_of_no_verdicts(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=2, has_examples=False)
     text = " ".join(describe_methods(read_results(study)).paragraphs)
     assert "there are no verdicts" in text and "Holm" not in text and "Spatial" not in text
+
+
+def test_a_validation_part_of_its_own_is_judged_by_units_and_not_by_folds(tmp_path: Path) -> None:
+    # as on test, all seeds answer the same images there
+    study = build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=3, has_examples=False)
+    judged = judge_networks(read_results(study))
+    assert "crossed random effects" in _intervals(replace(judged, part="val"))
+    assert "the fold is the unit" in _intervals(judge_networks(read_results(study), "val"))
 
 
 def test_the_unit_of_error_has_its_name(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """One run: what it leaves, and that being killed anywhere changes nothing but the clock."""
 
+import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -53,7 +55,7 @@ def quiet(event: Event) -> None:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Job:
     """A run that nobody interrupted."""
     job = write_tiny_study(tmp_path_factory.mktemp("whole"))
-    assert start(job, "nowhere") == 0
+    execute(job, tell=quiet)
     return job
 
 
@@ -124,13 +126,15 @@ def test_a_run_that_is_asked_to_stop_keeps_its_state_and_goes_on(
     monkeypatch.setattr("roadtest.train.TICK_SECONDS", 0.0)
     job = write_tiny_study(tmp_path)
     events: list[Event] = []
-    with pytest.raises(Stopped):
+    with pytest.raises(Stopped), monkeypatch.context() as first_process:
+        first_process.setattr("roadtest.state.peak_memory_bytes", lambda device: 10**15)
         execute(job, tell=events.append, should_stop=lambda: sum(e.kind == "step" for e in events) >= 4)
     assert (job.run_dir / "state.pt").exists()
     assert not (job.run_dir / "record.json").exists()
     execute(job, tell=events.append)
     assert [e.text for e in events if e.kind == "started"] == ["from the start", "from epoch 0.8"]
     assert not (job.run_dir / "state.pt").exists()
+    assert read_record(job.run_dir).cost.peak_memory_bytes == 10**15
 
 
 def test_a_state_of_another_protocol_is_not_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,6 +145,33 @@ def test_a_state_of_another_protocol_is_not_gone_on_from(tmp_path: Path, monkeyp
         execute(job, tell=quiet, should_stop=lambda: True)
     execute(replace(job, learning_rate=0.01), tell=events.append)
     assert next(e.text for e in events if e.kind == "started") == "from the start"
+
+
+OWN = """
+from torch import nn
+
+def build(num_classes, image_size):
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * image_size**2, WIDTH), nn.Linear(WIDTH, num_classes))
+"""
+
+
+def test_an_edited_file_is_not_gone_on_from_and_never_stands_beside_its_older_self(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roadtest.train.TICK_SECONDS", 0.0)
+    path = tmp_path / "net.py"
+    path.write_text(OWN.replace("WIDTH", "2"))
+    job = write_tiny_study(tmp_path, replace(TINY, max_epochs=1), num_seeds=2, network=f"{path}:build")
+    events: list[Event] = []
+    with pytest.raises(Stopped):
+        execute(job, tell=quiet, should_stop=lambda: True)
+    path.write_text(OWN.replace("WIDTH", "3"))
+    execute(job, tell=events.append)
+    assert next(e.text for e in events if e.kind == "started") == "from the start"
+    assert read_record(job.run_dir).own_network_digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    path.write_text(OWN.replace("WIDTH", "4"))
+    with pytest.raises(ValueError, match="was changed after its run with seed 0 was finished: all runs of a name are"):
+        execute(replace(job, run=replace(job.run, seed=1)), tell=quiet)
 
 
 def test_seeds_of_one_network_take_one_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,6 +187,30 @@ def test_seeds_of_one_network_take_one_precision(tmp_path: Path, monkeypatch: py
     taken = [read_record(one.run_dir) for one in (job, second, other)]
     assert [record.precision for record in taken] == ["bfloat16", "bfloat16", "float32"]
     assert taken[1].precision_probe_ms == {}
+
+
+def test_another_networks_damaged_record_stops_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = replace(write_tiny_study(tmp_path, replace(TINY, max_epochs=1), num_seeds=2), precision="auto")
+    plain = json.loads((job.study_dir / "study.json").read_text())
+    plain["runs"].append({"network": "vgg16", "has_stn": False, "seed": 0})
+    (job.study_dir / "study.json").write_text(json.dumps(plain))
+    (job.study_dir / "vgg16" / "seed-0").mkdir(parents=True)
+    (job.study_dir / "vgg16" / "seed-0" / "record.json").write_text("{")
+    monkeypatch.setattr("roadtest.precision._one_step_ms", lambda *arguments: 1.0)
+    execute(job, tell=quiet)
+    assert read_record(job.run_dir).network == "lenet5"
+
+
+def test_a_run_that_goes_on_says_that_its_precision_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("roadtest.train.TICK_SECONDS", 0.0)
+    job = write_tiny_study(tmp_path, replace(TINY, max_epochs=1))
+    events: list[Event] = []
+    with pytest.raises(Stopped):
+        execute(job, tell=quiet, should_stop=lambda: True)
+    execute(replace(job, precision="bfloat16"), tell=events.append)
+    (warning,) = [event.text for event in events if event.kind == "warning"]
+    assert warning.startswith("lenet5, seed 0 goes on in float32, as it began: --precision bfloat16 holds")
+    assert read_record(job.run_dir).precision == "float32"
 
 
 def test_without_the_test_set_nothing_of_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from roadtest import speed as speed_module
+from roadtest import worker
 from roadtest.job import Job
+from roadtest.networks import pretrained
 from roadtest.run import build_training
 from roadtest.speed import Speed, measure_speed, read_speed, unlimited, write_speed
 from tiny import write_tiny_study
@@ -23,6 +25,14 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
 def measured(job: Job) -> Speed:
     image_set, training = build_training(job, lambda: False)
     return measure_speed(training, job, image_set.num_classes, lambda: False)
+
+
+def test_a_pretrained_network_is_as_fast_without_its_weights(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pretrained, "find_weights", lambda *all, **more: pytest.fail("it looks for weights"))
+    network = "timm:mobilenetv3_small_050+pretrained"
+    job = replace(job, run=replace(job.run, network=network))
+    worker.measure_speeds(job.to_json(), lambda event: None, lambda: False)
+    assert len(read_speed(job.run_dir).step_seconds) >= 3
 
 
 def test_steps_are_timed_one_by_one_without_the_first(job: Job) -> None:

@@ -56,6 +56,28 @@ def test_a_state_comes_back_as_it_went(job: Job) -> None:
     assert [path.name for path in job.run_dir.iterdir()] == ["state.pt"]
 
 
+def test_a_state_keeps_the_most_memory_of_all_processes_so_far(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = tiny_training()
+    next(iter(train(training)))
+    kept = []
+    for peak in (300, 200, 400):
+        monkeypatch.setattr("roadtest.state.peak_memory_bytes", lambda device, peak=peak: peak)
+        write_state(job, training, ORIGIN)
+        state = read_state(job)
+        assert state is not None
+        kept.append(state["training"]["progress"]["peak_memory_bytes"])
+    assert kept == [300, 300, 400]
+
+
+def test_a_state_from_before_memory_was_kept_is_gone_on_from(job: Job) -> None:
+    training = tiny_training()
+    next(iter(train(training)))
+    state = training.to_state()
+    del state["progress"]["peak_memory_bytes"]
+    training.restore(state)
+    assert training.progress.peak_memory_bytes == 0
+
+
 def test_before_the_plan_is_made_nothing_is_written(job: Job) -> None:
     write_state(job, tiny_training(), ORIGIN)
     assert read_state(job) is None

@@ -101,7 +101,7 @@ def test_more_seeds_and_more_networks_do_only_what_is_missing(images: Path) -> N
     before = marks(study.path)
     _, told = compare_small(images, "good", seeds=2)
     assert told.runs() == [("good", 1)]
-    _, told = compare_small(images, "other", seeds=2)
+    _, told = compare_small(images, "good", "other", seeds=2)
     assert told.runs() == [("other", 0), ("other", 1)]
     after = marks(study.path)
     assert {path: after[path] for path in before} == before
@@ -112,6 +112,18 @@ def test_more_seeds_and_more_networks_do_only_what_is_missing(images: Path) -> N
         ("other.py:build", 1),
     ]
     assert {row["network"] for row in read_rows(study.path / "latency.csv")} == set(own("good", "other"))
+
+
+def test_a_file_that_was_edited_after_its_run_is_refused_before_anything_is_trained(images: Path) -> None:
+    study, _ = compare_small(images, "good", "other")
+    with Path("good.py").open("a") as file:
+        file.write("# another network now")
+    before = marks(study.path)
+    with pytest.raises(ValueError, match=r"'good\.py:build' was changed after its run with seed 0 was finished: "):
+        compare_small(images, "good", "other", seeds=2)
+    assert marks(study.path) == before
+    _, told = compare_small(images, "other", seeds=2)  # whose file is as it was
+    assert told.runs() == [("other", 1)]
 
 
 def test_a_study_that_has_grown_is_repeated_by_one_command(images: Path) -> None:

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from exact_study import change_record
+from fake_study import build_fake_study
 from roadtest.record import read_record, read_rows, read_study_info, write_rows
+from roadtest.study import folder as folder_module
 from roadtest.study.folder import (
     _command,
     check_protocol,
@@ -18,6 +21,7 @@ from roadtest.study.folder import (
     write_plan,
 )
 from roadtest.study.options import Options, planned_runs
+from roadtest.winner import find_run
 from tiny import TINY, coloured_squares
 
 RUNS = planned_runs([("lenet5", False)], (0,))
@@ -148,19 +152,31 @@ def test_the_command_has_every_option_that_was_given_and_none_of_this_machines_p
     assert _command("signs", Options()) == "roadtest compare signs"
 
 
-def test_only_the_best_networks_weights_are_kept_by_validation(tmp_path: Path) -> None:
-    from fake_study import build_fake_study
-
-    study_dir = build_fake_study(tmp_path / "s", networks=("lenet5", "resnet34"), seeds=2, tracks_per_class=2)
+@pytest.mark.parametrize(
+    ("undertrained", "kept"),
+    [
+        ((), {"resnet34"}),
+        (("resnet34",), {"lenet5"}),  # the better one saw too little to be recommended
+        (("lenet5", "resnet34"), {"lenet5", "resnet34"}),  # none is recommended, and nothing deleted
+    ],
+)
+def test_only_the_recommended_networks_weights_are_kept(
+    undertrained: tuple[str, ...], kept: set[str], tmp_path: Path
+) -> None:
+    study_dir = build_fake_study(
+        tmp_path / "s", networks=("lenet5", "resnet34"), seeds=2, tracks_per_class=2, has_examples=False
+    )
     runs = read_study_info(study_dir).runs
     for run in runs:
         (study_dir / run.folder / "weights.safetensors").touch()
+        change_record(study_dir / run.folder, "is_undertrained", run.network in undertrained)
     records = [read_record(study_dir / run.folder) for run in runs]
     means = {name: sum(r.val.accuracy for r in records if r.network == name) for name in ("lenet5", "resnet34")}
     assert means["resnet34"] > means["lenet5"]
     keep_chosen_weights(study_dir, records)
-    kept = {run.network for run in runs if (study_dir / run.folder / "weights.safetensors").exists()}
-    assert kept == {"resnet34"}
+    assert {run.network for run in runs if (study_dir / run.folder / "weights.safetensors").exists()} == kept
+    if len(kept) == 1:
+        assert find_run(study_dir).path.parent.name in kept
 
 
 def test_a_place_that_is_taken_is_refused(tmp_path: Path) -> None:
@@ -173,6 +189,44 @@ def test_a_place_that_is_taken_is_refused(tmp_path: Path) -> None:
     make_folder(tmp_path / "a" / "b")
     (tmp_path / "a" / "b" / ".lock").touch()
     make_folder(tmp_path / "a" / "b")
+    (tmp_path / "a" / "b" / "photo.png").touch()
+    with pytest.raises(ValueError, match="other things than a study"):
+        make_folder(tmp_path / "a" / "b")
+
+
+def test_a_study_that_was_cut_short_by_a_full_disk_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study_dir = tmp_path / "study"
+    with monkeypatch.context() as patch:
+        patch.setattr(folder_module, "write_rows", _no_space)
+        with pytest.raises(OSError, match="No space"):
+            plan(study_dir)
+    assert [path.name for path in study_dir.iterdir()] == ["study.json"]
+    make_folder(study_dir)
+    plan(study_dir)
+    assert len(read_rows(study_dir / "split.csv")) == 150
+
+
+def _no_space(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_nothing_but_a_study_is_moved_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "split.csv").touch(), (photos / ".lock").touch(), (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="other things than a study"):
+        move_aside(photos)
+    with pytest.raises(ValueError, match="is a file"):
+        move_aside(tmp_path / "file")
+    study_dir = tmp_path / "study"
+    plan(study_dir)
+    monkeypatch.chdir(study_dir)
+    for place in (Path(), Path("..")):
+        with pytest.raises(ValueError, match=r"is the folder you are in|other things"):
+            move_aside(place)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "photos", "study"]
 
 
 def test_moving_aside_what_is_not_there_does_nothing(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from roadtest.config import read_config
-from roadtest.data.imageset import Listing
+from roadtest.data.imageset import ImageSet, Listing
+from roadtest.data.open import open_source
 from roadtest.events import Event
 from roadtest.study import compare, images
 from roadtest.study.images import name_source, settle
@@ -68,6 +69,44 @@ def test_flips_follow_the_images_and_are_told(pictures: Path) -> None:
     assert off.augmentation.flip_probability == 0
 
 
+def test_flips_are_judged_by_none_of_the_test_images_that_proposed_groups_deal(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for track in range(20):
+        generator = np.random.default_rng(track)
+        base_HWC = generator.integers(0, 200, (8, 8, 3)).repeat(3, 0).repeat(3, 1)
+        for frame in range(10):
+            path = tmp_path / "tracks" / ("red", "blue")[track % 2] / f"{track:02d}_{frame:02d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            image_HWC = (base_HWC + generator.integers(0, 20, base_HWC.shape)).astype(np.uint8)
+            Image.fromarray(image_HWC).save(path)
+    judged: list[ImageSet] = []
+    honest = images.judge_flips
+    monkeypatch.setattr(images, "judge_flips", lambda image_set: judged.append(image_set) or honest(image_set))
+    settled(tmp_path / "tracks", image_size=32, group="auto")
+    compared = open_source(str(tmp_path / "tracks"), image_size=32, cache_dir=Path("cache"), group="auto")
+    assert len(set(compared.groups)) == 20
+    assert (judged[0].paths, judged[0].splits) == (compared.paths, compared.splits)
+
+
+def test_a_study_of_another_protocol_is_refused_before_images_are_decoded_for_their_flips(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compare_small(pictures, "good")  # with flips, as the images allow
+    monkeypatch.setattr(images, "open_image_set", lambda *all, **more: pytest.fail("it was decoded"))
+    for different in ({"epochs": 3}, {"epochs": 3, "flips": "on"}):
+        with pytest.raises(ValueError, match="max_epochs is 2 there and 3 here"):
+            compare_small(pictures, "good", **different)
+
+
+def test_flips_that_are_not_settled_yet_are_no_other_protocol(pictures: Path) -> None:
+    compare_small(pictures, "good")
+    study, again = compare_small(pictures, "good")
+    assert again.runs() == [] and study.info.protocol["augmentation"]["flip_probability"] == 0.5
+    with pytest.raises(ValueError, match="augmentation is "):
+        compare_small(pictures, "good", flips="off")
+
+
 def test_flips_are_refused_where_classes_mirror_each_other(pictures: Path, tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     for number in range(200):
@@ -125,7 +164,7 @@ def test_what_was_settled_stands_in_the_config_that_repeats_the_study(pictures: 
     assert (config["image_size"], config["flips"]) == (32, "on")
     assert "--image-size 32 --flips on" in study.info.command
     assert study.info.protocol["augmentation"]["flip_probability"] == 0.5
-    assert len(told.of("note")) == 2
+    assert len(told.of("note")) == 3  # its size, its flips, and that its images are in order
     _, again = compare_small(pictures, "good", image_size=32, flips="on")
     assert again.runs() == []
 

@@ -17,6 +17,7 @@ from roadtest.study.launch import Outcome, Task, run_tasks
 from small_study import FAKE_WORKER, ctrl_c_when, wait_until
 
 HERE = Path(__file__).parent
+ENDED_EARLY = "the process ended before its work was done, as by sys.exit: a network must not end it; take that out"
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +51,15 @@ def test_events_come_with_the_runs_name_and_prints_go_to_the_log(tmp_path: Path)
     assert (tmp_path / "a" / "trace").read_text() == "done"
 
 
+def test_a_log_that_is_a_link_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_text("untouched")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "log.txt").symlink_to(tmp_path / "theirs")
+    with pytest.raises(ValueError, match=r"log\.txt is a link"):
+        run(task(tmp_path, "prints"))
+    assert (tmp_path / "theirs").read_text() == "untouched"
+
+
 @pytest.mark.parametrize(
     ("do", "reason"),
     [
@@ -58,6 +68,8 @@ def test_events_come_with_the_runs_name_and_prints_go_to_the_log(tmp_path: Path)
         ("killed", "the process was ended by SIGKILL: out of memory?"),
         ("breaks", "the process was ended by SIGKILL: out of memory?"),
         ("exits", "the process ended with code 7: see log.txt"),
+        ("leaves", ENDED_EARLY),
+        ("leaves at once", ENDED_EARLY),
     ],
 )
 def test_a_failing_worker_is_an_outcome_with_its_reason_in_one_line(do: str, reason: str, tmp_path: Path) -> None:

@@ -71,6 +71,22 @@ def test_a_lock_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:
         assert json.loads((tmp_path / ".lock").read_text())["pid"] == os.getpid()
 
 
+def test_a_lock_that_another_process_took_over_meanwhile_stays_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_lock(tmp_path, pid=dead_process(), started=1.0)
+    honest = lock_module.is_alive
+
+    def judge_slowly(pid: int, started: float) -> bool:
+        is_alive = honest(pid, started)
+        write_lock(tmp_path)  # another one found it stale too, and was faster
+        return is_alive
+
+    monkeypatch.setattr(lock_module, "is_alive", judge_slowly)
+    assert f"in use by process {os.getpid()}" in refusal(tmp_path)
+    assert path.exists()
+
+
 def test_a_process_that_only_inherited_the_number_is_not_the_holder(tmp_path: Path) -> None:
     write_lock(tmp_path, started=psutil.Process().create_time() - 3600)
     with study_lock(tmp_path):

@@ -48,6 +48,29 @@ def test_a_mistake_says_what_is_allowed(options: dict[str, Any], words: str) -> 
     assert words in refusal(**options)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"jobs": "3"}, "jobs = '3' cannot be used: give a whole number, or leave it out"),
+        ({"jobs": True}, "jobs = True cannot be used: give a whole number"),
+        ({"epochs": 2.0}, "epochs = 2.0 cannot be used: give a whole number"),
+        ({"budget_seconds": "10m"}, "budget_seconds = '10m' cannot be used: give a number"),
+        ({"seeds": "3"}, "seeds = '3' cannot be used: give a list of whole numbers or a whole number"),
+        ({"seeds": ("a",)}, "seeds = ('a',) cannot be used"),
+        ({"fresh": "no"}, "fresh = 'no' cannot be used: give true or false"),
+        ({"preset": 3}, "preset = 3 cannot be used: give a text"),
+        ({"out": 3}, "out = 3 cannot be used: give a path"),
+        ({"networks": (1,)}, "networks = (1,) cannot be used: give a list of texts"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_by_name(options: dict[str, Any], words: str) -> None:
+    assert words in refusal(**options)
+
+
+def test_a_whole_number_is_a_number_too() -> None:
+    assert Options(budget_seconds=60, seeds=(0, 4), lr=1, out=Path("x")).budget_seconds == 60
+
+
 def test_a_number_of_seeds_counts_from_zero_and_seeds_stand_for_themselves() -> None:
     assert chosen_seeds(Options()) == (0,)
     assert chosen_seeds(Options(preset="standard")) == (0, 1, 2)

@@ -68,6 +68,13 @@ def test_a_network_that_fails_has_its_own_reason_and_the_others_go_on(tmp_path: 
     assert chosen_rates(jobs[0].study_dir) == {"lenet5": 0.02}
 
 
+def test_a_network_that_ends_its_process_has_a_reason_and_no_rate_of_the_trials_before(tmp_path: Path) -> None:
+    jobs = jobs_of(tmp_path, "leaves.py:build", "lenet5")
+    reasons, _ = sweep(jobs)
+    assert list(reasons) == ["leaves.py:build"] and "as by sys.exit" in reasons["leaves.py:build"]
+    assert chosen_rates(jobs[0].study_dir) == {"lenet5": 0.02}
+
+
 def test_with_fail_fast_the_first_failure_is_the_last(tmp_path: Path) -> None:
     jobs = jobs_of(tmp_path, "raises.py:build", "lenet5", "vgg16")
     reasons = sweep_rates(jobs[0].study_dir, jobs, num_parallel=1, tell=lambda event: None, fail_fast=True)
@@ -80,6 +87,15 @@ def test_a_network_that_is_swept_again_begins_anew(tmp_path: Path) -> None:
     sweep(jobs)
     sweep(jobs)
     assert len(read_rows(jobs[0].study_dir / "sweep.csv")) == 3
+
+
+def test_a_rate_that_is_no_number_is_told_with_its_file(tmp_path: Path) -> None:
+    jobs = jobs_of(tmp_path, "lenet5")
+    sweep(jobs)
+    path = jobs[0].study_dir / "sweep.csv"
+    path.write_text(path.read_text().replace("0.02", "fast"))
+    with pytest.raises(ValueError, match=r"sweep\.csv is damaged \(learning_rate: "):
+        chosen_rates(jobs[0].study_dir)
 
 
 def test_without_networks_nothing_is_done(tmp_path: Path) -> None:

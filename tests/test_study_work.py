@@ -65,6 +65,15 @@ def test_annealed_copies_are_asked_of_every_run_and_missing_ones_are_told(images
     ]
 
 
+def test_a_finished_run_keeps_no_state_that_a_kill_left_behind(images: Path, tasks: list[Task]) -> None:
+    study, _ = compare_small(images, "good")
+    (finished,) = (run.path for run in study.runs())
+    for name in ("state.pt", "branch.pt"):
+        (finished / name).touch()
+    compare_small(images, "good", seeds=2)
+    assert not list(finished.glob("*.pt")) and (finished / "record.json").exists()
+
+
 def test_a_relative_cache_is_found_by_the_workers_too(
     images: Path, tasks: list[Task], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,9 +97,21 @@ def test_latency_is_measured_for_all_when_one_is_added_and_not_again_otherwise(i
     compare_small(images, "good")
     compare_small(images, "good", seeds=2)
     assert [task.kind for task in tasks] == ["run", "latency", "run"]
-    study, _ = compare_small(images, "other")
+    study, _ = compare_small(images, "good", "other")
     assert json.loads(tasks[-1].job_json)["networks"] == [[name, False] for name in own("good", "other")]
     assert len(read_rows(study.path / "latency.csv")) == 2
+
+
+def test_a_network_of_ones_own_is_only_built_for_its_latency_where_it_is_named(images: Path, tasks: list[Task]) -> None:
+    compare_small(images, "good")
+    study, told = compare_small(images, "other")  # a study from elsewhere may bring good.py
+    assert json.loads(tasks[-1].job_json)["networks"] == [["other.py:build", False]]
+    assert [event.text for event in told.of("warning")] == [
+        "latency is not measured of good.py:build: a network of your own is only built where it is named again"
+    ]
+    assert [row["network"] for row in read_rows(study.path / "latency.csv")] == ["other.py:build"]
+    _, told = compare_small(images, "other", seeds=2)
+    assert tasks[-1].kind == "run" and told.of("warning") == []  # what is left out is not waited for either
 
 
 def test_an_exported_networks_latency_does_not_stand_in_for_pytorchs(images: Path, tasks: list[Task]) -> None:
@@ -129,6 +150,6 @@ def test_a_disk_that_is_too_small_is_told_before_anything_runs(images: Path, mon
 
 def test_the_plan_is_told_first_and_then_every_run(images: Path) -> None:
     _, told = compare_small(images, "good", "other")
-    kinds = [event.kind for event in told if event.kind not in ("data", "note", "warning")]
+    kinds = [event.kind for event in told if event.kind not in ("data", "note", "phase", "warning")]
     assert kinds[:3] == ["planned", "queued", "queued"]
     assert told.of("phase")[-1].text == "writing the report"

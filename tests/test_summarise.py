@@ -233,6 +233,30 @@ def test_latency_percentiles_come_from_the_raw_samples(tmp_path: Path) -> None:
     assert leaderboard_rows(study)[0]["latency_p50_ms"] == 51.0
 
 
+def test_what_a_table_needs_and_a_file_lacks_is_told_with_the_files_name(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=1, has_examples=False)
+    for name, old, new, words in (
+        ("latency.csv", "latency_ms", "seconds", r"latency\.csv has no column 'latency_ms'"),
+        ("latency.csv", ",1,2,0,0,", ",one,2,0,0,", r"latency\.csv is damaged \(batch_size: "),
+        ("split.csv", "group", "track", r"split\.csv has no column 'group'"),
+    ):
+        whole = (study / name).read_text()
+        (study / name).write_text(whole.replace(old, new))
+        with pytest.raises(ValueError, match=words):
+            leaderboard_rows(study)
+        (study / name).write_text(whole)
+
+
+def test_answers_with_other_classes_than_the_studys_are_refused(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=1, has_examples=False)
+    path = study / "lenet5" / "seed-0" / "test.npz"
+    test = read_predictions(path)
+    wide_NK = np.pad(test.logits_NK, ((0, 0), (0, 1)), constant_values=99)
+    write_predictions(path, Predictions(logits_NK=wide_NK, labels_N=test.labels_N, image_ids_N=test.image_ids_N))
+    with pytest.raises(ValueError, match=r"test\.npz answers with 44 classes: the study has 43"):
+        leaderboard_rows(study)
+
+
 def test_the_stn_table_says_gain_cost_and_verdict(study: Path) -> None:
     rows = {row["network"]: row for row in stn_rows(study)}
     # its own interval leaves out zero; among all pairs of five networks it is not separated

@@ -45,6 +45,40 @@ def test_a_difference_that_luck_may_have_made_is_said_so(tmp_path: Path) -> None
     )
 
 
+def test_a_change_that_is_shown_at_neither_end_may_be_luck(tmp_path: Path) -> None:
+    early, late = (40, 20, 50, 15, 35), (25, 38, 22, 41, 44)
+    networks = {
+        "lenet5": Ends(wrong=[(250, 32, late[seed]) for seed in FIVE]),
+        "resnet34": Ends(wrong=[(250, early[seed] + 3, 32) for seed in FIVE]),
+    }
+    study_dir = build_branched_study(tmp_path / "s", networks)
+    assert budget_sentences(study_dir)[-1] == (
+        "Between 10 min and 20 min resnet34 overtakes lenet5: 0.30 points behind, then 0.20 points ahead; separated at "
+        "neither, so luck alone may do this."
+    )
+
+
+def test_of_many_changes_of_places_the_shown_ones_are_told_and_the_others_counted(tmp_path: Path) -> None:
+    # five networks turn their order round; the last two by so little that luck may have done it
+    wrong = {
+        "lenet5": (20, 90),
+        "vgg16": (40, 70),
+        "resnet34": (60, 50),
+        "resnet34-s1": (80, 30),
+        "lenet5+stn": (81, 29),
+    }
+    noise = {"resnet34-s1": (4, -4, 4, -4, 0)}
+    networks = {
+        label: Ends(wrong=[(250, early + noise.get(label, (0,) * 5)[seed], end - seed) for seed in FIVE])
+        for label, (early, end) in wrong.items()
+    }
+    study_dir = build_branched_study(tmp_path / "s", networks)
+    assert len(crossover_rows(study_dir)) == 10
+    told = [sentence for sentence in budget_sentences(study_dir) if not sentence.startswith("With")]
+    assert len(told) == 5 and all(sentence.endswith("both are shown.") for sentence in told[:4])
+    assert told[4] == "6 more changes of places, 5 of them shown at both budgets; the table has all."
+
+
 def test_two_seeds_are_observed_and_never_judged(tmp_path: Path) -> None:
     study_dir = build_branched_study(
         tmp_path / "s", {"lenet5": Ends(wrong=FAST.wrong[:2]), "resnet34": Ends(wrong=LATE.wrong[:2])}

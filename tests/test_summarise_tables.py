@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadtest.summarise import FORMATS, format_cell, render_table
+from roadtest.summarise.tables import FORMATS, format_cell, render_table
 
 ROWS = [
     {"network": "lenet5", "has_stn": True, "num_runs": 3, "val_accuracy_mean": 0.98314, "latency_p50_ms": None},

@@ -122,6 +122,14 @@ def test_a_run_never_exceeds_the_largest_number_of_epochs_whatever_the_budget() 
     assert training.progress.stop_reason == "max epochs"
 
 
+def test_the_clock_waits_for_the_device_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str] = []
+    monkeypatch.setattr(torch.mps, "synchronize", lambda: heard.append("waited"))
+    monkeypatch.setattr(time, "perf_counter", lambda: heard.append("read") or 7.0)
+    assert train_module._now("mps") == 7.0
+    assert heard == ["waited", "read"]
+
+
 def test_evaluation_and_the_consumer_are_off_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     honest = train_module.predict_logits
 

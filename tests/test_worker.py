@@ -110,7 +110,7 @@ def test_a_worker_trains_a_run_tells_events_only_and_ends_with_zero(tmp_path: Pa
     assert process.returncode == 0, err
     kinds = [Event.from_line(line).kind for line in out.decode().splitlines()]
     assert kinds[0] == "started"
-    assert kinds[-1] == "finished"
+    assert kinds[-2:] == ["finished", "done"]
     assert read_record(job.run_dir).num_epochs == 1
 
 

@@ -80,6 +80,8 @@ class Classifier:
         """Give probabilities_NK for uint8 images_NHWC, or for a list of files, Pillow images or arrays of any size."""
         if isinstance(images, str | Path):
             raise ValueError(f"{str(images)!r} is one image, and a list of images is needed: write [{str(images)!r}]")
+        if isinstance(images, Image.Image) or (isinstance(images, np.ndarray) and images.shape[2:] == (3,)):
+            raise ValueError("what was given is one image, and a list of images is needed: write [image]")
         parts_NK = [np.zeros((0, len(self.record.class_names)), np.float32)]
         size = self.record.image_size
         for start in range(0, len(images), self.batch_size):

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from roadtest.machine import count_usable_cores, others_cpu_seconds
+from roadtest.machine import count_usable_cores, others_cpu_seconds, wait_for_device
 from roadtest.networks.shapes import evaluation_mode, run_for_real, run_on_paper
 
 MACS_PER_SAMPLE = (4, 0, 16)
@@ -158,15 +158,6 @@ def is_disturbed(others_cores: float, *, num_threads: int, num_cores: int) -> bo
     A quarter of a core is too much where every core is ours; half of the cores we leave free may be used besides.
     """
     return others_cores > 0.25 + 0.5 * max(0, num_cores - num_threads)
-
-
-def wait_for_device(device: torch.device | str) -> None:
-    """Return when all work queued on the device is done; at once on the CPU."""
-    kind = torch.device(device).type
-    if kind == "cuda":
-        torch.cuda.synchronize(device)
-    elif kind == "mps":
-        torch.mps.synchronize()
 
 
 def _random_images(batch_size: int, image_size: int, device: str) -> Tensor:

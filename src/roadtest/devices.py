@@ -7,7 +7,6 @@ A measurement is a file from elsewhere: its size, types and numbers are checked,
 Rows of latency.csv that PyTorch did not write are replaced by network, runtime and device; the others stay.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -23,6 +22,8 @@ from roadtest.record import (
     network_label,
     read_rows,
     read_study_info,
+    refuse_link,
+    to_json,
     write_atomically,
     write_rows,
 )
@@ -131,11 +132,10 @@ def add_device(study_dir: Path, path: Path, name: str | None = None) -> tuple[st
     device = _checked_name(path.stem if name is None else name, is_given=name is not None)
     info, measurement = read_study_info(study_dir), read_measurement(path)
     _check_is_of(info, measurement, study_dir, path)
+    folder = refuse_link(refuse_link(study_dir / "devices") / device)
     replace_latencies(study_dir, _latency_rows(measurement, device))
-    folder = study_dir / "devices" / device
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(asdict(measurement), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    write_atomically(folder / _file_name(measurement), text.encode())
+    write_atomically(folder / _file_name(measurement), to_json(measurement))
     return device, measurement
 
 

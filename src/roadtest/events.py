@@ -4,6 +4,7 @@ Floor of plain words: the worker writes events as JSON lines, the study passes t
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -24,6 +25,7 @@ class Event:
     | row | an evaluation | the same, and train_loss, train_accuracy, val_loss, val_accuracy |
     | finished | a run is complete | label, seed, train_seconds, val_accuracy, test_accuracy |
     | failed | a run failed | label, seed, text: the reason |
+    | done | the worker has done all that it was told to: the last it tells | |
     | trial | the worker tried a rate | label, learning_rate, epoch, train_seconds, val_loss, val_accuracy |
     | sweep | the same in words | label, text: "rate 0.05: validation loss 0.31" |
     | latency | latencies are measured | num_done, num_total |
@@ -60,3 +62,13 @@ class Event:
         if not isinstance(plain, dict) or "kind" not in plain or not set(plain) <= {f.name for f in fields(cls)}:
             raise ValueError(f"not an event: {line[:80]!r}")
         return cls(**plain)
+
+
+def printable(text: str) -> str:
+    """Text that does nothing to a terminal: what is no printed sign becomes a question mark."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
+def counting(tell: Callable[[Event], None], kind: str) -> Callable[[int, int], None]:
+    """A function of what is done and what there is in all, which tells both as events of one kind."""
+    return lambda done, total: tell(Event(kind=kind, num_done=done, num_total=total))

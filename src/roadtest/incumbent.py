@@ -10,7 +10,6 @@ makes the tables.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +29,7 @@ from roadtest.record import (
     incumbent_dir,
     read_rows,
     read_study_info,
+    utc_now,
     write_incumbent,
 )
 
@@ -72,7 +72,7 @@ def add_incumbent(study_dir: Path, predictions: Path, *, name: str, cache_dir: P
             source_digest=_digest(predictions),
             num_test=counts.get(TEST, 0),
             num_val=counts.get(VAL, 0),
-            added_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            added_at=utc_now(),
         ),
         image_ids_N=np.array(kept, np.int64),
         predicted_N=np.array([answers[image] for image in kept], np.int64),

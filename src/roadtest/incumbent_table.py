@@ -9,17 +9,14 @@ tabs separate. Every refusal is one line that names the file's line. The file is
 
 import csv
 import math
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from roadtest.data.classes import ClassFinder, name_some
+from roadtest.data.lines import read_lines
 from roadtest.data.pictures import picture_suffixes
 
-MAX_BYTES = 1 << 30
-"""A million images of a hundred classes with six digits each have 0.9 GB."""
-MAX_LINE_BYTES = 4 << 20
 PATHS, IDS = ("path", "filename", "file", "image"), ("image_id",)
 LABELS = ("label", "class_id", "class_name", "classid")
 SEPARATORS = ",;\t"
@@ -64,8 +61,7 @@ def image_finder(paths: Sequence[str], wanted: Sequence[int]) -> ImageFinder:
 
 def read_answers(path: Path, images: ImageFinder, classes: ClassFinder) -> Iterator[tuple[int, int, int]]:
     """Give (line, image, class) row by row; a ValueError in one line where a row cannot be taken."""
-    _check_file(path)
-    lines = _lines(path)
+    lines = read_lines(path, advice="give labels in place of probabilities, or fewer digits")
     header_line = next(lines, "").strip("\r\n")
     separator = max(SEPARATORS, key=lambda sign: len(set(_cells(header_line, sign)) & {*PATHS, *IDS, *LABELS}))
     header = _cells(header_line, separator)
@@ -189,32 +185,6 @@ def _probability(text: str, where: str) -> float:
     if not 0 <= value <= 1 + SUM_TOLERANCE:
         raise ValueError(f"{where}: {text[:60]!r} is no probability: they lie between 0 and 1; correct it")
     return value
-
-
-def _check_file(path: Path) -> None:
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist: give a csv file with the columns path and label")
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise ValueError(f"{path} is no file: give a csv file with the columns path and label")
-    if status.st_size > MAX_BYTES:
-        raise ValueError(
-            f"{path} has {status.st_size:,} bytes: at most {MAX_BYTES:,} are read; give labels in place of "
-            "probabilities, or fewer digits"
-        )
-
-
-def _lines(path: Path) -> Iterator[str]:
-    with path.open("rb") as file:
-        number = 0
-        while line := file.readline(MAX_LINE_BYTES + 1):
-            number += 1
-            if len(line) > MAX_LINE_BYTES:
-                raise ValueError(f"{path}, line {number} has more than {MAX_LINE_BYTES:,} bytes: it must be a csv file")
-            try:
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError:
-                raise ValueError(f"{path}, line {number} is no text in UTF-8: save it as a csv file in UTF-8") from None
 
 
 def _cells(line: str, separator: str) -> list[str]:

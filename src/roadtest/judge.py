@@ -10,13 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from roadtest.judge_folds import (
-    ON_NEW_FOLDS,
-    FoldResult,
-    mean_bounds,
-    validation_difference,
-    validation_interval,
-)
+from roadtest.judge_folds import ON_NEW_FOLDS, FoldResult, mean_bounds, validation_difference, validation_interval
 from roadtest.judge_intervals import (
     CONFIDENCE,
     IF_TRAINED_AGAIN,

@@ -82,10 +82,11 @@ def evaluate_on(
     options = {"data_dir": data_dir, "is_subset_allowed": is_subset_allowed, "skip_broken": skip_broken, "group": group}
     image_set = _open(str(source), record.image_size, cache_dir, on_event, options)
     is_own = image_set.fingerprint in (record.data_fingerprint, record.test_fingerprint)
-    chosen, ids_N = _chosen_part(str(source), image_set, split, is_own=is_own)
+    is_trained_on = image_set.fingerprint == record.data_fingerprint  # of a test folder without parts all was tested on
+    chosen, ids_N = _chosen_part(str(source), image_set, split, is_own=is_trained_on)
     labels_N, notes = _matched_labels(classifier, str(source), image_set, ids_N, skip_unknown=skip_unknown)
     ids_N, labels_N = ids_N[labels_N >= 0], labels_N[labels_N >= 0]
-    if image_set.fingerprint == record.data_fingerprint and chosen in (TRAIN, ALL):
+    if is_trained_on and chosen in (TRAIN, ALL):
         notes = (SAME_IMAGES, *notes)
     if _reads_test(image_set, ids_N, is_own=is_own):
         note_test_read(

@@ -13,7 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from roadtest import judge
-from roadtest.summarise.metrics import METRICS, ClassCounts, count_classes, score
+from roadtest.summarise.metrics import (
+    BALANCED,
+    MACRO_F1,
+    METRICS,
+    ClassCounts,
+    count_classes,
+    image_weights,
+    influence,
+    score,
+)
 
 Row = dict[str, Any]
 Ints = npt.NDArray[np.int64]
@@ -52,6 +61,16 @@ class Evaluation:
         if len(np.unique(self.units_N)) < 2:
             return None
         return judge.accuracy_interval((self.labels_N == self.predicted_N)[None], self.units_N)
+
+    @cached_property
+    def class_intervals(self) -> dict[str, judge.Interval]:
+        """The 95 % intervals of balanced accuracy and macro-F1, by column; nothing where all images are of one group.
+
+        A lowest recall has none that is honest (docs/statistics.md).
+        """
+        if self.interval is None:
+            return {}
+        return {METRICS[name].column: judge.score_interval(self._judged_by(name)) for name in (BALANCED, MACRO_F1)}
 
     @property
     def unit_name(self) -> str:
@@ -118,6 +137,7 @@ class Evaluation:
             **self.scores(),
             "accuracy_low": interval and interval.low,
             "accuracy_high": interval and interval.high,
+            **self._class_bounds(),
             "statement": interval and interval.statement,
             "num_units": len(np.unique(self.units_N)),
             "unit_name": self.unit_name,
@@ -125,6 +145,26 @@ class Evaluation:
             "notes": list(self.notes),
             "classes": self.class_rows(),
         }
+
+    def _class_bounds(self) -> dict[str, float | None]:
+        columns = [METRICS[name].column for name in (BALANCED, MACRO_F1)]
+        found = {column: self.class_intervals.get(column) for column in columns}
+        return {
+            f"{column}_{end}": None if one is None else float(getattr(one, end))
+            for column, one in found.items()
+            for end in ("low", "high")
+        }
+
+    def _judged_by(self, metric: str) -> judge.Scores:
+        """The one run's answers in the shape that the judge takes."""
+        return judge.Scores(
+            values_S=np.array([score(self.counts, metric)]),
+            influence_SN=influence(self.labels_N, self.predicted_N, self.counts, metric)[None],
+            weights_N=image_weights(self.labels_N),
+            correct_SN=(self.labels_N == self.predicted_N)[None],
+            classes_N=self.labels_N,
+            units_N=self.units_N,
+        )
 
     def _confusion(self) -> dict[int, dict[int, int]]:
         """True class -> wrong class -> how often; only what occurs, for a thousand classes as for two."""

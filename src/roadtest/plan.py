@@ -2,9 +2,10 @@
 
     roadtest plan gtsrb --networks lenet5,resnet34 --seeds 3 --budget 20m
 
-Each network that still has runs to do takes a few real steps in a process of its own, as its runs would. The study's
-folder is read, for what is finished already, and not touched; no test image is looked at. Runs that were broken off
-count in full. plan_times.py does the arithmetic, plan_words.py the sentences.
+Each network that still has runs to do takes a few real steps in a process of its own, as its runs would; pretrained
+ones without their weights, which change no time, so that nothing is fetched. The study's folder is read, for what is
+finished already, and not touched; no test image is looked at. Runs that were broken off count in full. plan_times.py
+does the arithmetic, plan_words.py the sentences.
 """
 
 import shutil
@@ -80,7 +81,7 @@ class _Network:
 def plan_study(source: "Source" = "signs", *, on_event: Callable[[Event], None] | None = None, **options: Any) -> Plan:
     """Measure what `roadtest.compare` with the same arguments would take; a ValueError in one line for a mistake."""
     tell = on_event or (lambda event: None)
-    asked = ask(source, options, tell)
+    asked = ask(source, options, tell, is_plan=True)
     finished = _finished_runs(asked)
     missing = [run for run in asked.runs if run not in finished]
     speeds, reasons = _measure(asked, missing, tell)

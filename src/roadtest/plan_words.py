@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 
 from roadtest.judge import MIN_SEEDS
 from roadtest.protocol import Protocol
-from roadtest.record import network_label
+from roadtest.record import row_label
 from roadtest.schedule import UNDERTRAINED_EPOCHS
 from roadtest.study.options import Options, chosen_seeds
-from roadtest.study.spending import branch_share, render_bytes, render_duration
+from roadtest.study.spending import branch_share, render_bytes
+from roadtest.summarise.words import plural, render_duration
 
 if TYPE_CHECKING:
-    from roadtest.plan import Plan, Row
+    from roadtest.plan import Plan
 
 HALF_WIDTHS = {3: "0.9 to 1.2", 5: "0.5 to 0.6", 10: "0.3 to 0.4"}
 """By seeds, in percentage points: half of the 95 % interval of a validation difference near 99.5 % accuracy, from the
@@ -26,9 +27,9 @@ def plan_sentences(
     """What a person must know beside the table, most important first."""
     num_missing = plan.num_runs - plan.num_finished
     if not num_missing:
-        return [f"{_runs(plan.num_runs)}, all finished: nothing is left to do."]
+        return [f"{plural(plan.num_runs, 'run')}, all finished: nothing is left to do."]
     failed = [row for row in plan.rows if row["reason"]]
-    sentences = [f"{_label(row)} could not be measured: {row['reason']}." for row in failed]
+    sentences = [f"{row_label(row)} could not be measured: {row['reason']}." for row in failed]
     if len(failed) < sum(row["num_runs"] > row["num_finished"] for row in plan.rows):
         sentences = [_time_sentence(plan), *_reasons(plan, protocol, options, is_open, seen_epochs), *sentences]
         sentences += [*_undertrained(plan, protocol), *_room(plan, options)]
@@ -43,7 +44,7 @@ def seeds_sentence(num_seeds: int) -> str:
         f"points, {widths} seeds (docs/statistics.md)"
     )
     if num_seeds < MIN_SEEDS:
-        return f"{text}; {_plural(num_seeds, 'seed')} can be observed and not judged: {MIN_SEEDS} are needed."
+        return f"{text}; {plural(num_seeds, 'seed')} can be observed and not judged: {MIN_SEEDS} are needed."
     if num_seeds < max(HALF_WIDTHS):
         return f"{text}: {num_seeds} seeds rarely decide at a tolerance of 0.5, ten do."
     return f"{text}."
@@ -55,7 +56,7 @@ def _time_sentence(plan: "Plan") -> str:
     time = f"between {low} and {high}"
     if plan.seconds is not None:
         time = f"about {render_duration(plan.seconds)}" + (f" ({low} to {high})" if low != high else "")
-    return f"{_runs(plan.num_runs)}{done}: {time}, with evaluations and latencies."
+    return f"{plural(plan.num_runs, 'run')}{done}: {time}, with evaluations and latencies."
 
 
 def _reasons(
@@ -74,19 +75,19 @@ def _reasons(
         )
     elif seen_epochs and protocol.patience:
         ends = f"{min(seen_epochs):.0f} to {max(seen_epochs):.0f} epochs"
-        bounds += f", and early stopping as in {_runs(len(seen_epochs))} that finished, after {ends}"
+        bounds += f", and early stopping as in {plural(len(seen_epochs), 'run')} that finished, after {ends}"
     sentences = [f"{bounds}."]
     num_swept = sum(row["sweep_seconds"] is not None for row in plan.rows)
     if num_swept:
         sentences.append(
-            f"In it: {len(protocol.sweep_rates)} learning rates for {_plural(num_swept, 'network')}, "
+            f"In it: {len(protocol.sweep_rates)} learning rates for {plural(num_swept, 'network')}, "
             f"{render_duration(protocol.sweep_seconds)} each."
         )
     if options.anneal:
         sentences.append(f"In it: annealed copies, up to {100 * branch_share(protocol):.0f} % of the training time.")
     if options.jobs > 1:
         sentences.append(f"Measured one at a time: {options.jobs} at once get in each other's way, so expect more.")
-    busy = [_label(row) for row in plan.rows if row["is_busy"]]
+    busy = [row_label(row) for row in plan.rows if row["is_busy"]]
     if busy:
         sentences.append(f"Other programs used the processor while {', '.join(busy)} ran: the times are too long.")
     return sentences
@@ -98,12 +99,12 @@ def _undertrained(plan: "Plan", protocol: Protocol) -> list[str]:
         if row["is_undertrained"] and protocol.budget_seconds is not None:
             budget, enough = render_duration(protocol.budget_seconds), 1.1 * UNDERTRAINED_EPOCHS * row["epoch_seconds"]
             sentences.append(
-                f"{_label(row)} would see {row['num_epochs_high']:.2g} epochs in {budget}: too little to compare; "
+                f"{row_label(row)} would see {row['num_epochs_high']:.2g} epochs in {budget}: too little to compare; "
                 f"--budget {enough:.0f}s gives it two."
             )
         elif row["is_undertrained"]:
             sentences.append(
-                f"{_label(row)} would see less than two epochs: too little to compare; give more --epochs."
+                f"{row_label(row)} would see less than two epochs: too little to compare; give more --epochs."
             )
     return sentences
 
@@ -122,15 +123,3 @@ def _room(plan: "Plan", options: Options) -> list[str]:
     text = f"Disk: at most {need}, of {free} free"
     is_short = plan.disk_bytes > plan.free_disk_bytes
     return [*sentences, f"{text}: too much; give another --out, or --keep-weights none." if is_short else f"{text}."]
-
-
-def _label(row: "Row") -> str:
-    return network_label(row["network"], row["has_stn"])
-
-
-def _runs(number: int) -> str:
-    return _plural(number, "run")
-
-
-def _plural(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from roadtest.evaluate import PRECISIONS, forward
+from roadtest.machine import wait_for_device
 
 PROBE_SECONDS = 0.5
 """After one step of each that is not counted."""
@@ -71,6 +72,5 @@ def _one_step_ms(network: nn.Module, images_NCHW: Tensor, labels_N: Tensor, prec
     start = time.perf_counter()
     F.cross_entropy(forward(network, images_NCHW, precision), labels_N).backward()  # type: ignore[no-untyped-call]
     network.zero_grad(set_to_none=True)
-    if images_NCHW.is_cuda:
-        torch.cuda.synchronize(images_NCHW.device)
+    wait_for_device(images_NCHW.device)
     return (time.perf_counter() - start) * 1000

@@ -13,11 +13,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, TextIO
 
 from roadtest.board import AT_WORK, DONE, FAILED, WAITING, Board, Line, note
-from roadtest.events import Event
+from roadtest.events import Event, printable
 
 if TYPE_CHECKING:
     from rich.console import Console, Group, JustifyMethod
@@ -208,8 +208,13 @@ def show_progress(
         yield lambda event: _write_line(screen.file, event)
 
 
+def _harmless(event: Event) -> Event:
+    """An event whose words, perhaps somebody's file names, do nothing to a terminal."""
+    return replace(event, label=printable(event.label), text=printable(event.text))
+
+
 def _write_line(stream: IO[str], event: Event) -> None:
-    text = render_line(event)
+    text = render_line(_harmless(event))
     if text is not None:
         print(text, file=stream, flush=True)
 
@@ -225,6 +230,7 @@ def _live(screen: "Console") -> Iterator[Callable[[Event], None]]:
         return draw(board, width=screen.width, height=screen.height, is_plain=is_plain)
 
     def on_event(event: Event) -> None:
+        event = _harmless(event)
         board.take(event)
         if event.kind in _LOUD:
             screen.print(render_line(event), style=_LOUD[event.kind], markup=False, highlight=False, soft_wrap=True)

@@ -121,7 +121,7 @@ class Protocol:
             plain["learning_rates"] = tuple((str(label), float(rate)) for label, rate in plain["learning_rates"])
             plain["sweep_rates"] = tuple(float(rate) for rate in plain["sweep_rates"])
             return cls(**plain)
-        except (TypeError, KeyError, ValueError) as error:
+        except (TypeError, KeyError, ValueError, OverflowError) as error:
             raise ValueError(
                 f"this is no protocol of this roadtest ({error}): it must have the fields of {cls.__name__}; "
                 "use the version that wrote it"

@@ -27,12 +27,8 @@ from roadtest.recommend_limits import (
     read_tolerance,
 )
 from roadtest.recommend_words import Answer, agreement_words, change_words, sentences
-from roadtest.summarise import (
-    Metric,
-    Results,
-    difference_between,
-    read_results,
-)
+from roadtest.record import row_label
+from roadtest.summarise import Metric, Results, difference_between, read_results
 
 __all__ = ["LIMITS", "PREFERENCES", "Recommendation", "recommend"]
 
@@ -64,7 +60,7 @@ class Recommendation:
     prefer: str
     """What cheapest means: a key of PREFERENCES."""
     device: str | None
-    """The other computer whose latency counts; None is the study's own."""
+    """The other computer whose latency and memory count; None is the study's own."""
     binding: tuple[Row, ...]
     """Limits without which the answer would be another: `limits`, that answer, and what it has (`found`)."""
     would_change: tuple[str, ...]
@@ -84,7 +80,7 @@ class Recommendation:
     @property
     def label(self) -> str | None:
         """`lenet5+stn`; None where nothing is recommended."""
-        return _label(self.recommended) if self.recommended else None
+        return row_label(self.recommended) if self.recommended else None
 
     def to_dict(self) -> Row:
         """Plain values, ready for JSON."""
@@ -112,7 +108,7 @@ def recommend(
     `min_accuracy` and `min_class_recall` (of every class, over the answers of all seeds) are fractions or texts such as
     `98%`. `metric` is a key of METRICS, None the study's own; `tolerance` None is half a point; `prefer` is a key of
     PREFERENCES, None is latency where it was measured; `device` is a computer that `add-device` brought, whose latency
-    then counts instead of this one's. A ValueError says what is wrong with a limit.
+    and memory then count instead of this one's. A ValueError says what is wrong with a limit.
     """
     given = {name: value for name, value in locals().items() if name in BY_NAME}
     limits, points = read_limits(given), None if tolerance is None else read_tolerance(tolerance)
@@ -209,7 +205,7 @@ def _failures(results: Results) -> tuple[Row, ...]:
 
 def _network_row(row: Row, choice: Choice | None, limits: Mapping[str, float], metric: Metric) -> Row:
     verdict, reason = _verdict(row, choice, limits, metric)
-    difference = choice.differences.get(_label(row)) if choice else None
+    difference = choice.differences.get(row_label(row)) if choice else None
     costs = ("latency_p50_ms", "num_parameters", "macs", "size_bytes", "train_seconds_mean", "peak_memory_bytes")
     return {
         **_name(row),
@@ -243,7 +239,7 @@ def _verdict(row: Row, choice: Choice | None, limits: Mapping[str, float], metri
     missed = misses(row, limits)
     if missed or choice is None:
         return MISSES, "; ".join(miss.words for miss in missed)
-    label = _label(row)
+    label = row_label(row)
     if label in {one.label for one in choice.cheaper}:
         verdict, reason = choice.verdict(label)
         return (RECOMMENDED if label == choice.recommended.label else verdict), reason
@@ -282,10 +278,6 @@ def _agreement(gap: Difference, tolerance: float) -> str:
     if gap.low >= -tolerance:
         return "agrees"
     return "disagrees" if gap.high < -tolerance else "does not decide"
-
-
-def _label(row: Row) -> str:
-    return f"{row['network']}+stn" if row["has_stn"] else str(row["network"])
 
 
 def _name(row: Row) -> Row:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from roadtest import judge
-from roadtest.recommend_limits import cost_key
+from roadtest.recommend_limits import ON_DEVICE, cost_key
 from roadtest.summarise import (
     METRICS,
     NOT_JUDGED,
@@ -26,6 +26,7 @@ from roadtest.summarise import (
     weakest_classes,
     why_not_compared,
 )
+from roadtest.summarise.words import points
 
 WITHIN, NOT_DECIDED, BEHIND = "within the tolerance", "not decided", "too far behind"
 FAMILY_ERROR = 0.05
@@ -93,8 +94,8 @@ class Choice:
             return NOT_DECIDED, self.reasons[label]
         if self.is_judged and difference.num_seeds < judge.MIN_SEEDS:
             return NOT_DECIDED, NOT_JUDGED
-        bounds = f"{_points(difference.low)} to {_points(difference.high)}{self.correction}"
-        span = f"{_points(difference.estimate)} points ({bounds})"
+        bounds = f"{points(difference.low)} to {points(difference.high)}{self.correction}"
+        span = f"{points(difference.estimate)} points ({bounds})"
         reason = f"{span} from {self.leader.label}"
         if difference.low >= -self.tolerance:
             return WITHIN, reason
@@ -104,7 +105,7 @@ class Choice:
 def line_up(results: Results, device: str | None = None) -> list[Candidate]:
     """Every network with its line of the leaderboard, and the recall of each class beside it (`weakest_classes`).
 
-    With a device, latency is that computer's; a ValueError where the study does not know it.
+    With a device, latency and memory are that computer's; a ValueError where the study does not know it.
     """
     if device is not None and device not in devices_of(results):
         known = ", ".join(devices_of(results)) or "none"
@@ -112,12 +113,13 @@ def line_up(results: Results, device: str | None = None) -> list[Candidate]:
             f"--device {device!r} is not among the devices of the study ({known}): measure there with an exported "
             "bundle's measure.py, then roadtest add-device"
         )
-    column = "latency_p50_ms" if device is None else device_column(device)
+    elsewhere = {} if device is None else {cost: device_column(device, cost) for cost in ON_DEVICE}
     return [
         Candidate(
             variant=variant,
             row=row
-            | {"latency_p50_ms": row[column], "latency_device": device}
+            | {cost: row[column] for cost, column in elsewhere.items()}
+            | {"device": device}
             | {"weakest_classes": weakest_classes(results, variant, "val")},
         )
         for variant, row in zip(ranked_variants(results), leaderboard_rows(results), strict=True)
@@ -172,9 +174,3 @@ def figure(row: dict[str, Any], part: str = "val", end: str = "mean") -> float |
 
 def _cost(candidate: Candidate, prefer: str) -> tuple[float, ...]:
     return cost_key(candidate.row, prefer)
-
-
-def _points(fraction: float) -> str:
-    """-0.0093 as `−0.93`: percentage points with their sign."""
-    text = f"{100 * abs(fraction):.2f}"
-    return text if float(text) == 0 else ("−" if fraction < 0 else "+") + text

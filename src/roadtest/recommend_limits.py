@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from roadtest.summarise.words import class_title
+
 Row = dict[str, Any]
 MAX_CLASSES = 3
 """So many classes below a limit are named."""
@@ -63,6 +65,8 @@ LIMITS = (
     Limit(name="min_class_recall", column="val_weakest_recall", scale=1, unit="", what="recall", is_least=True),
 )
 BY_NAME = {limit.name: limit for limit in LIMITS}
+ON_DEVICE = {"latency_p50_ms": "latency", "peak_memory_bytes": "memory"}
+"""What another computer measured too, and then counts in place of this one's."""
 PREFERENCES = {
     "latency": "latency_p50_ms",
     "params": "num_parameters",
@@ -151,8 +155,8 @@ def render_cost(row: Row, prefer: str) -> str:
 
 def _miss(limit: Limit, allowed: float, row: Row) -> Miss | None:
     found, what = limit.found(row), limit.what
-    if limit.column == "latency_p50_ms" and row.get("latency_device"):
-        what = f"latency on {row['latency_device']}"
+    if limit.column in ON_DEVICE and row.get("device"):
+        what = f"{ON_DEVICE[limit.column]} on {row['device']}"
     if found is None:
         return Miss(limit=limit.name, allowed=allowed, found=None, words=f"{what} was not measured")
     slack = 1e-9 * allowed  # a mean of fractions may miss its own printed value in the last bit
@@ -194,14 +198,9 @@ def _read_rate(limit: Limit, value: float | str) -> float:
 def _weak_classes(row: Row, least: float) -> str:
     """`recall of Bumpy road (22) 85.00 %`, and the other classes below the limit, the weakest first."""
     weak = [one for one in row["weakest_classes"] if one["recall"] < least]
-    words = [f"{_class_title(one['label'], one['class_name'])} {100 * one['recall']:.2f} %" for one in weak]
+    words = [f"{class_title(one['label'], one['class_name'])} {100 * one['recall']:.2f} %" for one in weak]
     more = f" and {len(words) - MAX_CLASSES} more classes" if len(words) > MAX_CLASSES else ""
     return f"recall of {', '.join(words[:MAX_CLASSES])}{more}"
-
-
-def _class_title(label: int, name: str) -> str:
-    """`Keep right (38)`; a name that is the number stands alone."""
-    return name if name == str(label) else f"{name} ({label})"
 
 
 def _number(text: str) -> float | None:

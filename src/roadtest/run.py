@@ -7,7 +7,6 @@ go on lies in `state.pt`, replaced atomically and at most once a minute. A run's
 import platform
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 
 import numpy as np
 import torch
@@ -22,9 +21,20 @@ from roadtest.examples import write_examples
 from roadtest.job import Job
 from roadtest.machine import describe_machine
 from roadtest.networks import build_network, parse_network
+from roadtest.networks.own import check_unchanged, digest_own
 from roadtest.networks.pretrained import NORMALISATION, name_weights
 from roadtest.precision import choose_precision
-from roadtest.record import EpochRow, Machine, RunRecord, append_row, read_records, write_record
+from roadtest.record import (
+    EpochRow,
+    Machine,
+    RunRecord,
+    append_row,
+    is_finished,
+    read_record,
+    read_records,
+    utc_now,
+    write_record,
+)
 from roadtest.run_figures import measure_cost, measure_figures
 from roadtest.schedule import UNDERTRAINED_EPOCHS
 from roadtest.state import (
@@ -50,10 +60,12 @@ def execute(job: Job, *, tell: Callable[[Event], None], should_stop: Callable[[]
 
     Raise Stopped where `should_stop` said so, with the state kept.
     """
-    if (job.run_dir / "record.json").exists():
+    if is_finished(job.run_dir):
         return
     job.run_dir.mkdir(parents=True, exist_ok=True)
-    machine = describe_machine()
+    machine, digest = describe_machine(), digest_own(job.run.network)
+    if digest:
+        check_unchanged(job.run.network, read_records(job.study_dir))
     image_set, training = build_training(job, should_stop)
     origin = _begin_or_go_on(job, training, image_set, machine, tell)
     try:
@@ -75,6 +87,7 @@ def execute(job: Job, *, tell: Callable[[Event], None], should_stop: Callable[[]
         image_size=job.protocol.image_size,
         normalisation=training.protocol.normalisation,
         pretrained_weights=name_weights(job.run.network) if parse_network(job.run.network).is_pretrained else "",
+        own_network_digest=digest,
         learning_rate=job.learning_rate,
         batch_size=training.batch_size,
         device=job.device,
@@ -92,7 +105,7 @@ def execute(job: Job, *, tell: Callable[[Event], None], should_stop: Callable[[]
         num_resumes=origin.num_resumes,
         is_time_comparable=origin.is_time_comparable,
         started_at=origin.started_at,
-        finished_at=_utc_now(),
+        finished_at=utc_now(),
         test_title=image_set.test_title,
         test_fingerprint=image_set.test_fingerprint,
         level=image_set.level,
@@ -103,8 +116,13 @@ def execute(job: Job, *, tell: Callable[[Event], None], should_stop: Callable[[]
     tell(_finished(job, record))
 
 
-def build_training(job: Job, should_stop: Callable[[], bool]) -> tuple[ImageSet, Training]:
-    """Put network, images and protocol together; nothing is trained yet."""
+def build_training(
+    job: Job, should_stop: Callable[[], bool], *, starts_pretrained: bool = True
+) -> tuple[ImageSet, Training]:
+    """Put network, images and protocol together; nothing is trained yet.
+
+    Without `starts_pretrained` nobody looks for pretrained weights.
+    """
     torch.set_num_threads(job.num_threads)
     image_set, folds_N = reopen_image_set(job.study_dir, job.pixels_path)
     split = split_for_seed(image_set, folds_N, job.run.seed)
@@ -114,7 +132,7 @@ def build_training(job: Job, should_stop: Callable[[], bool]) -> tuple[ImageSet,
         image_size=job.protocol.image_size,
         has_stn=job.run.has_stn,
         seed=job.run.seed,
-        starts_pretrained=True,
+        starts_pretrained=starts_pretrained,
     )
     is_pretrained = parse_network(job.run.network).is_pretrained
     training = Training(
@@ -141,9 +159,8 @@ def _begin_or_go_on(
     job: Job, training: Training, image_set: ImageSet, machine: Machine, tell: Callable[[Event], None]
 ) -> Origin:
     place = f"{platform.node()} {job.device} {job.num_threads} {torch.__version__}"
-    identity = " ".join(
-        [job.protocol.fingerprint, image_set.fingerprint, job.split_fingerprint, str(job.learning_rate)]
-    )
+    fingerprints = (job.protocol.fingerprint, image_set.fingerprint, job.split_fingerprint)
+    identity = " ".join([*fingerprints, str(job.learning_rate), digest_own(job.run.network)]).rstrip()
     state = read_state(job)
     if state is not None and state["origin"]["identity"] == identity:
         training.restore(state["training"])
@@ -152,6 +169,9 @@ def _begin_or_go_on(
         origin.is_time_comparable = origin.is_time_comparable and origin.machine == place
         drop_rows_after(job.run_dir / "epochs.csv", training.progress.last_eval_step)
         tell(job.event("started", text=f"from epoch {training.epoch:.1f}"))
+        if job.precision not in ("auto", origin.precision):
+            began = f"{job.run.label}, seed {job.run.seed} goes on in {origin.precision}, as it began"
+            tell(job.event("warning", text=f"{began}: --precision {job.precision} holds for runs that begin anew"))
     else:
         (job.run_dir / "epochs.csv").unlink(missing_ok=True)
         forget_branches(job)
@@ -169,7 +189,7 @@ def _begin_or_go_on(
             machine=place,
             precision=precision,
             precision_probe_ms=probe_ms,
-            started_at=_utc_now(),
+            started_at=utc_now(),
         )
     training.precision = origin.precision
     begin_branches(job)
@@ -179,10 +199,10 @@ def _begin_or_go_on(
 def _precision_word(job: Job, machine: Machine) -> str:
     """What is asked for; `auto` is measured once a network, for its seeds in two precisions would not be alike."""
     if job.precision == "auto":
-        here = (job.run.network, job.run.has_stn, job.device, machine.cpu_flags, machine.gpu_name)
-        for record in read_records(job.study_dir):
-            there = record.machine
-            if (record.network, record.has_stn, record.device, there.cpu_flags, there.gpu_name) == here:
+        here = (job.device, machine.cpu_flags, machine.gpu_name)
+        for path in sorted(job.run_dir.parent.glob("seed-*/record.json")):
+            record = read_record(path.parent)
+            if (record.device, record.machine.cpu_flags, record.machine.gpu_name) == here:
                 return record.precision
     return job.precision
 
@@ -245,7 +265,3 @@ def _finished(job: Job, record: RunRecord) -> Event:
         val_accuracy=record.val.accuracy,
         test_accuracy=record.test.accuracy if record.test else None,
     )
-
-
-def _utc_now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -77,5 +77,5 @@ def measure_cost(training: Training, size_bytes: int) -> Cost:
         eval_seconds=round(progress.eval_seconds, 3),
         num_steps=progress.step,
         num_images_seen=progress.step * training.batch_size,
-        peak_memory_bytes=peak_memory_bytes(training.device),
+        peak_memory_bytes=max(progress.peak_memory_bytes, peak_memory_bytes(training.device)),
     )

@@ -48,6 +48,8 @@ class Progress:
     train_seconds: float = 0.0
     data_seconds: float = 0.0
     eval_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    """Of the processes that worked on the run before this one, and of this one until its last saved state."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from roadtest.cost import peak_memory_bytes
 from roadtest.job import Job
 from roadtest.record import read_rows, replacing, sweep_leftovers, write_rows
 from roadtest.train import Training
@@ -51,7 +52,7 @@ class Origin:
     """How a run began; saved with its state, so that a continued run knows whether it is still the same."""
 
     identity: str
-    """Protocol, data, split and learning rate: a state of another identity is never gone on from."""
+    """Protocol, data, split, learning rate and the user's file: a state of another identity is never gone on from."""
     machine: str
     precision: str
     precision_probe_ms: dict[str, float]
@@ -62,8 +63,10 @@ class Origin:
 
 def write_state(job: Job, training: Training, origin: Origin, name: str = RUN_STATE) -> None:
     """Replace `state.pt` by the present state; nothing is written before the run has its plan."""
-    if training.progress.num_steps is None:
+    progress = training.progress
+    if progress.num_steps is None:
         return
+    progress.peak_memory_bytes = max(progress.peak_memory_bytes, peak_memory_bytes(training.device))
     with replacing(job.run_dir / name) as temporary:
         torch.save({"origin": asdict(origin), "training": training.to_state()}, temporary)
 

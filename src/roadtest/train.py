@@ -23,6 +23,7 @@ from roadtest.augment import augment_batch
 from roadtest.data.batches import count_drawn, mix_in
 from roadtest.descent import build_loss, build_optimizer
 from roadtest.evaluate import count_correct, forward, predict_logits
+from roadtest.machine import wait_for_device
 from roadtest.protocol import Protocol
 from roadtest.record import EpochRow, SetResult
 from roadtest.schedule import (
@@ -279,6 +280,5 @@ def _order_of(training: Training, epoch: int) -> npt.NDArray[np.int64]:
 
 def _now(device: str) -> float:
     """The clock, once the device has finished what it was given."""
-    if device.startswith("cuda"):
-        torch.cuda.synchronize(device)
+    wait_for_device(device)
     return time.perf_counter()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roadtest.recommend import recommend
-from roadtest.record import network_label, read_study_info
+from roadtest.record import is_finished, read_study_info, row_label
 
 WEIGHTS = "weights.safetensors"
 
@@ -26,14 +26,14 @@ class Winner:
 def find_run(path: str | Path) -> Winner:
     """Find the run that a path means; a ValueError in one line where there is none."""
     folder = Path(path).expanduser()
-    if (folder / "record.json").exists() or not (folder / "study.json").exists():
+    if is_finished(folder) or not (folder / "study.json").exists():
         _check_is_run(folder)
         return Winner(path=folder, words="")
     return _of_study(folder)
 
 
 def _check_is_run(folder: Path) -> None:
-    if (folder / "record.json").exists():
+    if is_finished(folder):
         return
     if not folder.exists():
         what = "does not exist"
@@ -58,12 +58,9 @@ def _of_study(study_dir: Path) -> Winner:
             f"{study_dir} recommends no network ({found.status}): finish it with the same compare command, or name a "
             "run in it, such as lenet5/seed-0"
         )
-    label = network_label(found.recommended["network"], found.recommended["has_stn"])
-    finished = [
-        run
-        for run in sorted(read_study_info(study_dir).runs, key=lambda run: run.seed)
-        if run.label == label and (study_dir / run.folder / "record.json").exists()
-    ]
+    label = row_label(found.recommended)
+    planned = [run for run in read_study_info(study_dir).runs if run.label == label]
+    finished = sorted((run for run in planned if is_finished(study_dir / run.folder)), key=lambda run: run.seed)
     chosen = next((run for run in finished if (study_dir / run.folder / WEIGHTS).exists()), finished[0])
     words = f"{study_dir} recommends {label} ({found.certainty}): its run with seed {chosen.seed} is taken"
     return Winner(path=study_dir / chosen.folder, words=words)

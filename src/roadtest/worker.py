@@ -42,6 +42,7 @@ def main(arguments: list[str]) -> int:
         traceback.print_exc()
         tell(Event(kind="failed", text=_reason(error)))
         return EXIT_FAILED
+    tell(Event(kind="done"))
     return 0
 
 
@@ -78,7 +79,7 @@ def measure_speeds(text: str, tell: Callable[[Event], None], should_stop: Callab
 
     job = unlimited(Job.from_json(text))
     tell(Event(kind="phase", text=f"measuring {job.run.label}"))
-    image_set, training = build_training(job, should_stop)
+    image_set, training = build_training(job, should_stop, starts_pretrained=False)  # as fast without the weights
     write_speed(job.run_dir, measure_speed(training, job, image_set.num_classes, should_stop))
 
 

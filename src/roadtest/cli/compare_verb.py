@@ -8,17 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from roadtest.cli.chosen import chosen_options
-from roadtest.cli.options import (
-    OUTPUT,
-    CompareOptions,
-    DemoOut,
-    Format,
-    FormatOption,
-    Fresh,
-    Quiet,
-    Verbose,
-    option,
-)
+from roadtest.cli.options import OUTPUT, CompareOptions, DemoOut, Format, FormatOption, Fresh, Quiet, Verbose, option
 from roadtest.cli.reading import OwnMetric
 
 if TYPE_CHECKING:
@@ -99,6 +89,7 @@ def _noting(started: list[str], on_event: Callable[["Event"], None]) -> Callable
 def _conclude(study: "Study", *, has_trained: bool, format: Format | None, is_quiet: bool) -> int:
     """Print the leaderboard, which network to use, and where the page is; answer with the exit code."""
     from roadtest.cli.terminal import print_leaderboard
+    from roadtest.events import printable
     from roadtest.recommend import recommend
 
     rows = study.leaderboard()
@@ -112,6 +103,6 @@ def _conclude(study: "Study", *, has_trained: bool, format: Format | None, is_qu
         notes.append(f"{study.path} was complete already: nothing was trained; --fresh begins anew")
     if not is_quiet:
         for note in [*notes, *recommend(study.path).sentences[:1]]:
-            print(note, file=sys.stderr)
+            print(printable(note), file=sys.stderr)
     print((study.path / "report" / "index.html").resolve().as_uri(), file=sys.stderr)
     return 1 if study.missing() else 0

@@ -3,9 +3,9 @@
 import json
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from roadtest.cli.terminal import Row
     from roadtest.data.audit import Audit
-    from roadtest.events import Event
 
 SHEET = Path("sheet.png")
 WIDE = 110  # characters from which on a finding and its advice stand side by side
@@ -61,7 +60,7 @@ def check(
     from roadtest.data.audit_sheet import write_findings_sheet
     from roadtest.data.cache import default_cache_dir
     from roadtest.data.open import list_grouped_source
-    from roadtest.events import Event
+    from roadtest.events import Event, counting, printable
     from roadtest.progress import show_progress
 
     _check_picture(out)
@@ -75,16 +74,17 @@ def check(
             data_dir=data_dir,
             is_subset_allowed=subset,
             skip_broken=True,
-            **_listeners(on_event),
+            on_progress=counting(on_event, "data"),
+            on_download=counting(on_event, "download"),
         )
         on_event(Event(kind="phase", text=f"checking {len(listing.items):,} images"))
         audit, image_set = audit_source(
-            listing, cache_dir=cache_dir, image_size=size, on_progress=_listeners(on_event)["on_progress"]
+            listing, cache_dir=cache_dir, image_size=size, on_progress=counting(on_event, "data")
         )
     if format is not None or not quiet:
         _print_audit(audit, format or "table")
     if not quiet:
-        print(f"{audit.title}: {audit.verdict}", file=sys.stderr)
+        print(printable(f"{audit.title}: {audit.verdict}"), file=sys.stderr)
     if out is not None and image_set is not None:
         print(write_findings_sheet(out, audit, image_set).resolve().as_uri(), file=sys.stderr)
     elif out is not None:
@@ -111,6 +111,7 @@ def preview(
     """Draw a contact sheet: training images of every class, a row each, with the class's number and name."""
     from roadtest.data.cache import default_cache_dir
     from roadtest.data.open import open_source
+    from roadtest.events import counting
     from roadtest.preview import write_contact_sheet
     from roadtest.progress import show_progress
 
@@ -125,7 +126,8 @@ def preview(
             is_subset_allowed=subset,
             skip_broken=skip_broken,
             group=group,
-            **_listeners(on_event),
+            on_progress=counting(on_event, "data"),
+            on_download=counting(on_event, "download"),
         )
     sheet = write_contact_sheet(out, image_set, augment=_vary if augmented else None)
     print(sheet.resolve().as_uri(), file=sys.stderr)
@@ -145,21 +147,6 @@ def _checked_size(image_size: int | None) -> int:
     from roadtest.protocol import FOLDER_V1
 
     return FOLDER_V1.image_size if image_size is None else replace(FOLDER_V1, image_size=image_size).image_size
-
-
-class _Listeners(TypedDict):
-    on_progress: Callable[[int, int], None]
-    on_download: Callable[[int, int], None]
-
-
-def _listeners(on_event: Callable[["Event"], None]) -> _Listeners:
-    """What a source tells while it downloads and decodes, as events."""
-    from roadtest.events import Event
-
-    return {
-        "on_progress": lambda done, total: on_event(Event(kind="data", num_done=done, num_total=total)),
-        "on_download": lambda done, total: on_event(Event(kind="download", num_done=done, num_total=total)),
-    }
 
 
 def _print_audit(audit: "Audit", format: Format) -> None:

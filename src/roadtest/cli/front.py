@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError, Group
 
 from roadtest.cli import compare_verb, data_verbs, export_verbs, plan_verb, recommend_verb, use_verbs, verbs
 from roadtest.cli.words import answer_option, answer_surplus, answer_verb
+from roadtest.events import printable
 
 ABOUT = "Road-test image classifiers: train several fairly, measure their costs, see which differences are real."
 COMPLETION = "Let the shell complete verbs and options; says what it changed."
@@ -67,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError, PermissionError) as error:
         return _say_mistake(error, is_verbose=is_verbose)
     except Exception as error:
-        return _say_bug(error, is_verbose=is_verbose)
+        return _say_break(error, is_verbose=is_verbose)
 
 
 def _call(words: list[str]) -> int:
@@ -132,7 +133,7 @@ def _one_line(error: BaseException) -> str:
 
 
 def _say(text: str) -> None:
-    print(f"roadtest: {text}", file=sys.stderr)
+    print(f"roadtest: {printable(text)}", file=sys.stderr)
 
 
 def _say_mistake(error: Exception, *, is_verbose: bool) -> int:
@@ -140,24 +141,41 @@ def _say_mistake(error: Exception, *, is_verbose: bool) -> int:
         traceback.print_exception(error)
     broken = getattr(error, "paths_and_reasons", ())
     for path, reason in broken[:20]:
-        print(f"  {path}: {reason}", file=sys.stderr)
+        print(f"  {printable(path)}: {printable(reason)}", file=sys.stderr)
     if len(broken) > 20:
         print(f"  and {len(broken) - 20} more", file=sys.stderr)
     _say(_one_line(error))
     return 2
 
 
-def _say_bug(error: Exception, *, is_verbose: bool) -> int:
+def _say_break(error: Exception, *, is_verbose: bool) -> int:
+    """Say what nobody made a mistake for: a full disk, or else a bug of ours."""
     if is_verbose:
         traceback.print_exception(error)
-    with tempfile.NamedTemporaryFile("w", prefix="roadtest-", suffix="-error.txt", delete=False) as log:
-        log.write(f"roadtest {version('roadtest')}\n")
-        traceback.print_exception(error, file=log)
-    _say(f"stopped by {type(error).__name__}: {_one_line(error)}; the traceback is in {log.name}")
+    if _is_disk_full(error):
+        _say("the disk is full: make room, and the same command goes on")
+        return 1
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="roadtest-", suffix="-error.txt", delete=False) as log:
+            log.write(f"roadtest {version('roadtest')}\n")
+            traceback.print_exception(error, file=log)
+        where = f"the traceback is in {log.name}"
+    except OSError:  # the disk of temporary files is full, or there is none
+        where = "--verbose shows the traceback"
+    _say(f"stopped by {type(error).__name__}: {_one_line(error)}; {where}")
     return 1
 
 
+def _is_disk_full(error: Exception) -> bool:
+    from roadtest.data.publish import is_disk_full
+
+    return isinstance(error, OSError) and is_disk_full(error)
+
+
 def _say_interrupted(words: list[str]) -> int:
-    again = shlex.join(["roadtest", *(word for word in words if word != "--fresh")])
-    _say(f"interrupted; everything finished is kept, and this goes on from there: {again}")
+    again = ""
+    if words[:1] in (["compare"], ["demo"]):
+        again = shlex.join(["roadtest", *(word for word in words if word != "--fresh")])
+        again = f"; everything finished is kept, and this goes on from there: {again}"
+    _say(f"interrupted{again}")
     return 130

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from roadtest.cli.terminal import MINUS, Column, Row, count, label, print_rows, print_table
+from roadtest.cli.terminal import MINUS, Column, Row, count, print_rows, print_table
+from roadtest.record import row_label
 
 COLUMNS = (
-    Column(title="network", text=label, is_right=False),
+    Column(title="network", text=row_label, is_right=False),
     Column(
         title="parameters", text=lambda row: MINUS if row["num_parameters"] is None else f"{row['num_parameters']:,}"
     ),

@@ -61,8 +61,7 @@ def option(*names: str, help: str, group: Group) -> Parameter:
 
 
 DataDir = Annotated[
-    Path | None,
-    option("--data-dir", help="Where GTSRB lies. Default: ROADTEST_GTSRB, else downloaded.", group=DATA),
+    Path | None, option("--data-dir", help="Where GTSRB lies. Default: ROADTEST_GTSRB, else downloaded.", group=DATA)
 ]
 Subset = Annotated[bool, option("--subset", help="Take a part of GTSRB, and call it a subset everywhere.", group=DATA)]
 SkipBroken = Annotated[bool, option("--skip-broken", help="Leave unreadable images out.", group=DATA)]
@@ -98,12 +97,7 @@ Out = Annotated[
 ]
 DemoOut = Annotated[Path, option("--out", "-o", help="The study's folder. Default: runs/demo.", group=FOLDER)]
 Fresh = Annotated[
-    bool,
-    option(
-        "--fresh",
-        help="Move a study that is there aside and begin anew. Nothing is deleted.",
-        group=FOLDER,
-    ),
+    bool, option("--fresh", help="Move a study that is there aside and begin anew. Nothing is deleted.", group=FOLDER)
 ]
 
 
@@ -181,8 +175,7 @@ class CompareOptions:
         option("--validate-on", help="Validate on the training images of another source, such as gtsrb.", group=DATA),
     ] = None
     test_on: Annotated[
-        str | None,
-        option("--test-on", help="Test on the test images of another source, such as gtsrb.", group=DATA),
+        str | None, option("--test-on", help="Test on the test images of another source, such as gtsrb.", group=DATA)
     ] = None
     no_test: Annotated[bool, option("--no-test", help="Develop without reading the test set.", group=DATA)] = False
     preset: Annotated[
@@ -195,16 +188,10 @@ class CompareOptions:
         ),
     ] = None
     budget: Annotated[
-        str | None,
-        option(
-            "--budget",
-            help="Training time of each run: 90s, 10m, 1h30m.",
-            group=TRAINING,
-        ),
+        str | None, option("--budget", help="Training time of each run: 90s, 10m, 1h30m.", group=TRAINING)
     ] = None
     budget_total: Annotated[
-        str | None,
-        option("--budget-total", help="Training time of all runs, divided equally.", group=TRAINING),
+        str | None, option("--budget-total", help="Training time of all runs, divided equally.", group=TRAINING)
     ] = None
     anneal: Annotated[
         bool,
@@ -215,14 +202,7 @@ class CompareOptions:
             group=TRAINING,
         ),
     ] = False
-    epochs: Annotated[
-        int | None,
-        option(
-            "--epochs",
-            help="At most so many epochs.",
-            group=TRAINING,
-        ),
-    ] = None
+    epochs: Annotated[int | None, option("--epochs", help="At most so many epochs.", group=TRAINING)] = None
     patience: Annotated[
         int | None,
         option("--patience", help="Stop after so many evaluations without progress; 0 never.", group=TRAINING),
@@ -236,31 +216,20 @@ class CompareOptions:
     ] = None
     lr: Annotated[
         float | None,
-        option(
-            "--lr",
-            help="One learning rate for all. Default: the protocol's table, else a sweep.",
-            group=TRAINING,
-        ),
+        option("--lr", help="One learning rate for all. Default: the protocol's table, else a sweep.", group=TRAINING),
     ] = None
     device: Annotated[
-        str | None,
-        option("--device", help="auto, cpu, cuda, cuda:1 or mps. Default: auto.", group=MACHINE),
+        str | None, option("--device", help="auto, cpu, cuda, cuda:1 or mps. Default: auto.", group=MACHINE)
     ] = None
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"] | None,
         option("--precision", help="auto measures which is faster here; float32; bfloat16.", group=MACHINE),
     ] = None
     threads: Annotated[
-        int | None,
-        option("--threads", help="Processor threads of a run. Default: all cores.", group=MACHINE),
+        int | None, option("--threads", help="Processor threads of a run. Default: all cores.", group=MACHINE)
     ] = None
     jobs: Annotated[
-        int | None,
-        option(
-            "--jobs",
-            help="Runs at the same time. Default: 1, the fair one for times.",
-            group=MACHINE,
-        ),
+        int | None, option("--jobs", help="Runs at the same time. Default: 1, the fair one for times.", group=MACHINE)
     ] = None
     out: Out = None
     fresh: Fresh = False
@@ -268,17 +237,12 @@ class CompareOptions:
         Literal["all", "chosen", "none"] | None,
         option(
             "--keep-weights",
-            help="Whose weights stay on disk: all, chosen or none. Default: all.",
+            help="Whose weights stay: all, chosen (the recommended network's) or none. Default: all.",
             group=FOLDER,
         ),
     ] = None
     fail_fast: Annotated[
-        bool,
-        option(
-            "--fail-fast",
-            help="Stop at the first run that fails; the others go on otherwise.",
-            group=FOLDER,
-        ),
+        bool, option("--fail-fast", help="Stop at the first run that fails; the others go on otherwise.", group=FOLDER)
     ] = False
     config: Annotated[
         Path | None,

@@ -25,7 +25,8 @@ def plan(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
-    """Say what compare with the same words would take: time, memory, disk. Nothing is trained or written.
+    """Say what compare with the same words would take: time, memory, disk. Nothing is trained; only decoded images
+    stay, in the cache.
 
     Every network takes a few real steps here; what a study has finished already is not counted.
     """
@@ -63,15 +64,17 @@ def print_plan(found: "Plan", format: Format) -> None:
 
 
 def _print_table(found: "Plan") -> None:
-    from roadtest.cli.terminal import Column, label, print_table, size
+    from roadtest.cli.terminal import Column, print_table, size
+    from roadtest.record import row_label
+    from roadtest.summarise.words import render_duration
 
     columns = (
-        Column(title="network", text=label, is_right=False),
+        Column(title="network", text=row_label, is_right=False),
         Column(title="runs", text=_runs, rank=6),
         Column(title="images/s", text=lambda row: _number(row["images_per_second"], ",.0f"), rank=5),
         Column(title="epochs", text=lambda row: _range(row, "num_epochs", _epochs), rank=7),
-        Column(title="a run", text=lambda row: _range(row, "run_seconds", _duration), rank=8),
-        Column(title="all runs", text=lambda row: _range(row, "total_seconds", _duration)),
+        Column(title="a run", text=lambda row: _range(row, "run_seconds", render_duration), rank=8),
+        Column(title="all runs", text=lambda row: _range(row, "total_seconds", render_duration)),
         Column(title="memory", text=lambda row: size(row["peak_memory_bytes"]), rank=4),
         Column(title="disk", text=lambda row: size(row["disk_bytes"]), rank=3),
         Column(title="precision", text=lambda row: row["precision"] or "–", is_right=False, rank=2),
@@ -93,12 +96,6 @@ def _range(row: dict[str, Any], name: str, render: Any) -> str:
         return "–"
     low, high = render(row[f"{name}_low"]), render(row[f"{name}_high"])
     return low if low == high else f"{low} to {high}"
-
-
-def _duration(seconds: float) -> str:
-    from roadtest.study.spending import render_duration
-
-    return render_duration(seconds)
 
 
 def _epochs(number: float) -> str:

@@ -40,7 +40,7 @@ class RecommendOptions:
         str | None, _limit("--max-train-minutes", "At most so many minutes of training a run.")
     ] = None
     max_memory_mb: Annotated[
-        str | None, _limit("--max-memory-mb", "At most so many megabytes of memory while training.")
+        str | None, _limit("--max-memory-mb", "At most so many megabytes of memory in training, or on --device.")
     ] = None
     min_accuracy: Annotated[
         str | None, _limit("--min-accuracy", "At least this accuracy in validation: 0.98 or 98%.")
@@ -63,7 +63,7 @@ class RecommendOptions:
         str | None,
         option(
             "--device",
-            help="Another computer whose latency counts, such as pi5: one that add-device brought. Default: this one.",
+            help="Another computer whose latency and memory count, such as pi5: see add-device. Default: this one.",
             group=CHOICE,
         ),
     ] = None
@@ -91,6 +91,8 @@ def recommend(
 def _print(found: "Recommendation", format: str) -> None:
     """The table and the sentences; with json the whole answer, with csv and md the table, sentences on stderr."""
     from roadtest.cli.terminal import print_rows
+    from roadtest.events import printable
+    from roadtest.record import row_label
 
     if format == "json":
         sys.stdout.write(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) + "\n")
@@ -103,24 +105,26 @@ def _print(found: "Recommendation", format: str) -> None:
         print_rows(found.networks, format)
         words = sys.stderr
     for sentence in found.sentences:
-        print(sentence, file=words)
+        print(printable(sentence), file=words)
     if found.would_change:
         print("What would change the answer:", file=words)
         for change in found.would_change:
-            print(f"  {change}", file=words)
+            print(f"  {printable(change)}", file=words)
     if found.test_sentence:
-        print(found.test_sentence, file=words)
+        print(printable(found.test_sentence), file=words)
     for failure in found.failures:
-        print(f"{_label(failure)}, seed {failure['seed']} failed: {failure['reason']}", file=sys.stderr)
+        reason = printable(failure["reason"])
+        print(f"{row_label(failure)}, seed {failure['seed']} failed: {reason}", file=sys.stderr)
 
 
 def _print_table(found: "Recommendation") -> None:
-    from roadtest.cli.terminal import Column, count, label, milliseconds, percent, print_table, seconds, size
+    from roadtest.cli.terminal import Column, count, milliseconds, percent, print_table, seconds, size
+    from roadtest.record import row_label
     from roadtest.summarise import METRICS
 
     metric = METRICS[found.metric]
     columns = (
-        Column(title="network", text=label, is_right=False),
+        Column(title="network", text=row_label, is_right=False),
         Column(title="verdict", text=lambda row: str(row["verdict"]), is_right=False),
         Column(title=f"val {metric.words}", text=lambda row: percent(row[f"val_{metric.column}_mean"])),
         Column(title="from the leader", text=_gain, rank=8),
@@ -145,7 +149,3 @@ def _gain(row: dict[str, Any]) -> str:
         return "–"
     low, high = (f"{100 * row[f'val_gain_{end}']:+.2f}" for end in ("low", "high"))
     return f"{100 * row['val_gain']:+.2f} ({low} to {high})"
-
-
-def _label(row: dict[str, Any]) -> str:
-    return f"{row['network']}+stn" if row["has_stn"] else str(row["network"])

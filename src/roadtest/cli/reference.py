@@ -27,7 +27,8 @@ and one plain line per evaluation elsewhere.
 | exit code | means |
 |---:|---|
 | 0 | all done |
-| 1 | finished, but some runs failed, or `data check` found errors |
+| 1 | finished, but some runs or images failed, a network could not be measured, or `data check` found errors; \
+also where roadtest itself broke |
 | 2 | a mistake in the command, said in one line |
 | 3 | nothing meets the limits |
 | 130 | interrupted; everything finished is kept, and the same command goes on from there |
@@ -35,7 +36,7 @@ and one plain line per evaluation elsewhere.
 | variable | means |
 |---|---|
 | `ROADTEST_GTSRB` | the folder in which GTSRB lies |
-| `ROADTEST_CACHE` | where decoded images and downloads are kept |
+| `ROADTEST_CACHE` | where decoded images, downloads and the ledger of test readings are kept |
 
 Completion of verbs and options in bash, zsh, fish or PowerShell, in one line: `roadtest --install-completion`
 """

@@ -8,10 +8,12 @@ import csv
 import json
 import shutil
 import sys
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
 
-from roadtest.cli.terminal import Column, count, interval, label, percent, print_rows, print_table
+from roadtest.cli.terminal import Column, count, interval, percent, print_rows, print_table
+from roadtest.events import printable
+from roadtest.record import row_label
 
 if TYPE_CHECKING:
     from roadtest.labelled_figures import Evaluation
@@ -22,114 +24,67 @@ PATH_WIDTH, CLASS_WIDTH, SMALLEST_PATH = 40, 40, 16
 """Characters: where paths and classes are longer, a terminal's width decides, and a file takes them whole."""
 
 
-class Stream(Protocol):
-    """Takes rows one by one; `close` ends what was begun."""
-
-    def write(self, row: Row) -> None:
-        """Print one row."""
-
-    def close(self) -> None:
-        """Print what has to follow the last row."""
-
-
-def open_stream(format: str, class_names: Sequence[str], file: TextIO | None = None) -> Stream:
-    """Print predictions in a format as they come."""
+def print_predictions(rows: Iterable[Row], format: str, class_names: Sequence[str], file: TextIO | None = None) -> None:
+    """Print predictions in a format as they come, one by one."""
     out = file or sys.stdout
-    kinds: dict[str, Callable[[TextIO, Sequence[str]], Stream]] = {
-        "table": PeopleStream,
-        "json": JsonStream,
-        "csv": CsvStream,
-        "md": MarkdownStream,
-    }
-    return kinds[format](out, class_names)
+    if format == "csv":
+        writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(map(_encodable, rows))
+    elif format == "json":
+        _print_json(rows, out)
+    elif format == "md":
+        _print_markdown(rows, out)
+    else:
+        _print_for_people(rows, class_names, out)
 
 
-class CsvStream:
-    """A csv file, its header first."""
-
-    def __init__(self, out: TextIO, class_names: Sequence[str]) -> None:
-        self._writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-        self._writer.writeheader()
-
-    def write(self, row: Row) -> None:
-        self._writer.writerow(_encodable(row))
-
-    def close(self) -> None:
-        pass
+def _print_json(rows: Iterable[Row], out: TextIO) -> None:
+    """One array, a row a line, which is whole however the rows end."""
+    mark = "[\n"
+    try:
+        for row in rows:
+            out.write(mark + json.dumps(_encodable(row)))
+            mark = ",\n"
+    finally:
+        out.write("[]\n" if mark == "[\n" else "\n]\n")
 
 
-class JsonStream:
-    """One array, a row a line."""
+def _print_markdown(rows: Iterable[Row], out: TextIO) -> None:
+    from roadtest.summarise import render_table
 
-    def __init__(self, out: TextIO, class_names: Sequence[str]) -> None:
-        self._out, self._mark = out, "[\n"
-
-    def write(self, row: Row) -> None:
-        self._out.write(self._mark + json.dumps(_encodable(row)))
-        self._mark = ",\n"
-
-    def close(self) -> None:
-        self._out.write("[]\n" if self._mark == "[\n" else "\n]\n")
-
-
-class MarkdownStream:
-    """A table for a document."""
-
-    def __init__(self, out: TextIO, class_names: Sequence[str]) -> None:
-        self._out, self._is_begun = out, False
-
-    def write(self, row: Row) -> None:
-        from roadtest.summarise import render_table
-
+    for place, row in enumerate(rows):
         head, rule, line = render_table([_encodable(row)], "md").splitlines(keepends=True)
-        self._out.write(line if self._is_begun else head + rule + line)
-        self._is_begun = True
-
-    def close(self) -> None:
-        pass
+        out.write(line if place else head + rule + line)
 
 
-class PeopleStream:
+def _print_for_people(rows: Iterable[Row], class_names: Sequence[str], out: TextIO) -> None:
     """Aligned columns; an image's path stands before its first class only."""
+    longest = max((len(class_title(k, name)) for k, name in enumerate(class_names)), default=0)
+    class_width, path_width = max(5, min(longest, CLASS_WIDTH)), PATH_WIDTH
+    if out.isatty():
+        room = shutil.get_terminal_size().columns - class_width - 2 * 2 - len("probability")
+        path_width = max(SMALLEST_PATH, min(PATH_WIDTH, room))
 
-    def __init__(self, out: TextIO, class_names: Sequence[str]) -> None:
-        self._out = out
-        longest = max((len(class_title(k, name)) for k, name in enumerate(class_names)), default=0)
-        self._class_width = max(5, min(longest, CLASS_WIDTH))
-        self._path_width = PATH_WIDTH
-        self._is_terminal = out.isatty()
-        if self._is_terminal:
-            room = shutil.get_terminal_size().columns - self._class_width - 2 * 2 - len("probability")
-            self._path_width = max(SMALLEST_PATH, min(PATH_WIDTH, room))
-        self._line("path", "class", "probability")
+    def print_line(path: str, title: str, probability: str) -> None:
+        if out.isatty() and len(path) > path_width:
+            path = "…" + path[len(path) - path_width + 1 :]
+        out.write(f"{path:<{path_width}}  {title:<{class_width}}  {probability:>11}".rstrip() + "\n")
 
-    def write(self, row: Row) -> None:
+    print_line("path", "class", "probability")
+    for row in rows:
         path = printable(row["path"])
         if row["error"] is not None:
-            self._line(path, printable(f"cannot be read: {row['error']}"), "")
-            return
-        title = class_title(row["class_id"], row["class_name"])
-        self._line(path if row["rank"] == 1 else "", title, percent(row["probability"]))
-
-    def close(self) -> None:
-        pass
-
-    def _line(self, path: str, title: str, probability: str) -> None:
-        if self._is_terminal and len(path) > self._path_width:
-            path = "…" + path[len(path) - self._path_width + 1 :]
-        line = f"{path:<{self._path_width}}  {title:<{self._class_width}}  {probability:>11}"
-        self._out.write(line.rstrip() + "\n")
+            print_line(path, printable(f"cannot be read: {row['error']}"), "")
+        else:
+            title = class_title(row["class_id"], row["class_name"])
+            print_line(path if row["rank"] == 1 else "", title, percent(row["probability"]))
 
 
 def class_title(class_id: int, class_name: str) -> str:
     """`Keep right (38)`; a name that is the number stands alone."""
     name = printable(class_name)
     return name if name == str(class_id) else f"{name} ({class_id})"
-
-
-def printable(text: str) -> str:
-    """Text that does nothing to a terminal: what is no printed sign becomes a question mark."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def print_evaluation(found: "Evaluation", format: str) -> None:
@@ -161,7 +116,11 @@ def _evaluation_sentences(found: "Evaluation") -> list[str]:
         between = f"95 % interval {100 * plain['accuracy_low']:.1f} to {100 * plain['accuracy_high']:.1f}: "
         between += str(plain["statement"])
     worst = found.class_rows()[0]
-    remarks = {"accuracy": between, "worst_class_recall": class_title(worst["class_id"], worst["class_name"])}
+    remarks = {
+        column: f"95 % interval {100 * one.low:.1f} to {100 * one.high:.1f}"
+        for column, one in found.class_intervals.items()
+    }
+    remarks |= {"accuracy": between, "worst_class_recall": class_title(worst["class_id"], worst["class_name"])}
     for column, value in found.scores().items():
         title = column.replace("_", " ").replace("macro f1", "macro-F1").replace("worst class", "worst-class")
         lines.append(f"  {title:<20}{percent(value):>9}  {remarks.get(column, '')}".rstrip())
@@ -204,7 +163,7 @@ def print_differences(rows: Sequence[Row]) -> None:
         return
     print()
     columns = (
-        Column(title="network", text=label, is_right=False),
+        Column(title="network", text=row_label, is_right=False),
         Column(title="part", text=lambda row: str(row["part"]), is_right=False, rank=3),
         Column(title="accuracy", text=lambda row: percent(row["network_accuracy"])),
         Column(title=f"minus {printable(rows[0]['system'])}", text=_points),

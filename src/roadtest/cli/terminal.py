@@ -10,6 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from roadtest.events import printable
+from roadtest.record import row_label
+
 if TYPE_CHECKING:
     from rich.console import JustifyMethod
     from rich.table import Table
@@ -83,13 +86,8 @@ def milliseconds(value: float | None) -> str:
     return MINUS if value is None else f"{value:#.3g}".rstrip(".") + " ms"
 
 
-def label(row: Row) -> str:
-    """`lenet5+stn`."""
-    return f"{row['network']}+stn" if row["has_stn"] else str(row["network"])
-
-
 LEADERBOARD = (
-    Column(title="network", text=label, is_right=False),
+    Column(title="network", text=row_label, is_right=False),
     Column(title="runs", text=lambda row: str(row["num_runs"]), rank=3),
     Column(title="val accuracy", text=lambda row: percent(row["val_accuracy_mean"])),
     Column(title="test accuracy", text=lambda row: percent(row["test_accuracy_mean"])),
@@ -229,7 +227,8 @@ def _draw(columns: Sequence[Column], rows: Sequence[Row], part: Sequence[Row], *
         wide = _width(column, rows) or None
         table.add_column(column.title, justify=justify, width=wide, no_wrap=not column.is_folding, overflow="fold")
     for row in part:
-        cells = [column.text(row) for column in columns]
+        # Lines are ours, and names may be anybody's.
+        cells = ["\n".join(map(printable, column.text(row).split("\n"))) for column in columns]
         table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in cells))
     return table
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from contextlib import closing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,6 +24,7 @@ from roadtest.cli.options import (
     Verbose,
     option,
 )
+from roadtest.events import printable
 
 Row = dict[str, object]
 PLACEHOLDERS |= {"--name": "NAME", "--network": "FILE", "--split": "WORD", "--top": "N"}
@@ -59,15 +60,19 @@ def predict(
     pick = pick_images(words, stdin=sys.stdin.buffer)  # a mistake is told before torch comes in
     _check_top(top)
     from roadtest.classify import Classifier
-    from roadtest.cli.streams import open_stream
+    from roadtest.cli.streams import print_predictions
 
     classifier = Classifier.from_run(_found(run, is_quiet=quiet), own_network=network)
     num_images = num_broken = 0
-    with closing(open_stream(format or "table", classifier.record.class_names)) as stream:
+
+    def counted() -> Iterator[Row]:
+        nonlocal num_images, num_broken
         for row in classifier.rows(pick, top=top):
             num_images += row["rank"] in (1, None)
             num_broken += row["error"] is not None
-            stream.write(row)
+            yield row
+
+    print_predictions(counted(), format or "table", classifier.record.class_names)
     if num_images == 0:
         raise ValueError("no image was named on standard input: give paths, one a line")
     if num_broken:
@@ -128,7 +133,7 @@ def evaluate(
     print_evaluation(found, format or "table")
     if not quiet:
         for note in found.notes:
-            print(note, file=sys.stderr)
+            print(printable(note), file=sys.stderr)
     return 0
 
 
@@ -163,7 +168,7 @@ def _found(run: Path, *, is_quiet: bool) -> Path:
 
     found = find_run(run)
     if found.words and not is_quiet:
-        print(found.words, file=sys.stderr)
+        print(printable(found.words), file=sys.stderr)
     return found.path
 
 
@@ -180,7 +185,7 @@ def _print_added(row: Row, differences: list[Row], format: Format, *, is_quiet: 
         sys.stdout.write(json.dumps({"system": row, "differences": differences}, indent=1) + "\n")
     elif format == "table":
         for sentence in system_sentences(row):
-            print(sentence)
+            print(printable(sentence))
         print_differences(differences)
     else:
         print_rows(differences, format)

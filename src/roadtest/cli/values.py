@@ -27,14 +27,6 @@ def parse_duration(text: str, option: str) -> float:
     return seconds
 
 
-def render_duration(seconds: int) -> str:
-    """Write whole seconds the way `parse_duration` reads them: 5400 is `1h30m`."""
-    hours, rest = divmod(seconds, 3600)
-    minutes, rest = divmod(rest, 60)
-    text = "".join(f"{number}{unit}" for number, unit in ((hours, "h"), (minutes, "m"), (rest, "s")) if number)
-    return text or "0s"
-
-
 def parse_seeds(text: str) -> list[int]:
     """Read `3` as the seeds 0, 1, 2, and `0,4` (or `4,`) as just these."""
     words = [word.strip() for word in text.split(",")]

@@ -20,16 +20,17 @@ def leaderboard(
 ) -> int:
     """Print the table of a study: accuracy, size, operations, time, latency, memory; and which differences are real."""
     from roadtest.cli.terminal import caution, print_leaderboard
+    from roadtest.events import printable
     from roadtest.summarise import rows_with_incumbents, standing_words
 
     results = read_as(study, metric, tolerance)
     rows = rows_with_incumbents(results)
     print_leaderboard(rows, format or "table")
-    if note := caution(rows):
+    told = standing_words(results)
+    if not told and (note := caution(rows)):
         print(note, file=sys.stderr)
-        return 0
-    for sentence in standing_words(results):
-        print(sentence, file=sys.stdout if format in (None, "table") else sys.stderr)
+    for sentence in told:
+        print(printable(sentence), file=sys.stdout if format in (None, "table") else sys.stderr)
     return 0
 
 
@@ -54,14 +55,7 @@ def report(
 def networks(
     *names: Annotated[str, Parameter(help="Names or wildcards, timm:resnet18 too. Default: all built-in ones.")],
     image_size: ImageSize = None,
-    classes: Annotated[
-        int,
-        option(
-            "--classes",
-            help="Number of classes. Default: 43.",
-            group=DATA,
-        ),
-    ] = 43,
+    classes: Annotated[int, option("--classes", help="Number of classes. Default: 43.", group=DATA)] = 43,
     format: FormatOption = None,
     verbose: Verbose = False,
 ) -> int:
@@ -82,7 +76,8 @@ def doctor(*, format: FormatOption = None, verbose: Verbose = False) -> int:
     from dataclasses import asdict
 
     from roadtest.cli.terminal import print_findings
+    from roadtest.data.cache import default_cache_dir
     from roadtest.machine import doctor_findings
 
-    print_findings([asdict(finding) for finding in doctor_findings()], format or "table")
+    print_findings([asdict(finding) for finding in doctor_findings(default_cache_dir())], format or "table")
     return 0

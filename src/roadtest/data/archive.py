@@ -6,11 +6,14 @@ shared over a fork, where two processes would move one file position.
 """
 
 import functools
+import io
 import os
 import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+
+from roadtest.data.imageset import Item
 
 MAX_MEMBERS = 500_000
 """Ten times what GTSRB has; as many names take about 150 MB."""
@@ -94,6 +97,13 @@ def read_member(container: str, location: str, *, modified_ns: int, max_bytes: i
     if len(content) != info.file_size:
         raise ValueError(f"{where} is cut off: it must be {info.file_size:,} bytes long; fetch the archive again")
     return content
+
+
+def file_of(item: Item, *, max_bytes: int) -> io.BytesIO | str:
+    """What opens an image where it lies: its path, or a member's bytes."""
+    if not item.container:
+        return item.location
+    return io.BytesIO(read_member(item.container, item.location, modified_ns=item.modified_ns, max_bytes=max_bytes))
 
 
 def check_members(path: Path) -> None:

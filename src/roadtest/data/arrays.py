@@ -14,11 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from roadtest.data.cache import no_space
 from roadtest.data.imageset import Item, Listing
 from roadtest.data.layout import Labelled, build_listing
 from roadtest.data.pictures import to_rgb
-from roadtest.data.publish import is_disk_full, private_folder, publish, sweep
+from roadtest.data.publish import published_folder
 
 IMAGES, LABELS = "images.npy", "labels.npy"
 NAME = "arrays"
@@ -34,16 +33,9 @@ def store_arrays(images: npt.ArrayLike, labels: npt.ArrayLike, cache_dir: Path) 
     parent = cache_dir.absolute() / "given" / _digest(images_NHWC, labels_N)
     parent.mkdir(parents=True, exist_ok=True)
     if not is_arrays(parent / NAME):
-        sweep(parent)
-        try:
-            with private_folder(parent) as building:
-                np.save(building / IMAGES, images_NHWC, allow_pickle=False)
-                np.save(building / LABELS, labels_N, allow_pickle=False)
-                publish(building, parent / NAME)
-        except OSError as error:
-            if not is_disk_full(error):
-                raise
-            raise no_space(parent, images_NHWC.nbytes) from None
+        with published_folder(parent / NAME, images_NHWC.nbytes) as building:
+            np.save(building / IMAGES, images_NHWC, allow_pickle=False)
+            np.save(building / LABELS, labels_N, allow_pickle=False)
     return parent / NAME
 
 
@@ -93,7 +85,7 @@ def open_array(path: str) -> npt.NDArray[np.uint8]:
     """Map an array into memory; a ValueError in one line where the file is none."""
     try:
         array: npt.NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, OverflowError, MemoryError) as error:
         raise ValueError(f"{path} is no array ({error}): a plain .npy file is needed; use numpy.save") from None
     return array
 
@@ -103,7 +95,7 @@ def _read_labels(path: Path) -> npt.NDArray[np.generic]:
         raise ValueError(f"{path} has {path.stat().st_size:,} bytes: labels take at most {MAX_LABELS_BYTES:,}")
     try:
         labels_N: npt.NDArray[np.generic] = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, OverflowError, MemoryError) as error:
         raise ValueError(f"{path} holds no labels ({error}): they must be numbers or texts; save them anew") from None
     return labels_N
 

@@ -3,11 +3,11 @@
 It reads every decoded image once, and the headers of the original files, and says in plain sentences what would make
 results wrong or misleading: broken files, copies and look-alikes across parts, pictures under two labels, frames of one
 thing that nobody grouped, classes that are mirror images of each other, classes too small or missing. GTSRB's 51,839
-images take about ten seconds on one core. It changes nothing, and shows no test image unless it is asked to.
+images take about ten seconds on one core. It changes nothing, and shows no test image.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,7 @@ from roadtest.data.audit_images import (
     count_images,
 )
 from roadtest.data.audit_pairs import check_copies, check_look_alikes, check_mirrors, check_sequences
-from roadtest.data.cache import BrokenImages, open_image_set
-from roadtest.data.decode import try_image
+from roadtest.data.cache import BrokenImages, LostClass, open_image_set
 from roadtest.data.duplicates import find_duplicates
 from roadtest.data.finding import Finding, count
 from roadtest.data.headers import explain_broken, read_headers
@@ -88,11 +87,8 @@ def audit_source(
         image_set = open_image_set(
             listing, image_size=image_size, cache_dir=cache_dir, skip_broken=True, on_progress=on_progress
         )
-    except ValueError as error:
-        unreadable = _audit_unreadable(listing, error, image_size)
-        if unreadable is None:
-            raise
-        return unreadable, None
+    except (BrokenImages, LostClass) as error:
+        return _audit_unreadable(listing, error.paths_and_reasons), None
     return audit_images(image_set, listing, started=start), image_set
 
 
@@ -160,14 +156,13 @@ def _check_originals(image_set: ImageSet, listing: Listing | None) -> tuple[list
     return findings, headers.suggested_image_size
 
 
-def _audit_unreadable(listing: Listing, error: ValueError, image_size: int) -> Audit | None:
-    """The check of a listing of which a whole class, or everything, is broken; None where that is not the trouble."""
-    broken = list(error.paths_and_reasons) if isinstance(error, BrokenImages) else _find_broken(listing, image_size)
-    lost = {item.label for item in listing.items} - _readable_labels(listing, {path for path, _ in broken})
-    if not lost:
-        return None
+def _audit_unreadable(listing: Listing, broken: Sequence[tuple[str, str]]) -> Audit:
+    """The check of a listing of which a whole class, or everything, is broken."""
+    unreadable = {path for path, _ in broken}
+    whole = {item.label for item in listing.items if item.path not in unreadable}
+    lost = {item.label for item in listing.items} - whole
     names = ", ".join(repr(listing.class_names[label]) for label in sorted(lost)[:5])
-    whole = Finding(
+    finding = Finding(
         topic="files",
         severity="error",
         text=f"{count(len(lost), 'class')} without a readable image: {names}",
@@ -178,22 +173,13 @@ def _audit_unreadable(listing: Listing, error: ValueError, image_size: int) -> A
         data_fingerprint="",
         num_images=len(listing.items) - len(broken),
         num_classes=len(listing.class_names),
-        findings=(whole, check_files(broken, len(listing.items))),
+        findings=(finding, check_files(broken, len(listing.items))),
         classes=(),
         suggested_image_size=None,
         is_flip_safe=False,
         proposed_groups=(),
         audit_seconds=0.0,
     )
-
-
-def _find_broken(listing: Listing, image_size: int) -> list[tuple[str, str]]:
-    results = ((item.path, try_image(listing.read_image, item, image_size)) for item in listing.items)
-    return [(path, result) for path, result in results if isinstance(result, str)]
-
-
-def _readable_labels(listing: Listing, broken: set[str]) -> set[int]:
-    return {item.label for item in listing.items if item.path not in broken}
 
 
 def _class_rows(image_set: ImageSet, sequences: Sequences, mirrors: Mirrors) -> list[dict[str, Any]]:

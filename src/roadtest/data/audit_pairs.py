@@ -8,7 +8,7 @@ import numpy as np
 from roadtest.data.audit_images import PARTS
 from roadtest.data.duplicates import Duplicates
 from roadtest.data.finding import NUM_EXAMPLES, Finding, Severity, count, name_some, percent, say
-from roadtest.data.imageset import TEST, TRAIN, ImageSet
+from roadtest.data.imageset import PART_ORDER, TEST, TRAIN, ImageSet
 from roadtest.data.looks import SMALL_SIZE
 from roadtest.data.mirrors import Mirrors
 from roadtest.data.sequences import Sequences
@@ -19,7 +19,6 @@ FEW_SHARE = 0.005
 """Of all images: below, look-alikes are a note."""
 MAX_ALIKE = 0.05
 """Of random pairs; in a data set of many things nearly none look the same."""
-_RANK = {TRAIN: 0, "val": 1, TEST: 2}
 
 
 @dataclass(kw_only=True)
@@ -169,7 +168,7 @@ def _sort_out(image_set: ImageSet, sets: Iterable[Sequence[int]]) -> tuple[_Kind
     labels, inside = _Kind(), _Kind()
     leaks: dict[str, _Kind] = {}
     for same in sets:
-        parts = sorted({image_set.splits[row] for row in same}, key=_RANK.__getitem__)
+        parts = sorted({image_set.splits[row] for row in same}, key=PART_ORDER.__getitem__)
         has_two_labels = len({int(image_set.labels_N[row]) for row in same}) > 1
         if has_two_labels:
             labels.add(same, same)

@@ -1,8 +1,8 @@
 """The picture of a data check: for every finding with examples, its sentence and the images it is about.
 
 Images of one case (two copies, the first frames of a sequence, two mirrored classes) stand side by side, each with its
-part, class and file name below. Test images stay hidden behind a grey tile unless they are asked for: whoever looks at
-them begins to tune on them. Pixels are shown as a network gets them, enlarged without smoothing.
+part, class and file name below. Test images stay hidden behind a grey tile: whoever looks at them begins to tune on
+them. Pixels are shown as a network gets them, enlarged without smoothing.
 """
 
 from pathlib import Path
@@ -25,27 +25,27 @@ Corner = tuple[int, int]
 Colour = tuple[int, int, int]
 
 
-def write_findings_sheet(path: Path, audit: Audit, image_set: ImageSet, *, has_test_images: bool = False) -> Path:
+def write_findings_sheet(path: Path, audit: Audit, image_set: ImageSet) -> Path:
     """Write a PNG of all findings with examples, the worst first; return its path."""
     shown = [one for one in audit.findings if one.cases and one.severity != "ok"]
     sheet = Image.new("RGB", (WIDTH, _height(shown)), PAPER)
-    _write(sheet, (EDGE, 14), f"{audit.title}: {audit.verdict}", size=_TITLE_SIZE, ink=INK)
+    write_text(sheet, (EDGE, 14), f"{audit.title}: {audit.verdict}", size=_TITLE_SIZE, ink=INK)
     top = 52
     if not shown:
-        _write(sheet, (EDGE, top), "There is nothing to show.", size=_TEXT_SIZE, ink=FAINT)
+        write_text(sheet, (EDGE, top), "There is nothing to show.", size=_TEXT_SIZE, ink=FAINT)
     for finding in shown:
-        _write(
+        write_text(
             sheet, (EDGE, top), f"{finding.severity}: {finding.topic}", size=_TEXT_SIZE, ink=COLOURS[finding.severity]
         )
         top += _LINE
         for line, ink in _lines(finding):
-            _write(sheet, (EDGE, top), line, size=_TEXT_SIZE, ink=ink)
+            write_text(sheet, (EDGE, top), line, size=_TEXT_SIZE, ink=ink)
             top += _LINE
         for row in _rows(finding):
             left = EDGE
             for case in row:
                 for image in case:
-                    _paste(sheet, (left, top + 6), image_set, image, has_test_images=has_test_images)
+                    _paste(sheet, (left, top + 6), image_set, image)
                     left += CELL + GAP
                 left += CASE_GAP - GAP
             top += CELL + _LABEL_HEIGHT + 8
@@ -88,19 +88,19 @@ def _wrap(text: str, size: int, width: int) -> list[str]:
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word
-        if lines and font.getlength(_drawable(longer)) <= width:
+        if lines and font.getlength(drawable(longer)) <= width:
             lines[-1] = longer
         else:
             lines.append(word)
     return lines
 
 
-def _paste(sheet: Image.Image, corner: Corner, image_set: ImageSet, row: int, *, has_test_images: bool) -> None:
+def _paste(sheet: Image.Image, corner: Corner, image_set: ImageSet, row: int) -> None:
     """Draw one image with its part, class and name below, or a tile in place of a hidden one."""
     left, top = corner
-    if image_set.splits[row] == TEST and not has_test_images:
+    if image_set.splits[row] == TEST:
         ImageDraw.Draw(sheet).rectangle((left, top, left + CELL - 1, top + CELL - 1), fill=HIDDEN)
-        _write(sheet, (left + 12, top + CELL // 2 - 8), "test image", size=_LABEL_SIZE, ink=FAINT)
+        write_text(sheet, (left + 12, top + CELL // 2 - 8), "test image", size=_LABEL_SIZE, ink=FAINT)
     else:
         image = Image.fromarray(np.ascontiguousarray(image_set.images_NHWC[row]))
         sheet.paste(image.resize((CELL, CELL), Image.Resampling.NEAREST), corner)
@@ -111,24 +111,25 @@ def _paste(sheet: Image.Image, corner: Corner, image_set: ImageSet, row: int, *,
         texts.append((_cut(line), INK))
     texts.append((_cut(Path(image_set.paths[row]).name, is_end_kept=True), FAINT))
     for place, (text, ink) in enumerate(texts):
-        _write(sheet, (left, top + CELL + 2 + 15 * place), text, size=_LABEL_SIZE, ink=ink)
+        write_text(sheet, (left, top + CELL + 2 + 15 * place), text, size=_LABEL_SIZE, ink=ink)
 
 
 def _cut(text: str, *, is_end_kept: bool = False) -> str:
     """As much of a text as fits under an image: the end of a file name says more than its beginning."""
     font = ImageFont.load_default(_LABEL_SIZE)
-    if font.getlength(_drawable(text)) <= CELL:
+    if font.getlength(drawable(text)) <= CELL:
         return text
     text = text[-40:] if is_end_kept else text[:40]
-    while text and font.getlength(_drawable("…" + text)) > CELL:
+    while text and font.getlength(drawable("…" + text)) > CELL:
         text = text[1:] if is_end_kept else text[:-1]
     return "…" + text if is_end_kept else text + "…"
 
 
-def _write(sheet: Image.Image, corner: Corner, text: str, *, size: int, ink: Colour) -> None:
-    ImageDraw.Draw(sheet).text(corner, _drawable(text), fill=ink, font=ImageFont.load_default(size))
+def write_text(sheet: Image.Image, corner: Corner, text: str, *, size: int, ink: Colour) -> None:
+    """Write one line with the font that Pillow brings."""
+    ImageDraw.Draw(sheet).text(corner, drawable(text), fill=ink, font=ImageFont.load_default(size))
 
 
-def _drawable(text: str) -> str:
+def drawable(text: str) -> str:
     """What can be drawn in one line; names come from files and may hold anything."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -4,7 +4,7 @@ The idea: `<cache>/decoded/<key>-<generation>/` holds `images.npy` (N x S x S x 
 `about.json`; all else is in the Listing, whose every field is in the key. A build happens in a private folder that is
 renamed when it is complete, so that two processes may build at once (the slower one takes the other's) and a killed one
 leaves nothing but a folder to sweep. What was mapped once is never replaced: a damaged or outdated generation is
-superseded by the next number. Deleting the whole folder is always allowed.
+superseded by the next number. Deleting `decoded/` is always allowed; the ledger lies beside it.
 
 The data fingerprint is no key: it names the data set by its original pixels, whatever its layout, format and paths.
 Nothing is ever thrown away because the cache is large; that is left to people.
@@ -15,7 +15,6 @@ import hashlib
 import itertools
 import json
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -25,16 +24,9 @@ import numpy as np
 import numpy.typing as npt
 import PIL
 
-from roadtest.data.decode import (
-    DIGEST_BYTES,
-    count_processes,
-    decode_all,
-    item_values,
-    reader_word,
-    try_image,
-)
+from roadtest.data.decode import DIGEST_BYTES, count_processes, decode_all, item_values, reader_word, try_image
 from roadtest.data.imageset import ImageSet, Item, Listing
-from roadtest.data.publish import is_disk_full, private_folder, publish, sweep
+from roadtest.data.publish import published_folder
 from roadtest.data.rows import RowFile
 
 PREPROCESSING = "rgb-bilinear-1"
@@ -50,6 +42,14 @@ class BrokenImages(ValueError):  # noqa: N818
             f"{len(self.paths_and_reasons)} of {num_images} images cannot be read: "
             f"{_name_some(self.paths_and_reasons)}; repair or remove them, or leave them out with --skip-broken"
         )
+
+
+class LostClass(ValueError):  # noqa: N818
+    """Without its broken images a class has none; `paths_and_reasons` has all that cannot be read."""
+
+    def __init__(self, class_name: str, paths_and_reasons: Sequence[tuple[str, str]]) -> None:
+        self.paths_and_reasons = tuple(paths_and_reasons)
+        super().__init__(f"class {class_name!r} has no readable image left: every class needs one; repair its images")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,20 +156,11 @@ def _build(
 ) -> None:
     """Decode into a private folder and rename it; after this, `folder` exists, ours or that of a faster process."""
     num_bytes = len(listing.items) * (image_size * image_size * 3 + DIGEST_BYTES) + 65536
-    sweep(folder.parent)
-    if shutil.disk_usage(folder.parent).free < num_bytes:
-        raise no_space(folder.parent, num_bytes)
-    try:
-        with private_folder(folder.parent) as building:
-            target = RowFile(path=building / "images.npy", image_size=image_size)
-            target.start(len(listing.items))
-            about = _fill(listing, target, building, num_processes, on_progress)
-            (building / "about.json").write_text(json.dumps(asdict(about), indent=1), encoding="ascii")
-            publish(building, folder)
-    except OSError as error:
-        if not is_disk_full(error):
-            raise
-        raise no_space(folder.parent, num_bytes) from None
+    with published_folder(folder, num_bytes) as building:
+        target = RowFile(path=building / "images.npy", image_size=image_size)
+        target.start(len(listing.items))
+        about = _fill(listing, target, building, num_processes, on_progress)
+        (building / "about.json").write_text(json.dumps(asdict(about), indent=1), encoding="ascii")
 
 
 def _fill(
@@ -237,10 +228,7 @@ def _image_set(listing: Listing, about: About, folder: Path) -> ImageSet:
     items = [item for i, item in enumerate(listing.items) if i not in left_out]
     lost = sorted({item.label for item in listing.items} - {item.label for item in items})
     if lost:
-        raise ValueError(
-            f"class {listing.class_names[lost[0]]!r} has no readable image left: every class needs one; "
-            "repair its images"
-        )
+        raise LostClass(listing.class_names[lost[0]], _paths_and_reasons(listing, about.broken))
     images_NHWC = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
     notes = listing.notes
     if about.broken:
@@ -251,9 +239,9 @@ def _image_set(listing: Listing, about: About, folder: Path) -> ImageSet:
         title=listing.title,
         class_names=listing.class_names,
         images_NHWC=images_NHWC,
-        labels_N=_read_only(np.array([item.label for item in items], np.int64)),
+        labels_N=read_only(np.array([item.label for item in items], np.int64)),
         groups=tuple(item.group for item in items),
-        frames_N=_read_only(np.array([item.frame for item in items], np.int64)),
+        frames_N=read_only(np.array([item.frame for item in items], np.int64)),
         splits=tuple(item.split for item in items),
         paths=tuple(item.path for item in items),
         fingerprint=about.fingerprint,
@@ -272,7 +260,8 @@ def _name_some(paths_and_reasons: Sequence[tuple[str, str]]) -> str:
     return " ".join(f"{some} and {more} more".split() if more > 0 else some.split())
 
 
-def _read_only(array_N: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def read_only(array_N: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The same array, which nobody can write to any more."""
     array_N.flags.writeable = False
     return array_N
 
@@ -286,12 +275,3 @@ def _writable_folder(folder: Path) -> Path:
             "set ROADTEST_CACHE to one"
         ) from None
     return folder
-
-
-def no_space(folder: Path, num_bytes: int) -> ValueError:
-    """The error of a disk that cannot take the decoded images."""
-    free = shutil.disk_usage(folder).free
-    return ValueError(
-        f"the decoded images need {num_bytes} bytes and the disk of {folder} has {free} free: "
-        "make room, set ROADTEST_CACHE to another disk, or take a smaller --image-size"
-    )

@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 MAX_ABOUT_BYTES = 50_000_000
-"""Of an `about.json`; it lists the broken images, a line each."""
+"""Of an `about.json`; it lists the broken images, a line each. Joined data have `about-<fingerprint>.json`."""
 
 
 def find_decoded(cache_dir: Path, *, fingerprint: str, image_size: int) -> Iterator[npt.NDArray[np.uint8]]:
     """Give images_NHWC, memory-mapped and read-only, of every layout of a data set that this cache holds."""
-    for about in sorted((cache_dir / "decoded").glob("*/about.json")):
+    for about in sorted((cache_dir / "decoded").glob("*/about*.json")):
         try:
             if about.stat().st_size > MAX_ABOUT_BYTES:
                 continue

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from roadtest.data.imageset import TRAIN, Listing
 from roadtest.data.layout import SPLIT_WORDS, Labelled, build_listing, class_key, count_ignored
-from roadtest.data.pictures import picture_suffixes, read_image
+from roadtest.data.pictures import is_hidden, is_picture, read_image
 from roadtest.data.table import list_table
 
 ARCHIVE_SUFFIXES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
@@ -77,7 +77,7 @@ def _find_layout(folder: Path, depth: int) -> Path | None:
     names = _folders_in(folder)
     if len(names) > 1 or any(name.lower() in SPLIT_WORDS for name in names):
         return folder
-    if len(names) == 0 or depth == 0 or any(_is_picture(entry.name) for entry in _entries(folder)):
+    if len(names) == 0 or depth == 0 or any(is_picture(entry.name) for entry in _entries(folder)):
         return None
     return _find_layout(folder / names[0], depth - 1)
 
@@ -143,9 +143,9 @@ def _pictures_below(tree: _Tree, folder: Path) -> Iterator["os.DirEntry[str]"]:
             if entry.is_symlink():
                 _refuse_escape(entry, tree.root)
             if entry.is_dir():
-                if not _is_hidden(entry.name):
+                if not is_hidden(entry.name):
                     waiting.append(Path(entry.path))
-            elif _is_picture(entry.name) and entry.is_file():
+            elif is_picture(entry.name) and entry.is_file():
                 yield entry
             else:
                 tree.ignored[_kind(entry.name)] += 1
@@ -154,7 +154,7 @@ def _pictures_below(tree: _Tree, folder: Path) -> Iterator["os.DirEntry[str]"]:
 def _count_loose(tree: _Tree, folder: Path) -> bool:
     """Count the files that lie beside class folders as left out; say whether one is a picture."""
     kinds = [
-        "in no class folder" if _is_picture(entry.name) else _kind(entry.name)
+        "in no class folder" if is_picture(entry.name) else _kind(entry.name)
         for entry in _entries(folder)
         if not entry.is_dir()
     ]
@@ -169,26 +169,17 @@ def _entries(folder: Path) -> list["os.DirEntry[str]"]:
 
 def _folders_in(folder: Path) -> list[str]:
     """Names of the folders that may be classes or parts, sorted."""
-    folders = [entry for entry in _entries(folder) if entry.is_dir() and not _is_hidden(entry.name)]
+    folders = [entry for entry in _entries(folder) if entry.is_dir() and not is_hidden(entry.name)]
     for entry in folders:
         if entry.is_symlink():
             _refuse_escape(entry, folder)
     return [entry.name for entry in folders]
 
 
-def _is_hidden(name: str) -> bool:
-    """Left behind by a system: dot files, and the folder that macOS puts into archives."""
-    return name.startswith(".") or name == "__MACOSX"
-
-
-def _is_picture(name: str) -> bool:
-    return not _is_hidden(name) and os.path.splitext(name)[1].lower() in picture_suffixes()  # noqa: PTH122 - often
-
-
 def _kind(name: str) -> str:
     """How a note calls a file: by its ending, if that is a plain one."""
     ending = Path(name).suffix.lower()
-    if _is_hidden(name):
+    if is_hidden(name):
         return "hidden"
     return ending if ending[1:].isalnum() and ending.isascii() and len(ending) <= 9 else "of no known kind"
 

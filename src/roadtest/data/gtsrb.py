@@ -10,7 +10,6 @@ Source: Stallkamp et al. 2012, "Man vs. computer", https://doi.org/10.1016/j.neu
 https://benchmark.ini.rub.de/gtsrb_dataset.html
 """
 
-import io
 import os
 import struct
 import zlib
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from roadtest.data.archive import Entry, describe, read_member
+from roadtest.data.archive import Entry, describe, file_of, read_member
 from roadtest.data.download import ARCHIVE_NAMES, HOW_TO_GET_GTSRB, download_gtsrb
 from roadtest.data.gtsrb_counts import (
     check_test_counts,
@@ -70,7 +69,7 @@ def list_gtsrb(
 
 def read_image(item: Item) -> Image.Image:
     """Decode one image to RGB; a ValueError names the file where it is broken or too large."""
-    source = _source(item)
+    source = file_of(item, max_bytes=MAX_IMAGE_BYTES)
     try:
         with Image.open(source, formats=("PPM", "PNG")) as image:
             if image.width * image.height > MAX_PIXELS:
@@ -82,14 +81,6 @@ def read_image(item: Item) -> Image.Image:
         reason = " ".join(ascii(str(error))[1:-1].split())[:200]
     where = describe(item.container, item.location)
     raise ValueError(f"{where} is no readable PPM or PNG image ({reason}): it must be whole; fetch it again")
-
-
-def _source(item: Item) -> io.BytesIO | str:
-    if not item.container:
-        return item.location
-    return io.BytesIO(
-        read_member(item.container, item.location, modified_ns=item.modified_ns, max_bytes=MAX_IMAGE_BYTES)
-    )
 
 
 def _place(data_dir: Path | None) -> Path | None:

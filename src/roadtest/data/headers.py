@@ -3,7 +3,6 @@
 A header is a few dozen bytes: nothing is decoded, so a bomb costs nothing here. Drawn images have no files.
 """
 
-import io
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from roadtest.data.archive import read_member
+from roadtest.data.archive import file_of
 from roadtest.data.decode import try_image
 from roadtest.data.imageset import Item, Listing
 from roadtest.data.pictures import picture_formats
@@ -91,15 +90,7 @@ def _read_header(item: Item) -> tuple[int, int, str] | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with Image.open(_source(item), formats=picture_formats()) as image:
+            with Image.open(file_of(item, max_bytes=MAX_MEMBER_BYTES), formats=picture_formats()) as image:
                 return image.width, image.height, f"{image.format} {image.mode}"
         except Exception:  # a hostile file can make a decoder raise anything
             return None
-
-
-def _source(item: Item) -> io.BytesIO | str:
-    if not item.container:
-        return item.location
-    return io.BytesIO(
-        read_member(item.container, item.location, modified_ns=item.modified_ns, max_bytes=MAX_MEMBER_BYTES)
-    )

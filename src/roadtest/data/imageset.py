@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 TRAIN, VAL, TEST = "train", "val", "test"
+PART_ORDER = {TRAIN: 0, VAL: 1, TEST: 2}
 DRAWN = "drawn"
 """Images that are only ever mixed into training batches; no epoch, fold or figure counts them."""
 

@@ -8,7 +8,6 @@ megabytes a second or two. Shapes: N images, H x W pixels, C = 3 channels (RGB).
 import hashlib
 import itertools
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from roadtest.data.cache import no_space
+from roadtest.data.cache import read_only
 from roadtest.data.imageset import ImageSet
-from roadtest.data.publish import is_disk_full, private_folder, publish, sweep
+from roadtest.data.publish import published_folder
 from roadtest.data.rows import RowFile
+from roadtest.record import write_atomically
 
 _CHUNK = 4096  # images copied at a time
 
@@ -44,17 +44,19 @@ def join_parts(parts: Sequence[Part], *, cache_dir: Path, title: str, notes: tup
     """One data set of several parts' rows, in their order; the first part names its source and its classes."""
     first = parts[0].image_set
     rows = [(part, int(row)) for part in parts for row in part.rows_N]
+    images_NHWC, fingerprint = _joined_pixels(parts, cache_dir), joined_fingerprint(parts)
+    _say_what_it_is(images_NHWC, fingerprint)
     return ImageSet(
         source=first.source,
         title=title,
         class_names=first.class_names,
-        images_NHWC=_joined_pixels(parts, cache_dir),
-        labels_N=_read_only(np.concatenate([part.image_set.labels_N[part.rows_N] for part in parts])),
+        images_NHWC=images_NHWC,
+        labels_N=read_only(np.concatenate([part.image_set.labels_N[part.rows_N] for part in parts])),
         groups=tuple(_prefixed(part, part.image_set.groups[row]) for part, row in rows),
-        frames_N=_read_only(np.concatenate([part.image_set.frames_N[part.rows_N] for part in parts])),
+        frames_N=read_only(np.concatenate([part.image_set.frames_N[part.rows_N] for part in parts])),
         splits=tuple(part.splits[part.image_set.splits[row]] for part, row in rows),
         paths=tuple(part.prefix + part.image_set.paths[row] for part, row in rows),
-        fingerprint=joined_fingerprint(parts),
+        fingerprint=fingerprint,
         notes=notes,
     )
 
@@ -92,6 +94,14 @@ def _joined_pixels(parts: Sequence[Part], cache_dir: Path) -> npt.NDArray[np.uin
     raise AssertionError
 
 
+def _say_what_it_is(images_NHWC: npt.NDArray[np.uint8], fingerprint: str) -> None:
+    """Let the pixels be found again by the data set's name (decoded.py); rows taken as other splits share them."""
+    path = Path(str(images_NHWC.filename)).with_name(f"about-{fingerprint[:8]}.json")  # type: ignore[attr-defined]
+    about = {"fingerprint": fingerprint, "image_size": images_NHWC.shape[1], "num_images": len(images_NHWC)}
+    if not path.exists():
+        write_atomically(path, json.dumps(about).encode())
+
+
 def _key(parts: Sequence[Part]) -> str:
     """32 hexadecimal digits over the parts' own arrays, whose folders are never written twice, and the rows taken."""
     digest = hashlib.blake2b(digest_size=16)
@@ -103,27 +113,13 @@ def _key(parts: Sequence[Part]) -> str:
 
 
 def _build(parts: Sequence[Part], folder: Path, num_images: int, num_bytes: int, image_size: int) -> None:
-    sweep(folder.parent)
-    if shutil.disk_usage(folder.parent).free < num_bytes:
-        raise no_space(folder.parent, num_bytes)
-    try:
-        with private_folder(folder.parent) as building:
-            target = RowFile(path=building / "images.npy", image_size=image_size)
-            target.start(num_images)
-            place = 0
-            for part in parts:
-                rows_N = part.rows_N
-                for start in range(0, len(rows_N), _CHUNK):
-                    chunk_NHWC = part.image_set.images_NHWC[rows_N[start : start + _CHUNK]]
-                    target.write(place, chunk_NHWC)
-                    place += len(chunk_NHWC)
-            publish(building, folder)
-    except OSError as error:
-        if not is_disk_full(error):
-            raise
-        raise no_space(folder.parent, num_bytes) from None
-
-
-def _read_only(array_N: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    array_N.flags.writeable = False
-    return array_N
+    with published_folder(folder, num_bytes) as building:
+        target = RowFile(path=building / "images.npy", image_size=image_size)
+        target.start(num_images)
+        place = 0
+        for part in parts:
+            rows_N = part.rows_N
+            for start in range(0, len(rows_N), _CHUNK):
+                chunk_NHWC = part.image_set.images_NHWC[rows_N[start : start + _CHUNK]]
+                target.write(place, chunk_NHWC)
+                place += len(chunk_NHWC)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from roadtest.data.imageset import TEST, TRAIN, VAL, Item, Listing
+from roadtest.data.imageset import PART_ORDER, TEST, TRAIN, VAL, Item, Listing
 from roadtest.data.split import by_class, find_units, shuffled
 
 SPLIT_WORDS = {"train": TRAIN, "val": VAL, "valid": VAL, "validation": VAL, "test": TEST}
@@ -19,7 +19,8 @@ SPLIT_WORDS = {"train": TRAIN, "val": VAL, "valid": VAL, "validation": VAL, "tes
 TEST_SHARE = 0.15
 """Of the images without a part, when no test part was given. Convention."""
 TEST_KEY = 15
-_ORDER = {TRAIN: 0, VAL: 1, TEST: 2}
+HELD_OUT = "No test part was given: "
+"""How the note begins that says a test part was held out here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,12 +91,12 @@ def build_listing(
         notes.append("No test set was given.")
     elif is_test_held_out:
         items = hold_out_test(items, seed=seed)
-        notes.append(_hold_out_note(items))
+        notes.append(hold_out_note(items))
     return Listing(
         source=source,
         title=source,
         class_names=_spell_classes(labelled, classes),
-        items=tuple(sorted(items, key=_canonical)),
+        items=tuple(sorted(items, key=canonical)),
         read_image=read_image,
         notes=tuple(notes),
         is_test_held_out=is_test_held_out,
@@ -115,14 +116,16 @@ def hold_out_test(items: Sequence[Item], *, seed: int) -> list[Item]:
     return [replace(item, split=TEST) if is_test else item for item, is_test in zip(items, is_test_N, strict=True)]
 
 
-def _hold_out_note(items: Sequence[Item]) -> str:
+def hold_out_note(items: Sequence[Item]) -> str:
+    """The note that says how many images were held out here."""
     how = "whole groups" if any(item.group for item in items) else "by class"
     num_test = sum(item.split == TEST for item in items)
-    return f"No test part was given: {num_test} of {len(items)} images were held out as the test set, {how}."
+    return f"{HELD_OUT}{num_test} of {len(items)} images were held out as the test set, {how}."
 
 
-def _canonical(item: Item) -> tuple[int, int, str, int, str]:
-    return _ORDER[item.split], item.label, item.group, item.frame, item.path
+def canonical(item: Item) -> tuple[int, int, str, int, str]:
+    """Sorts images: by part, class, group, frame and path."""
+    return PART_ORDER[item.split], item.label, item.group, item.frame, item.path
 
 
 def _number_classes(labelled: Sequence[Labelled], where: str, *, num_least: int) -> dict[tuple[int, int | str], int]:

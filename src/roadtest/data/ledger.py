@@ -4,10 +4,9 @@ A test set that is read often stops being one. The ledger makes the number visib
 report says how often this test set is known to have been read. Lines are only ever added.
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 
-from roadtest.record import PlannedRun, append_row, read_rows, write_rows
+from roadtest.record import PlannedRun, append_row, read_rows, utc_now, write_rows
 
 COLUMNS = ("read_at", "data_fingerprint", "study", "network", "has_stn", "seed", "protocol_fingerprint")
 
@@ -17,9 +16,8 @@ def note_test_read(
 ) -> dict[str, object]:
     """Add one line, before the test set is read, and return it."""
     cache_dir.mkdir(parents=True, exist_ok=True)
-    row: dict[str, object] = {"read_at": datetime.now(UTC).isoformat(timespec="seconds")}
-    row |= {"data_fingerprint": data_fingerprint}
-    row |= {"study": study, **vars(run), "protocol_fingerprint": protocol_fingerprint}
+    row: dict[str, object] = {"read_at": utc_now(), "data_fingerprint": data_fingerprint, "study": study}
+    row |= {**vars(run), "protocol_fingerprint": protocol_fingerprint}
     append_row(cache_dir / "test-reads.csv", row)
     return row
 

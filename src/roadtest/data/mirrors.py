@@ -49,8 +49,6 @@ class MirroredPair:
 
     label: int
     other: int
-    flip_rate: float
-    """How often a flipped image of one is read as the other, over both directions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,12 +76,7 @@ def find_mirrors(image_set: ImageSet, looks: Looks) -> Mirrors:
     classes, places_M = np.unique(labels_M, return_inverse=True)
     halves_M = _halves([image_set.groups[row] for row in rows_M], places_M)
     rates = _measure(even_contrast(looks.small_NSSC[rows_M]), places_M, halves_M, len(classes))
-    pairs = tuple(
-        MirroredPair(
-            label=int(classes[a]), other=int(classes[b]), flip_rate=float(rates.flipped_KK[[a, b], [b, a]].mean())
-        )
-        for a, b in _mirrored(rates)
-    )
+    pairs = tuple(MirroredPair(label=int(classes[a]), other=int(classes[b])) for a, b in _mirrored(rates))
     recalls_K, kept_K = rates.upright_KK.diagonal(), rates.flipped_KK.diagonal()
     is_judged_K = recalls_K >= MIN_RECALL + (1 - MIN_RECALL) / len(classes)  # of two classes one is right by chance
     is_symmetric_K = is_judged_K & (kept_K >= SYMMETRIC_SHARE * recalls_K)

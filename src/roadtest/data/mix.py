@@ -5,8 +5,9 @@
     roadtest compare gtsrb --mix signs:0.3                  30 % of every batch are drawn signs
 
 `--validate-on` takes the other source's training images, which may be looked at as often as one likes; `--test-on`
-takes its test images, and every reading is a line in the ledger under that data set's own fingerprint. Mixed images are
-a part of their own behind all others: the real images keep their numbers, and so their augmentation.
+takes its test images, or all of a folder without parts, and every reading is a line in the ledger under that data set's
+own fingerprint. Mixed images are a part of their own behind all others: the real images keep their numbers, and so
+their augmentation.
 """
 
 import re
@@ -17,6 +18,7 @@ from pathlib import Path
 from roadtest.data.gtsrb_names import CLASS_NAMES
 from roadtest.data.imageset import DRAWN, TEST, TRAIN, VAL, ImageSet
 from roadtest.data.join import Part, join_parts
+from roadtest.data.layout import HELD_OUT
 from roadtest.data.open import open_source
 from roadtest.data.signs import LEVEL, NOTE, Drawing, is_drawn, list_signs, read_settings
 
@@ -114,6 +116,7 @@ def open_mixed(
                 is_subset_allowed=is_subset_allowed if has_options else False,
                 skip_broken=skip_broken,
                 group=group if word == source else None,
+                is_trained_on=word != test_on,
                 on_progress=on_progress,
                 on_download=on_download,
             )
@@ -158,7 +161,9 @@ def _composed(
         parts.append(Part(image_set=_fitting(val, base, TRAIN), splits={TRAIN: VAL}, prefix=f"{val.source}/"))
         title += f", validated on the training images of {val.title}"
     if test is not None:
-        parts.append(Part(image_set=_fitting(test, base, TEST), splits={TEST: TEST}, prefix=f"{test.source}/"))
+        # Of a folder without parts all is tested on, not only what was dealt for a test here; evaluate does the same.
+        taken = {TRAIN: TEST, TEST: TEST} if test.is_test_held_out else {TEST: TEST}
+        parts.append(Part(image_set=_fitting(test, base, TEST), splits=taken, prefix=f"{test.source}/"))
         title += f", tested on {test.title}"
     if drawn is not None:
         parts.append(Part(image_set=_fitting(drawn, base, TRAIN), splits={TRAIN: DRAWN}, prefix=f"{DRAWN}/"))
@@ -170,7 +175,7 @@ def _composed(
         joined,
         test_title=tested.title,
         test_fingerprint=tested.fingerprint,
-        is_test_held_out=tested.is_test_held_out,
+        is_test_held_out=test is None and base.is_test_held_out,
         level=level,
     )
 
@@ -196,8 +201,9 @@ def _notes(
             f"{100 * share:.3g} % of every batch are drawn signs, from {len(drawn.indices_of(TRAIN)):,} of them; "
             "validation and test are not. An epoch has as many steps as without them."
         )
-    for other in (test, val):
-        notes += [note for note in other.notes if note != NOTE and note not in notes] if other is not None else []
+    for note in (note for other in (test, val) if other is not None for note in other.notes):
+        if note != NOTE and note not in notes and not note.startswith(HELD_OUT):
+            notes.append(note)
     return tuple(notes)
 
 

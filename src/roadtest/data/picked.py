@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from roadtest.data.decode import try_image
 from roadtest.data.imageset import Item
-from roadtest.data.pictures import picture_suffixes, read_image
+from roadtest.data.pictures import is_hidden, is_picture, read_image
 
 STDIN = "-"
 MAX_LINE_BYTES = 32_768
@@ -56,11 +56,11 @@ class Pick:
             yield from closed
             closed.clear()
             self.num_left_out += sum(os.path.islink(os.path.join(folder, name)) for name in names)  # noqa: PTH114, PTH118
-            names[:] = sorted(name for name in names if not _is_hidden(name))
+            names[:] = sorted(name for name in names if not is_hidden(name))
             for name in sorted(files):
-                if _is_picture(name):
+                if is_picture(name):
                     yield os.path.join(folder, name)  # noqa: PTH118 - as typed, `./` included
-                elif not _is_hidden(name):
+                elif not is_hidden(name):
                     self.num_left_out += 1
         yield from closed
 
@@ -108,11 +108,3 @@ def _lines(stdin: BinaryIO) -> Iterator[str]:
 
 def _is_pattern(word: str) -> bool:
     return glob.has_magic(word) and not os.path.lexists(word)
-
-
-def _is_picture(name: str) -> bool:
-    return not _is_hidden(name) and os.path.splitext(name)[1].lower() in picture_suffixes()  # noqa: PTH122
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"

@@ -10,6 +10,7 @@ image of more than MAX_PIXELS is refused before a pixel of it is decoded.
 """
 
 import functools
+import os
 import warnings
 
 import numpy as np
@@ -34,6 +35,16 @@ def picture_suffixes() -> frozenset[str]:
     """File name endings of those formats, with the dot, in lower case."""
     formats = picture_formats()
     return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in formats)
+
+
+def is_hidden(name: str) -> bool:
+    """Left behind by a system: dot files, and the folder that macOS puts into archives."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file's name says that it is a picture of a kind that is read."""
+    return not is_hidden(name) and os.path.splitext(name)[1].lower() in picture_suffixes()  # noqa: PTH122 - often
 
 
 def read_image(item: Item) -> Image.Image:

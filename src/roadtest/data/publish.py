@@ -34,6 +34,25 @@ def private_folder(parent: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def published_folder(folder: Path, num_bytes: int) -> Iterator[Path]:
+    """A private folder that becomes `folder` where the block ends well, unless another process was faster.
+
+    A ValueError where the disk cannot take so many bytes. What dead processes left beside it is swept away first.
+    """
+    sweep(folder.parent)
+    if shutil.disk_usage(folder.parent).free < num_bytes:
+        raise _no_space(folder.parent, num_bytes)
+    try:
+        with private_folder(folder.parent) as private:
+            yield private
+            publish(private, folder)
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        raise _no_space(folder.parent, num_bytes) from None
+
+
 def publish(private: Path, folder: Path) -> bool:
     """Give a finished private folder its name; False where another process was first, and its folder stays."""
     for path in private.iterdir():
@@ -59,23 +78,32 @@ def is_disk_full(error: OSError) -> bool:
     return error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
+def _no_space(folder: Path, num_bytes: int) -> ValueError:
+    free = shutil.disk_usage(folder).free
+    return ValueError(
+        f"the decoded images need {num_bytes} bytes and the disk of {folder} has {free} free: "
+        "make room, set ROADTEST_CACHE to another disk, or take a smaller --image-size"
+    )
+
+
 def _is_abandoned(folder: Path) -> bool:
     _, machine, *rest = folder.name.split("-")
     if machine == _this_machine() and len(rest) == 3 and rest[0].isdecimal() and rest[1].isdecimal():
-        return not _is_alive(int(rest[0]), int(rest[1]))
+        return not is_alive(int(rest[0]), int(rest[1]))
     with contextlib.suppress(OSError):  # it may vanish at this moment
         newest = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
         return time.time() - newest > SWEEP_SECONDS
     return False
 
 
-def _is_alive(process_id: int, started: int) -> bool:
+def is_alive(process_id: int, started: float) -> bool:
+    """Whether the process that began then still runs on this machine; where that cannot be known, it does."""
     try:
         # Process numbers come again, start times do not; the clock may have been set meanwhile.
         return bool(abs(psutil.Process(process_id).create_time() - started) < 10)
     except psutil.NoSuchProcess:
         return False
-    except psutil.Error:
+    except (psutil.Error, OverflowError, ValueError):
         return True
 
 

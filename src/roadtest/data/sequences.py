@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from roadtest.data.duplicates import Duplicates, chains, find_duplicates
-from roadtest.data.imageset import TEST, TRAIN, VAL, ImageSet, Item, Listing
-from roadtest.data.layout import SPLIT_WORDS, hold_out_test
+from roadtest.data.imageset import PART_ORDER, TRAIN, ImageSet, Item, Listing
+from roadtest.data.layout import HELD_OUT, SPLIT_WORDS, canonical, hold_out_note, hold_out_test
 from roadtest.data.looks import Looks, describe_looks
 from roadtest.data.split import shuffled
 
@@ -29,8 +29,6 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 Run = tuple[str, Ints, Ints]
 """Name, rows of its images in the order of their numbers, the numbers."""
-HELD_OUT = "No test part was given: "
-"""How the note begins that says a test part was held out here."""
 MAX_GAP = 2
 """Neighbours are images of one run whose numbers differ by at most so much: one frame may be missing."""
 MIN_ALIKE = 0.85
@@ -55,15 +53,8 @@ class Sequences:
     """Per image of the set: its own group, else a proposed one, else an empty text."""
     num_by_name: int
     """Images in proposed groups that names and looks agree on."""
-    num_by_looks: int
-    """Further images, in chains of near copies."""
     likeness: float | None
     """How often neighbours are nearer than a random pair of their class; None where there are too few to say."""
-
-    @property
-    def num_found(self) -> int:
-        """Images that would get a group."""
-        return self.num_by_name + self.num_by_looks
 
 
 def propose_groups(image_set: ImageSet) -> tuple[str, ...]:
@@ -83,14 +74,9 @@ def find_sequences(image_set: ImageSet, looks: Looks, duplicates: Duplicates) ->
             likenesses.append(likeness)
             if likeness >= MIN_ALIKE:
                 _name_runs(groups, classes, points_NT, cut)
-    num_by_name = _count_new(groups, image_set.groups)
+    num_by_name = sum(bool(group) and not brought for group, brought in zip(groups, image_set.groups, strict=True))
     _name_chains(groups, image_set, duplicates)
-    return Sequences(
-        groups=tuple(groups),
-        num_by_name=num_by_name,
-        num_by_looks=_count_new(groups, image_set.groups) - num_by_name,
-        likeness=max(likenesses, default=None),
-    )
+    return Sequences(groups=tuple(groups), num_by_name=num_by_name, likeness=max(likenesses, default=None))
 
 
 def with_groups(listing: Listing, paths: Sequence[str], groups: Sequence[str], *, seed: int = 0) -> Listing:
@@ -104,8 +90,7 @@ def with_groups(listing: Listing, paths: Sequence[str], groups: Sequence[str], *
     notes = [note for note in listing.notes if not note.startswith(HELD_OUT)]
     if len(notes) < len(listing.notes):
         items = hold_out_test([replace(item, split=TRAIN) for item in items], seed=seed)
-        num_test = sum(item.split == TEST for item in items)
-        notes.append(f"{HELD_OUT}{num_test} of {len(items)} images were held out as the test set, whole groups.")
+        notes.append(hold_out_note(items))
     else:
         items = _cut_between_parts(items)
     num_groups = len({item.group for item in items} - {""})
@@ -218,10 +203,6 @@ def _name_chains(groups: list[str], image_set: ImageSet, duplicates: Duplicates)
                 groups[member] = name
 
 
-def _count_new(groups: Sequence[str], own: Sequence[str]) -> int:
-    return sum(bool(group) and not brought for group, brought in zip(groups, own, strict=True))
-
-
 def _cut_between_parts(items: Sequence[Item]) -> list[Item]:
     """Give a group's images in a second part a group of their own."""
     homes: dict[str, str] = {}
@@ -235,11 +216,10 @@ def _cut_between_parts(items: Sequence[Item]) -> list[Item]:
 
 def _numbered_frames(items: Sequence[Item]) -> list[Item]:
     """In canonical order; frames follow the numbers in the names."""
-    ranks = {TRAIN: 0, VAL: 1, TEST: 2}
-    ordered = sorted(items, key=lambda item: (ranks[item.split], item.label, item.group, *numbered(item.path)[::-1]))
+    ordered = sorted(items, key=lambda one: (PART_ORDER[one.split], one.label, one.group, *numbered(one.path)[::-1]))
     seen: Counter[str] = Counter()
     framed = []
     for item in ordered:
         framed.append(replace(item, frame=seen[item.group]) if item.group else item)
         seen[item.group] += 1
-    return sorted(framed, key=lambda item: (ranks[item.split], item.label, item.group, item.frame, item.path))
+    return sorted(framed, key=canonical)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from roadtest.data.imageset import TEST, TRAIN, VAL, ImageSet
+from roadtest.data.imageset import TRAIN, VAL, ImageSet
 
 Ints = npt.NDArray[np.int64]
 FOLD_KEY = 20110804
@@ -26,11 +26,10 @@ FOLD_KEY = 20110804
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Row numbers of the three parts for one seed, ascending."""
+    """Row numbers of the images that train and validate for one seed, ascending."""
 
     train_N: Ints
     val_N: Ints
-    test_N: Ints
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,16 +122,15 @@ def _deal(units: Units, num_folds: int) -> Ints:
 
 
 def split_for_seed(image_set: ImageSet, folds_N: Ints, seed: int) -> Split:
-    """The three parts of one seed: validate on fold `seed` mod the number of folds, train on the others.
+    """The two parts of one seed: validate on fold `seed` mod the number of folds, train on the others.
 
     A validation part that the data brought is kept; all training images train then.
     """
     val_N = image_set.indices_of(VAL)
-    test_N = image_set.indices_of(TEST)
     if len(val_N):
-        return Split(train_N=image_set.indices_of(TRAIN), val_N=val_N, test_N=test_N)
+        return Split(train_N=image_set.indices_of(TRAIN), val_N=val_N)
     is_val_N = folds_N == seed % (int(folds_N.max()) + 1)
-    return Split(train_N=np.flatnonzero((folds_N >= 0) & ~is_val_N), val_N=np.flatnonzero(is_val_N), test_N=test_N)
+    return Split(train_N=np.flatnonzero((folds_N >= 0) & ~is_val_N), val_N=np.flatnonzero(is_val_N))
 
 
 def split_rows(image_set: ImageSet, folds_N: Ints) -> list[dict[str, Any]]:

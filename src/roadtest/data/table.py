@@ -13,6 +13,7 @@ from pathlib import Path, PureWindowsPath
 
 from roadtest.data.imageset import Listing
 from roadtest.data.layout import SPLIT_WORDS, Labelled, build_listing
+from roadtest.data.lines import read_lines
 from roadtest.data.pictures import read_image
 
 COLUMNS = ("path", "label", "group", "split")
@@ -54,21 +55,20 @@ def list_table(path: Path, *, seed: int = 0, is_trained_on: bool = True) -> List
 
 def _read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """The rows with their line numbers; columns that nobody asked for are dropped."""
+    reader = csv.reader(read_lines(path, advice="take fewer images, or leave other columns out"), strict=True)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            header = [name.strip().lower() for name in next(reader, [])]
-            places = _places(header, path)
-            for cells in reader:
-                if not any(cells):
-                    continue
-                if len(cells) != len(header):
-                    raise ValueError(
-                        f"{path}, line {reader.line_num}: {len(cells)} cells under {len(header)} column names: "
-                        "they must be as many; put cells with a comma in quotes"
-                    )
-                yield reader.line_num, {name: cells[place].strip() for name, place in places.items()}
-    except (csv.Error, UnicodeDecodeError) as error:
+        header = [name.strip().lower() for name in next(reader, [])]
+        places = _places(header, path)
+        for cells in reader:
+            if not any(cells):
+                continue
+            if len(cells) != len(header):
+                raise ValueError(
+                    f"{path}, line {reader.line_num}: {len(cells)} cells under {len(header)} column names: "
+                    "they must be as many; put cells with a comma in quotes"
+                )
+            yield reader.line_num, {name: cells[place].strip() for name, place in places.items()}
+    except csv.Error as error:
         raise ValueError(f"{path} cannot be read ({error}): it must be a csv file in UTF-8; save it as one") from None
 
 

@@ -12,6 +12,5 @@ This package is the only door of onnx, onnxscript and onnxruntime, which the ext
 
 from roadtest.export.bundle import Exported, export_run
 from roadtest.export.card import find_study_info
-from roadtest.export.engine import check_extra
 
-__all__ = ["Exported", "check_extra", "export_run", "find_study_info"]
+__all__ = ["Exported", "export_run", "find_study_info"]

@@ -18,7 +18,6 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ from roadtest.cost import LatencySample
 from roadtest.data.cache import default_cache_dir
 from roadtest.data.publish import private_folder, publish
 from roadtest.devices import INT8, ONNXRUNTIME, RUNTIMES
-from roadtest.events import Event
+from roadtest.events import Event, counting
 from roadtest.export import measure
 from roadtest.export.card import render_card
 from roadtest.export.engine import check_extra, open_session, run_logits
@@ -42,7 +41,7 @@ from roadtest.export.parity import Parity, compare_answers
 from roadtest.export.pictures import Pictures, RunImages, draw_pictures, find_run_images, packed_images
 from roadtest.export.quantise import write_int8
 from roadtest.machine import count_usable_cores, describe_machine
-from roadtest.record import RunRecord, folder_name
+from roadtest.record import RunRecord, folder_name, utc_now
 from roadtest.winner import find_run
 
 Row = dict[str, Any]
@@ -220,7 +219,7 @@ def _time(work: _Work, models: dict[str, Path], num_rounds: int, seconds_per_vis
         num_threads=work.num_threads,
         num_rounds=num_rounds,
         seconds_per_visit=seconds_per_visit,
-        on_progress=lambda done, total: work.tell(Event(kind="latency", num_done=done, num_total=total)),
+        on_progress=counting(work.tell, "latency"),
     )
 
 
@@ -263,7 +262,7 @@ def _write_words(building: Path, work: _Work, checked_on: str, packed: str, rows
         "engines": rows,
         "sha256": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(building.iterdir())},
         "machine": asdict(machine),
-        "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "exported_at": utc_now(),
     }
     _write_json(building / "manifest.json", manifest)
     _write_json(building / "classes.json", record.class_names)

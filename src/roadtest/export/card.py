@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from roadtest.record import Machine, PlannedRun, RunRecord, SetResult, StudyInfo, read_predictions, read_study_info
+from roadtest.record import Machine, RunRecord, SetResult, StudyInfo, read_predictions, read_study_info
 from roadtest.summarise import Estimate, Results, Variant, estimate_accuracy, read_results
+from roadtest.summarise.words import plural
 
 Row = dict[str, Any]
 DASH = "–"
@@ -69,8 +70,7 @@ def find_study_info(run_dir: Path, record: RunRecord) -> StudyInfo | None:
     if not (study_dir / "study.json").exists():
         return None
     info = read_study_info(study_dir)
-    run = PlannedRun(network=record.network, has_stn=record.has_stn, seed=record.seed)
-    is_there = run in info.runs and (study_dir / run.folder).resolve() == run_dir.resolve()
+    is_there = record.run in info.runs and (study_dir / record.run.folder).resolve() == run_dir.resolve()
     return info if is_there and info.data_fingerprint == record.data_fingerprint else None
 
 
@@ -99,8 +99,9 @@ def _use(record: RunRecord, rows: Sequence[Row]) -> str:
         f"{_SNIPPET.format(size=record.image_size)}\n\n"
         f"Input `images`: uint8, N x {record.image_size} x {record.image_size} x 3, RGB, upright; N is free. The "
         f"preprocessing is inside: {inside}. Resize as above, as the training images were: the whole picture, "
-        "bilinearly, its proportions not kept. Outputs, float32: `logits` and `probabilities`, "
-        f"N x {len(record.class_names)}, in the order of `classes.json`.{int8}"
+        "bilinearly, its proportions not kept. Training laid transparency over white and kept the high byte of 16-bit "
+        "pictures, as `.convert` does not: do so first where yours have such. Outputs, float32: `logits` and "
+        f"`probabilities`, N x {len(record.class_names)}, in the order of `classes.json`.{int8}"
     )
 
 
@@ -119,6 +120,7 @@ def _data(record: RunRecord, info: StudyInfo | None) -> str:
 
 
 def _training(record: RunRecord) -> str:
+    started = f" Started from {plain(record.pretrained_weights)}." if record.pretrained_weights else ""
     resumed = "" if record.num_resumes == 0 else f", broken off and continued {record.num_resumes} times"
     return (
         "## Training\n\n"
@@ -126,7 +128,7 @@ def _training(record: RunRecord) -> str:
         f"{record.seed}; {record.num_epochs:.1f} epochs, the constant rate ended by {record.stop_reason}{resumed}; "
         f"learning rate {record.learning_rate:g}, batches of {record.batch_size}, {record.precision} on "
         f"{record.device}; {record.cost.train_seconds:,.0f} seconds of training. {record.cost.num_parameters:,} "
-        f"parameters, {record.cost.macs:,} multiply-accumulates an image."
+        f"parameters, {record.cost.macs:,} multiply-accumulates an image.{started}"
     )
 
 
@@ -144,7 +146,7 @@ def _figures(record: RunRecord, results: Results | None) -> str:
     for part, word in (("val", "validation"), ("test", "test")):
         estimate = found[part]
         if estimate is not None:
-            runs = f"{estimate.num_seeds} run{'s' if estimate.num_seeds > 1 else ''}"
+            runs = plural(estimate.num_seeds, "run")
             span = f"{100 * estimate.low:.2f} to {100 * estimate.high:.2f} %"
             unit = estimate.unit_name if estimate.num_units != 1 else estimate.unit_name.removesuffix("s")
             of = f"{runs}, {estimate.num_images:,} images, {estimate.num_units:,} {unit}: {estimate.statement}"
@@ -182,8 +184,7 @@ def _export(rows: Sequence[Row], checked_on: str, machine: Machine) -> str:
     if rows[0]["latency_p50_ms"] is None:
         return "\n".join([*lines, "", "Latency was not measured."])
     busy = " Other processes disturbed some samples." if any(row["is_busy"] for row in rows) else ""
-    threads = rows[0]["num_threads"]
-    where = f"{plain(machine.cpu_name)}, {threads} thread{'s' if threads > 1 else ''}"
+    where = f"{plain(machine.cpu_name)}, {plural(rows[0]['num_threads'], 'thread')}"
     last = f"Latency: medians on {where}, in rounds that take turns, preprocessing included.{busy}"
     return "\n".join(
         [*lines, "", last, "Another computer may order them otherwise: `python measure.py` measures there."]

@@ -37,8 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     result = measure(
         folder,
         variant="int8" if given.int8 else "float32",
-        threads=_numbers(given.threads) or sorted({usable_cores(), 1}, reverse=True),
-        batch_sizes=_numbers(given.batches),
+        threads=_numbers("--threads", given.threads) if given.threads else sorted({usable_cores(), 1}, reverse=True),
+        batch_sizes=_numbers("--batches", given.batches),
         num_rounds=given.rounds,
         seconds=given.seconds,
     )
@@ -214,12 +214,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _numbers(text: str) -> list[int]:
+def _numbers(option: str, text: str) -> list[int]:
     """`4,1` as numbers, each once, in the order given."""
-    numbers = [int(part) for part in text.split(",") if part.strip()]
-    if any(number < 1 for number in numbers):
-        sys.exit(f"measure.py: {text!r} must be whole numbers above 0, with commas")
-    return list(dict.fromkeys(numbers))
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts or not all(re.fullmatch("[0-9]{1,5}", part) and int(part) > 0 for part in parts):
+        _tell(f"measure.py: {option} {text!r} must be whole numbers above 0, with commas; write {option} 4,1")
+        sys.exit(2)
+    return list(dict.fromkeys(map(int, parts)))
 
 
 def _tell(text: str) -> None:

@@ -24,7 +24,6 @@ class Parity:
     num_changed: int
     num_correct: int | None
     """None without labels."""
-    num_correct_pytorch: int | None
 
 
 def compare_answers(expected_NK: Floats, found_NK: Floats, labels_N: Ints | None) -> Parity:
@@ -35,10 +34,5 @@ def compare_answers(expected_NK: Floats, found_NK: Floats, labels_N: Ints | None
         largest_difference=float(np.abs(expected_NK - found_NK).max()),
         largest_logit=float(np.abs(expected_NK).max()),
         num_changed=int((expected_NK.argmax(1) != found_NK.argmax(1)).sum()),
-        num_correct=None if labels_N is None else _count_correct(found_NK, labels_N),
-        num_correct_pytorch=None if labels_N is None else _count_correct(expected_NK, labels_N),
+        num_correct=None if labels_N is None else int((found_NK.argmax(1) == labels_N).sum()),
     )
-
-
-def _count_correct(logits_NK: Floats, labels_N: Ints) -> int:
-    return int((logits_NK.argmax(1) == labels_N).sum())

@@ -1,7 +1,7 @@
 """This computer: what it is, which device to use, what it lacks, what slows it down. Nothing here changes a setting."""
 
 from roadtest.machine.describe import count_usable_cores, describe_machine, others_cpu_seconds
-from roadtest.machine.device import choose_device
+from roadtest.machine.device import choose_device, wait_for_device
 from roadtest.machine.doctor import Finding, doctor_findings
 
 __all__ = [
@@ -11,4 +11,5 @@ __all__ = [
     "describe_machine",
     "doctor_findings",
     "others_cpu_seconds",
+    "wait_for_device",
 ]

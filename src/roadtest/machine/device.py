@@ -1,7 +1,11 @@
-"""The device to compute on: the word the user gave, turned into one that is there and works."""
+"""The device to compute on: the word the user gave, turned into one that is there and works; and waiting for it."""
 
 import re
 import warnings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
 def choose_device(word: str) -> tuple[str, str | None]:
@@ -25,6 +29,17 @@ def choose_device(word: str) -> tuple[str, str | None]:
     if number >= num_present:
         raise ValueError(f"device {word!r} is not there: torch finds {num_present} of {kind}; use auto or cpu")
     return word, None
+
+
+def wait_for_device(device: "torch.device | str") -> None:
+    """Return when all work queued on the device is done; at once on the CPU."""
+    import torch
+
+    kind = torch.device(device).type
+    if kind == "cuda":
+        torch.cuda.synchronize(device)
+    elif kind == "mps":
+        torch.mps.synchronize()
 
 
 def _choose_automatically() -> tuple[str, str | None]:

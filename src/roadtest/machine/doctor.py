@@ -8,6 +8,7 @@ import importlib.util
 import os
 import shutil
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +23,7 @@ MATMUL_SIDE = 768
 EXTRAS = {"export": ("onnx", "onnxscript", "onnxruntime")}
 """Optional parts of roadtest and the modules they need."""
 
-GTSRB_FILES = (
-    "GTSRB_Final_Training_Images.zip",
-    "GTSRB_Final_Test_Images.zip",
-    "GTSRB_Final_Test_GT.zip",
-)
+GTSRB_FILES = ("GTSRB_Final_Training_Images.zip", "GTSRB_Final_Test_Images.zip", "GTSRB_Final_Test_GT.zip")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,15 +39,15 @@ class Finding:
     """What to do; empty where nothing is to be done."""
 
 
-def doctor_findings(cache_dir: Path | None = None) -> list[Finding]:
-    """Look at everything, in about three seconds; None is the cache folder that the environment names."""
+def doctor_findings(cache_dir: Path) -> list[Finding]:
+    """Look at everything, in about three seconds."""
     looks: tuple[Callable[[], Finding], ...] = (
         look_at_load,
         look_at_processor,
         look_at_threads,
         look_at_arithmetic,
         look_at_memory,
-        lambda: look_at_disk(cache_dir or _cache_dir()),
+        lambda: look_at_disk(cache_dir),
         look_at_accelerator,
         look_at_torch,
         look_at_extras,
@@ -180,21 +177,19 @@ def look_at_extras() -> Finding:
     return Finding(topic="extras", status="missing", text=text, advice=f"pip install 'roadtest[{','.join(lacking)}]'")
 
 
-def look_at_gtsrb(folder_text: str | None) -> Finding:
+def look_at_gtsrb(place_text: str | None) -> Finding:
     """Whether the real GTSRB lies where ROADTEST_GTSRB says."""
-    if not folder_text:
+    if not place_text:
         text = "ROADTEST_GTSRB is not set"
         advice = "set it to the folder of your copy; otherwise `roadtest compare gtsrb` downloads it"
         return Finding(topic="gtsrb", status="missing", text=text, advice=advice)
-    folder = Path(folder_text).expanduser()
-    if not folder.is_dir():
-        text = f"ROADTEST_GTSRB names {folder}, which is no folder"
-        return Finding(topic="gtsrb", status="missing", text=text, advice="correct it")
-    num_present = sum((folder / name).is_file() for name in GTSRB_FILES)
-    text = f"{folder}: {num_present} of the 3 official archives" if num_present else f"{folder}: unpacked, or of others"
+    place = Path(place_text).expanduser()
+    is_there = any(place.iterdir()) if place.is_dir() else zipfile.is_zipfile(place)
+    if not is_there:
+        what = "an empty folder" if place.is_dir() else "neither a folder nor a zip"
+        text = f"ROADTEST_GTSRB names {place}, {what}"
+        return Finding(topic="gtsrb", status="missing", text=text, advice="correct it, or put your copy there")
+    num_present = sum((place / name).is_file() for name in GTSRB_FILES)
+    kind = f"{num_present} of the 3 official archives" if num_present else "unpacked, or of others"
+    text = f"{place}: {kind if place.is_dir() else 'a zip'}"
     return Finding(topic="gtsrb", status="ok", text=text, advice="`roadtest data check gtsrb` looks inside")
-
-
-def _cache_dir() -> Path:
-    named = os.environ.get("ROADTEST_CACHE")
-    return Path(named).expanduser() if named else Path.home()

@@ -8,12 +8,15 @@ names the file and the reason.
 import hashlib
 import importlib.util
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from roadtest.record import RunRecord
 
 
 def is_own(name: str) -> bool:
@@ -49,6 +52,22 @@ def locate_own(name: str) -> tuple[Path, str]:
     if not path.is_file():
         raise ValueError(f"network {name!r}: there is no file {path}; give its path from the current folder")
     return path, function
+
+
+def digest_own(name: str) -> str:
+    """SHA-256 of the file that a network's name points into; empty for a network that is not the user's own."""
+    return hashlib.sha256(locate_own(name)[0].read_bytes()).hexdigest() if is_own(name) else ""
+
+
+def check_unchanged(name: str, records: "Iterable[RunRecord]") -> None:
+    """Refuse a file that was changed since runs of its network were finished: one name would be two networks."""
+    digest = digest_own(name)
+    for record in records:
+        if record.network == name and record.own_network_digest not in ("", digest):
+            raise ValueError(
+                f"network {name!r} was changed after its run with seed {record.seed} was finished: all runs of a name "
+                "are of one file; undo the change, name a copy of the file, or begin anew with --fresh"
+            )
 
 
 def find_own(name: str) -> Any:

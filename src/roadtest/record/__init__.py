@@ -10,6 +10,8 @@ are kept, never rates; a rate is computed where it is shown. No torch here. docs
 
 from roadtest.record.atomic import refuse_link, replacing, sweep_leftovers, write_atomically
 from roadtest.record.folders import (
+    is_finished,
+    open_arrays,
     read_branches,
     read_epochs,
     read_failures,
@@ -21,17 +23,10 @@ from roadtest.record.folders import (
     write_predictions,
     write_record,
 )
-from roadtest.record.incumbents import (
-    Incumbent,
-    IncumbentAnswers,
-    incumbent_dir,
-    read_incumbents,
-    write_incumbent,
-)
+from roadtest.record.incumbents import Incumbent, IncumbentAnswers, incumbent_dir, read_incumbents, write_incumbent
 from roadtest.record.rows import append_row, read_rows, write_rows
 from roadtest.record.values import (
     MAX_SEED,
-    SCHEMA_VERSION,
     BranchRow,
     Cost,
     EpochRow,
@@ -44,11 +39,12 @@ from roadtest.record.values import (
     StudyInfo,
     folder_name,
     network_label,
+    row_label,
+    utc_now,
 )
 
 __all__ = [
     "MAX_SEED",
-    "SCHEMA_VERSION",
     "BranchRow",
     "Cost",
     "EpochRow",
@@ -64,7 +60,9 @@ __all__ = [
     "append_row",
     "folder_name",
     "incumbent_dir",
+    "is_finished",
     "network_label",
+    "open_arrays",
     "read_branches",
     "read_epochs",
     "read_failures",
@@ -76,8 +74,10 @@ __all__ = [
     "read_study_info",
     "refuse_link",
     "replacing",
+    "row_label",
     "sweep_leftovers",
     "to_json",
+    "utc_now",
     "write_atomically",
     "write_incumbent",
     "write_predictions",

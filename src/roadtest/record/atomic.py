@@ -10,6 +10,7 @@ from pathlib import Path
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` to write to; it takes the place of `path` where the block ends well."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary.unlink(missing_ok=True)  # a link that waits there would lead what is written elsewhere
     try:
         yield temporary
         with temporary.open("r+b") as file:

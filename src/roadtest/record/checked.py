@@ -22,6 +22,8 @@ MAX_JSON_BYTES = 20_000_000
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON file that this version understands."""
     try:
+        if path.exists() and not path.is_file():  # a device or a pipe has no bytes, and no end
+            raise ValueError("it is no plain file")
         if path.stat().st_size > MAX_JSON_BYTES:
             raise ValueError(f"it has {path.stat().st_size:,} bytes, more than {MAX_JSON_BYTES:,}")
         plain = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
@@ -60,6 +62,8 @@ def _build(kind: type[T], plain: object) -> T:
 def _value(hint: Any, value: object, name: str) -> Any:
     if get_origin(hint) is UnionType:  # always `something | None` here
         return None if value is None else _value(get_args(hint)[0], value, name)
+    if type(value) is int and not -(2**63) <= value < 2**63:  # neither a float nor an array could hold it
+        raise ValueError(f"{name} is {_short(value)}")
     if hint is Any:
         return value
     if is_dataclass(hint):

@@ -2,11 +2,14 @@
 
 import json
 import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from roadtest.record.atomic import replacing, write_atomically
 from roadtest.record.checked import build, read_json
@@ -18,8 +21,8 @@ MAX_ARRAY_BYTES = 8 << 30
 """Of one npz file, unpacked: a million images of a thousand classes have 2 GB."""
 
 
-def to_json(record: RunRecord | StudyInfo) -> bytes:
-    """A record as UTF-8 JSON, one field a line; a ValueError where it holds what is no number."""
+def to_json(record: Any) -> bytes:
+    """A dataclass as UTF-8 JSON, one field a line; a ValueError where it holds what is no number."""
     try:
         return (json.dumps(asdict(record), indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
     except ValueError as error:
@@ -32,6 +35,11 @@ def write_record(run_dir: Path, record: RunRecord) -> None:
     if path.exists():
         raise FileExistsError(f"{path} exists: a finished run is never written again; use another folder")
     write_atomically(path, to_json(record))
+
+
+def is_finished(run_dir: Path) -> bool:
+    """Whether a run's record stands in its folder: it is written last."""
+    return (run_dir / "record.json").exists()
 
 
 def read_record(run_dir: Path) -> RunRecord:
@@ -49,9 +57,7 @@ def read_study_info(study_dir: Path) -> StudyInfo:
 def read_records(study_dir: Path) -> list[RunRecord]:
     """All finished runs of a study, in the order of its plan."""
     info = read_study_info(study_dir)
-    return [
-        read_record(study_dir / run.folder) for run in info.runs if (study_dir / run.folder / "record.json").exists()
-    ]
+    return [read_record(study_dir / run.folder) for run in info.runs if is_finished(study_dir / run.folder)]
 
 
 def read_epochs(run_dir: Path) -> list[EpochRow]:
@@ -86,7 +92,7 @@ def read_failures(study_dir: Path) -> list[Failure]:
         except ValueError as error:
             raise ValueError(f"{path} is damaged ({error}): restore or delete it") from None
         last[run] = Failure(**vars(run), reason=row["reason"], failed_at=row["failed_at"])
-    return [failure for run, failure in last.items() if not (study_dir / run.folder / "record.json").exists()]
+    return [failure for run, failure in last.items() if not is_finished(study_dir / run.folder)]
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
@@ -99,18 +105,27 @@ def read_predictions(path: Path) -> Predictions:
     """Read `val.npz` or `test.npz`, without pickle; a ValueError where it is missing or damaged."""
     if not path.exists():
         raise ValueError(f"{path.parent} holds no {path.name}: the run did not read that set, or leaves it out")
+    with open_arrays(path) as arrays:
+        predictions = Predictions(**{f.name: arrays[f.name] for f in fields(Predictions)})
+        _check_shapes(predictions)
+    return predictions
+
+
+@contextmanager
+def open_arrays(path: Path) -> Iterator[Mapping[str, npt.NDArray[Any]]]:
+    """Give an npz file's arrays by name, without pickle; what goes wrong in the block is a ValueError that names it."""
     try:
+        if not path.is_file():
+            raise ValueError("it is no plain file")
         with zipfile.ZipFile(path) as archive:
             num_bytes = sum(member.file_size for member in archive.infolist())
         if num_bytes > MAX_ARRAY_BYTES:
             raise ValueError(f"it unpacks to {num_bytes:,} bytes, more than {MAX_ARRAY_BYTES:,}")
         with np.load(path, allow_pickle=False) as arrays:
-            predictions = Predictions(**{f.name: arrays[f.name] for f in fields(Predictions)})
-        _check_shapes(predictions)
-    except (ValueError, KeyError, OSError, EOFError, MemoryError, zipfile.BadZipFile, NotImplementedError) as error:
+            yield arrays
+    except Exception as error:  # a hostile file can make a reader raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"{path} is damaged ({reason}): restore it or repeat the run") from None
-    return predictions
 
 
 def _check_shapes(predictions: Predictions) -> None:

@@ -8,15 +8,15 @@ They stand beside the runs and are no runs: no plan, no report and no lock knows
 away. The folder may come from anybody: ids and classes are checked against the study where it is read.
 """
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from roadtest.record.atomic import write_atomically
+from roadtest.record.atomic import refuse_link, write_atomically
 from roadtest.record.checked import build, read_json
+from roadtest.record.folders import to_json
 from roadtest.record.rows import read_rows, write_rows
 from roadtest.record.values import SCHEMA_VERSION, folder_name
 
@@ -56,8 +56,8 @@ class IncumbentAnswers:
 
 
 def incumbent_dir(study_dir: Path, name: str) -> Path:
-    """Where a system of this name lies."""
-    return study_dir / FOLDER / folder_name(name)
+    """Where a system of this name lies; a ValueError where a link would lead what is written there elsewhere."""
+    return refuse_link(refuse_link(study_dir / FOLDER) / folder_name(name))
 
 
 def write_incumbent(study_dir: Path, answers: IncumbentAnswers) -> None:
@@ -66,8 +66,7 @@ def write_incumbent(study_dir: Path, answers: IncumbentAnswers) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     pairs = zip(answers.image_ids_N.tolist(), answers.predicted_N.tolist(), strict=True)
     write_rows(folder / "answers.csv", ({"image_id": image_id, "label": label} for image_id, label in pairs), COLUMNS)
-    plain = json.dumps(asdict(answers.incumbent), indent=1, ensure_ascii=False) + "\n"
-    write_atomically(folder / "incumbent.json", plain.encode())
+    write_atomically(folder / "incumbent.json", to_json(answers.incumbent))
 
 
 def read_incumbents(study_dir: Path, *, num_images: int, num_classes: int) -> list[IncumbentAnswers]:

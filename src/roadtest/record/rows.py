@@ -10,15 +10,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from roadtest.record.atomic import write_atomically
+from roadtest.record.atomic import refuse_link, write_atomically
 
 MAX_CSV_BYTES = 1 << 30
 """A split.csv of a million images has about 100 MB."""
 
 
 def append_row(path: Path, row: Mapping[str, Any]) -> None:
-    """Append one row to a csv file, with a header where the file is new."""
-    data = _render([row], list(row), has_header=not _end_whole(path))
+    """Append one row to a csv file, with a header where the file is new; a ValueError where it is a link."""
+    data = _render([row], list(row), has_header=not _end_whole(refuse_link(path)))
     with path.open("ab") as file:
         file.write(data)  # one write: rows of several processes stay apart
 
@@ -28,13 +28,16 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]], columns: Iterable[
     write_atomically(path, _render(rows, list(columns), has_header=True))
 
 
-def read_rows(path: Path, columns: Iterable[str] = ()) -> list[dict[str, str]]:
+def read_rows(path: Path, columns: Iterable[str] | Mapping[str, type] = ()) -> list[dict[str, str]]:
     """The rows of a csv file as text; an absent file has none; a last row that was cut off is dropped.
 
-    A ValueError in one line where the file is damaged or lacks one of the columns.
+    A ValueError in one line where the file is damaged or lacks one of the columns, or where a value in a column that
+    has a type, such as int, cannot become one.
     """
     if not path.exists():
         return []
+    if not path.is_file():  # a device or a pipe has no bytes, and no end
+        raise ValueError(f"{path} is no plain file: restore it or repeat the study")
     if path.stat().st_size > MAX_CSV_BYTES:
         raise ValueError(f"{path} has {path.stat().st_size:,} bytes: at most {MAX_CSV_BYTES:,} are read; restore it")
     try:
@@ -50,7 +53,18 @@ def read_rows(path: Path, columns: Iterable[str] = ()) -> list[dict[str, str]]:
         rows.pop()
     if any(None in row or None in row.values() for row in rows):
         raise ValueError(f"{path} has rows of different lengths: restore it or repeat the study")
+    if isinstance(columns, Mapping):
+        _check_kinds(path, rows, columns)
     return rows
+
+
+def _check_kinds(path: Path, rows: list[dict[str, str]], kinds: Mapping[str, type]) -> None:
+    try:
+        for name, kind in kinds.items():
+            for row in rows:
+                kind(row[name])
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({name}: {error}): restore it or repeat the study") from None
 
 
 def _render(rows: Iterable[Mapping[str, Any]], columns: list[str], *, has_header: bool) -> bytes:

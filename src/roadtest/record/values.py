@@ -2,7 +2,9 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -104,7 +106,7 @@ class Cost:
     num_steps: int
     num_images_seen: int
     peak_memory_bytes: int
-    """Largest resident memory of the training process (on CUDA: the largest allocation on the device)."""
+    """Largest resident memory of the run's processes (on CUDA: the largest allocation on the device)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +126,8 @@ class Machine:
     commit: str | None
     """Of roadtest's own checkout; a trailing + means uncommitted changes."""
     load: float | None
-    """Share of the usable cores that others used when the run began, 0 to 1; above 0.1 times are not to be trusted."""
+    """Share of the usable cores that other programs used when the run began, 0 to 1; above 0.1 times are not to be
+    trusted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,18 +166,25 @@ class RunRecord:
     machine: Machine
     num_resumes: int
     is_time_comparable: bool
-    """False where the run was continued on another machine, or another number of threads."""
+    """False where the run was continued on another machine, device, number of threads or version of torch."""
     started_at: str
     """UTC, ISO 8601."""
     finished_at: str
     pretrained_weights: str = ""
     """Where the network's first weights are published, and their file's fingerprint; empty where they were drawn."""
+    own_network_digest: str = ""
+    """SHA-256 of the user's file that the network was built from; empty for other networks, and in older records."""
     test_title: str = ""
     """The data set that the test images were taken from; empty where it is the same."""
     test_fingerprint: str = ""
     level: str = ""
     """What training on drawn signs alone owes to real ones: `zero-real`, `statistics`, `real-selected`; else empty."""
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def run(self) -> "PlannedRun":
+        """The run as it was planned, which knows its label and its folder."""
+        return PlannedRun(network=self.network, has_stn=self.has_stn, seed=self.seed)
 
     @property
     def label(self) -> str:
@@ -193,6 +203,8 @@ class PlannedRun:
     def __post_init__(self) -> None:
         if not 0 <= self.seed <= MAX_SEED:
             raise ValueError(f"seed {self.seed}: it must lie between 0 and {MAX_SEED}; take another")
+        if not self.network.isprintable():
+            raise ValueError(f"network {self.network!r}: its name must be printable; take another")
 
     @property
     def label(self) -> str:
@@ -268,9 +280,19 @@ def network_label(network: str, has_stn: bool) -> str:
     return f"{network}+stn" if has_stn else network
 
 
+def row_label(row: Mapping[str, Any], side: str = "") -> str:
+    """`lenet5+stn`: the network of a table's row; where the row is of a pair, that of the side `_a` or `_b`."""
+    return network_label(row[f"network{side}"], row[f"has_stn{side}"])
+
+
 def folder_name(label: str) -> str:
     """Turn a label into a folder name that every system takes and that stays unique."""
     safe = re.sub(r"[^A-Za-z0-9._+-]", "_", label)[-MAX_FOLDER_NAME:]
     if safe.strip(".") == "":
         safe = "_" * max(len(safe), 1)
     return safe if safe == label else f"{safe}-{hashlib.sha256(label.encode()).hexdigest()[:6]}"
+
+
+def utc_now() -> str:
+    """This moment as records write it: UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,6 +1,6 @@
 """The tables of who wins with less time: accuracy at each budget, time to an accuracy, and who changes places where."""
 
-from roadtest.record import network_label
+from roadtest.record import row_label
 from roadtest.report import words
 from roadtest.report.table import Cell, Column, Row, Table
 from roadtest.summarise import Results, budget_rows, crossover_rows, has_branches, target_rows
@@ -36,7 +36,7 @@ def _budget_cells(results: Results, row: Row) -> tuple[Cell, ...]:
     mean, deviation, epochs = row["val_accuracy_mean"], row["val_accuracy_std"], row["num_epochs_mean"]
     spread = "" if deviation is None else f" ± {100 * deviation:.2f}"
     return (
-        Cell(text=_label(row)),
+        Cell(text=row_label(row)),
         Cell(text=budget_text(results, row["budget_fraction"])),
         Cell(
             text=f"{words.bare_percent(mean)}{spread}",
@@ -60,7 +60,7 @@ def target_table(results: Results) -> Table | None:
     )
     rows = tuple(
         (
-            Cell(text=_label(row)),
+            Cell(text=row_label(row)),
             Cell(text=str(row["num_runs"])),
             *(Cell(text=NOT_REACHED if row[name] is None else words.seconds(row[name])) for name in TARGETS),
         )
@@ -87,8 +87,8 @@ def crossover_table(results: Results) -> Table | None:
     )
     rows = tuple(
         (
-            Cell(text=_label(row, "_a")),
-            Cell(text=_label(row, "_b")),
+            Cell(text=row_label(row, "_a")),
+            Cell(text=row_label(row, "_b")),
             Cell(text=f"{row['budget_from']} and {row['budget_to']}"),
             Cell(text=words.points(row["gain_from"]), below=row["verdict_from"]),
             Cell(text=words.points(-row["gain_to"]), below=row["verdict_to"]),
@@ -101,7 +101,3 @@ def crossover_table(results: Results) -> Table | None:
         "where fewer than three folds allow none."
     )
     return Table(name="crossovers", caption=caption, columns=columns, rows=rows)
-
-
-def _label(row: Row, side: str = "") -> str:
-    return network_label(row[f"network{side}"], row[f"has_stn{side}"])

@@ -91,15 +91,9 @@ def _write_tables(folder: Path, contents: Contents, raw: Mapping[str, list[Row]]
     for name, rows in raw.items():
         if rows:
             write_atomically(folder / f"{name}.csv", render_table(rows, "csv").encode())
-    errors = contents.errors
-    tables = [contents.leaderboard, contents.accuracies, contents.verdicts, contents.systems, contents.runs]
-    tables += [contents.latency, contents.elsewhere]
-    tables += [contents.budgets, contents.targets, contents.crossovers, contents.stn, contents.pretraining]
-    tables += [contents.claims, *([errors.classes, errors.pairs] if errors else [])]
-    for table in tables:
-        if table is not None:
-            for kind in ("md", "tex"):
-                write_atomically(folder / f"{table.name}.{kind}", render_table(table.as_rows(), kind).encode())
+    for table in contents.tables:
+        for kind in ("md", "tex"):
+            write_atomically(folder / f"{table.name}.{kind}", render_table(table.as_rows(), kind).encode())
 
 
 def _clear(folder: Path, endings: tuple[str, ...]) -> None:

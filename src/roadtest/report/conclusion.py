@@ -12,8 +12,9 @@ from typing import Any
 
 from roadtest.recommend import Recommendation
 from roadtest.recommend_choice import BEHIND, NOT_DECIDED
+from roadtest.record import row_label
 from roadtest.report import words
-from roadtest.report.cost_rows import COSTS, label_of
+from roadtest.report.cost_rows import COSTS, NOT_WORTH_TELLING
 from roadtest.summarise import (
     Estimate,
     Results,
@@ -28,8 +29,6 @@ from roadtest.summarise import (
 
 Row = dict[str, Any]
 TOLD_COSTS = ("num_parameters", "macs", "latency_p50_ms", "train_seconds_mean")
-NOT_WORTH_TELLING = 1.1
-"""Costs less than a tenth apart are about the same."""
 MAX_CHANGES = 2
 """The first things that would change the answer; `roadtest recommend` has them all."""
 BY_WORDS = {
@@ -76,7 +75,7 @@ def conclude(results: Results, answer: Recommendation, board: Sequence[Row]) -> 
     """Say what the study found, as far as it got."""
     own, leader = _variant(results, answer.recommended), _variant(results, answer.leader)
     if own is None or leader is None:
-        return Conclusion(headline=_nothing_headline(results), sentences=(_nothing_to_compare(results),))
+        return _nothing_to_compare(results)
     compared = [variant for variant in ranked_variants(results) if variant.is_compared]
     others = [variant for variant in compared if variant.label != own.label]
     other = leader if leader.label != own.label else next(iter(others), None)
@@ -117,7 +116,7 @@ def _which(case: _Case) -> str:
             f"{own} is the cheapest network {cheapest} that validation {shows} to be at most {within} {less} "
             f"{case.leader.label}, the {'most accurate' if is_accuracy else 'best'} one."
         )
-    undecided = [label_of(row) for row in case.answer.networks if row["verdict"] == NOT_DECIDED]
+    undecided = [row_label(row) for row in case.answer.networks if row["verdict"] == NOT_DECIDED]
     if undecided:
         judged = "shown" if case.is_judged else "seen"
         return (
@@ -211,7 +210,7 @@ def _agreement(case: _Case) -> str:
         return ""
     said = {
         "agrees": f"Test agrees that no other is better by {within}.",
-        "disagrees": f"Test disagrees: there {label_of(test['against'])} is better by {within}.",
+        "disagrees": f"Test disagrees: there {row_label(test['against'])} is better by {within}.",
         "does not decide": f"Test does not decide whether another is better by {within}.",
     }
     return said[test["agreement"]]
@@ -228,26 +227,21 @@ def _what_would_change(case: _Case) -> str:
         )
     if case.answer.would_change:
         return f"What would change it: {'; '.join(case.answer.would_change[:MAX_CHANGES])}."
-    own = next(row for row in case.answer.networks if label_of(row) == case.own.label)
+    own = next(row for row in case.answer.networks if row_label(row) == case.own.label)
     if case.leader.label != case.own.label and own["val_gain_low"] is not None and own["val_gain_low"] < 0:
         points = math.ceil(100 * 100 * -own["val_gain_low"]) / 100
         return f"A tolerance under {points:g} points would change it."
     return "" if case.leader.label != case.own.label else "No other tolerance would change it."
 
 
-def _nothing_headline(results: Results) -> str:
-    done = any(variant.records for variant in results.variants)
-    return "No network was trained long enough to be compared" if done else "No run has finished yet"
-
-
-def _nothing_to_compare(results: Results) -> str:
-    num_done, num_planned = len(results.records), len(results.info.runs)
-    if num_done == 0:
-        return f"0 of {words.plural(num_planned, 'planned run')} finished so far; this page fills as they do."
-    return (
-        f"{num_done} of {words.plural(num_planned, 'planned run')} finished, each with less than two passes over the "
-        "training images: give them more time, or fewer networks."
-    )
+def _nothing_to_compare(results: Results) -> Conclusion:
+    headline = "No run has finished yet"
+    rest = " so far; this page fills as they do."
+    if results.records:
+        headline = "No network was trained long enough to be compared"
+        rest = ", each with less than two passes over the training images: give them more time, or fewer networks."
+    finished = f"{len(results.records)} of {words.plural(len(results.info.runs), 'planned run')} finished"
+    return Conclusion(headline=headline, sentences=(finished + rest,))
 
 
 def _variant(results: Results, name: Row | None) -> Variant | None:

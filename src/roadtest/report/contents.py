@@ -89,6 +89,14 @@ class Contents:
     has_test: bool
     """Whether any run read a test set."""
 
+    @property
+    def tables(self) -> list[Table]:
+        """Every table, in the order of the page."""
+        found = [self.leaderboard, self.accuracies, self.verdicts, self.systems, self.latency, self.elsewhere]
+        found += [self.budgets, self.targets, self.crossovers, self.stn, self.pretraining, self.claims]
+        found += [self.errors.pairs, self.errors.classes] if self.errors else []
+        return [table for table in [*found, self.runs] if table is not None]
+
 
 def collect_contents(
     results: Results, board: list[dict[str, Any]], added: list[dict[str, Any]], *, has_images: bool

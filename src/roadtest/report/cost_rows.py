@@ -4,10 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from roadtest.record import row_label
 from roadtest.report import words
 from roadtest.summarise import pareto_front
 
 Row = dict[str, Any]
+NOT_WORTH_TELLING = 1.1
+"""Costs less than a tenth apart are about the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,9 +23,9 @@ class CostKind:
     """In a sentence, and where a reader chooses an axis."""
     suffix: str
     """After a figure in a sentence: `650.0 k MACs`."""
-    unit: str
+    unit: str = ""
     """Of an axis; empty for counts."""
-    factor: float
+    factor: float = 1.0
     """Turns the column's unit into the axis's."""
     render: Callable[[float], str]
     """Writes the column's value with its unit."""
@@ -38,8 +41,6 @@ COSTS = (
         title="Trainable parameters",
         word="parameters",
         suffix="parameters",
-        unit="",
-        factor=1.0,
         render=words.short_count,
     ),
     CostKind(
@@ -47,8 +48,6 @@ COSTS = (
         title="MACs for one image",
         word="MACs",
         suffix="MACs",
-        unit="",
-        factor=1.0,
         render=words.short_count,
     ),
     CostKind(
@@ -75,7 +74,6 @@ COSTS = (
         word="latency",
         suffix="an image",
         unit="ms",
-        factor=1.0,
         render=words.milliseconds,
     ),
     CostKind(
@@ -102,7 +100,7 @@ def cost_rows(board: Sequence[Row], kind: CostKind, part: str = "val") -> list[R
     front = pareto_front([row[kind.column] for row in found], [row[f"{part}_accuracy_mean"] for row in found])
     return [
         {
-            "label": label_of(row),
+            "label": row_label(row),
             "has_stn": row["has_stn"],
             "cost": row[kind.column] * kind.factor,
             "text": kind.render(row[kind.column]),
@@ -118,7 +116,7 @@ def bar_rows(board: Sequence[Row], kind: CostKind) -> list[Row]:
     """One bar per network that has a figure, undertrained ones included: their costs are as real."""
     return [
         {
-            "label": label_of(row),
+            "label": row_label(row),
             "has_stn": row["has_stn"],
             "cost": row[kind.column],
             "text": kind.render(row[kind.column]),
@@ -126,11 +124,6 @@ def bar_rows(board: Sequence[Row], kind: CostKind) -> list[Row]:
         for row in board
         if row[kind.column] is not None
     ]
-
-
-def label_of(row: Row) -> str:
-    """`lenet5+stn`: a row's network as people read it."""
-    return f"{row['network']}+stn" if row["has_stn"] else str(row["network"])
 
 
 def _percent(fraction: float | None) -> float | None:

@@ -2,12 +2,17 @@
 
 from collections.abc import Sequence
 
-from roadtest.record import network_label
+from roadtest.record import row_label
 from roadtest.report import words
 from roadtest.report.table import Cell, Column, Row, Table
 from roadtest.summarise import Results, device_column, devices_of
 
 ONNX = "onnx_latency_p50_ms"
+WHAT_IS_TIMED = (
+    "PyTorch is timed on prepared images, the network alone; an exported network from the pixels on, with the "
+    "preprocessing that is part of it."
+)
+"""To be said wherever times of both stand in one table."""
 
 
 def elsewhere_table(results: Results, board: Sequence[Row]) -> Table | None:
@@ -26,7 +31,7 @@ def elsewhere_table(results: Results, board: Sequence[Row]) -> Table | None:
     )
     rows = tuple(
         (
-            Cell(text=network_label(row["network"], row["has_stn"])),
+            Cell(text=row_label(row)),
             Cell(text=words.milliseconds(row["latency_p50_ms"])),
             *([Cell(text=words.milliseconds(row[ONNX]))] if has_onnx else []),
             *(_device_cell(row, device) for device in devices),
@@ -36,7 +41,7 @@ def elsewhere_table(results: Results, board: Sequence[Row]) -> Table | None:
     machines = "; ".join(f"{device}: {_machine(results, device)}" for device in devices)
     caption = (
         "Exported networks: median latency of one image in float32, with as many threads as were measured at most. "
-        f"A dash means not measured.{f' {machines}.' if machines else ''}"
+        f"{WHAT_IS_TIMED} A dash means not measured.{f' {machines}.' if machines else ''}"
     )
     return Table(name="elsewhere", caption=caption, columns=columns, rows=rows, files=("md", "tex"))
 

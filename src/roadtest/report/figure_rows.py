@@ -8,15 +8,7 @@ import numpy as np
 from roadtest.record import EpochRow, PlannedRun, read_epochs
 from roadtest.report import words
 from roadtest.report.pair_rows import judged_pairs
-from roadtest.summarise import (
-    Results,
-    Variant,
-    class_rows,
-    confusion_rows,
-    estimate_accuracy,
-    pair_rows,
-    stn_rows,
-)
+from roadtest.summarise import Results, Variant, class_rows, confusion_rows, estimate_accuracy, pair_rows, stn_rows
 
 Row = dict[str, Any]
 Columns = dict[str, list[float | None]]

@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
+from roadtest.record import row_label
 from roadtest.report import words
-from roadtest.report.cost_rows import COSTS, CostKind, label_of
+from roadtest.report.cost_rows import COSTS, NOT_WORTH_TELLING, CostKind
 from roadtest.report.findings import Fit, dominating, find_fit, is_noise, waits_for_data
 from roadtest.summarise import Results, Variant, estimate_difference, judge_networks, stn_rows
 
 Row = dict[str, Any]
 MAX_NOISE_PAIRS = 3
-NOT_WORTH_TELLING = 1.1
-"""Costs less than a tenth apart are about the same."""
 SIDE_COSTS = ("size_bytes", "peak_memory_bytes")
 """They follow from the number of parameters: beside it they would hide what stands out."""
 
@@ -41,10 +40,11 @@ def noise_sentence(results: Results) -> str:
             f"The difference is within the noise: luck alone makes differences of this size, {_gap_words(gaps[0][2])}."
         )
     shown = noisy[:MAX_NOISE_PAIRS]
-    more = f" and {words.plural(len(noisy) - len(shown), 'further pair')}" if len(noisy) > len(shown) else ""
+    num_more = len(noisy) - len(shown)
+    named = f"{', '.join(shown)} and {words.plural(num_more, 'further pair')}" if num_more else words.listed(shown)
     return (
-        f"Within the noise, so that luck alone may make the difference, {_are(len(noisy))} {len(noisy)} of "
-        f"{words.plural(len(gaps), 'pair')}: {words.listed(shown) if not more else ', '.join(shown) + more}."
+        f"Within the noise, so that luck alone may make the difference, {'is' if len(noisy) == 1 else 'are'} "
+        f"{len(noisy)} of {words.plural(len(gaps), 'pair')}: {named}."
     )
 
 
@@ -114,7 +114,7 @@ def _spread(board: Sequence[Row]) -> str:
     if dominating(list(factors.values())) is None:
         return f"No single cost dominates: from cheapest to dearest network lies a factor of {words.listed(apart)}."
     first = kinds[0]
-    cheap, dear = label_of(_lowest(rows, first)), label_of(_highest(rows, first))
+    cheap, dear = row_label(_lowest(rows, first)), row_label(_highest(rows, first))
     return (
         f"The cost that dominates is {first.word}: a factor of {words.factor(factors[first])} lies between {cheap} and "
         f"{dear}, against {words.listed(apart[1:])}."
@@ -152,7 +152,3 @@ def _gap_words(gap: Any) -> str:
 
 def _how_many(num_seeds: int, num_runs: int) -> str:
     return "" if num_seeds == num_runs else f" in {num_seeds} of {num_runs} seeds"
-
-
-def _are(number: int) -> str:
-    return "is" if number == 1 else "are"

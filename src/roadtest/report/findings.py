@@ -57,7 +57,7 @@ def find_fit(results: Results, variant: Variant) -> Fit | None:
     """Apply the rules to all runs of a network; None where none saw enough to be asked."""
     if not variant.is_compared:
         return None
-    runs = [(record, _rows(results, variant, record)) for record in variant.records]
+    runs = [(record, _rows(results, record)) for record in variant.records]
     told = [(record, has_converged(record, rows)) for record, rows in runs]
     lost = collapsed_seeds(variant.records)
     return Fit(
@@ -147,7 +147,6 @@ def _seeds(records: Sequence[RunRecord], rule: Callable[[RunRecord], bool]) -> t
     return tuple(record.seed for record in records if rule(record))
 
 
-def _rows(results: Results, variant: Variant, record: RunRecord) -> list[EpochRow]:
-    (run,) = [run for run in variant.planned if run.seed == record.seed]
-    rows = read_epochs(results.study_dir / run.folder)
+def _rows(results: Results, record: RunRecord) -> list[EpochRow]:
+    rows = read_epochs(results.study_dir / record.run.folder)
     return [row for row in rows if row.train_num_seen and row.val_num_seen and math.isfinite(row.val.loss)]

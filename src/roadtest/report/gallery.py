@@ -20,13 +20,7 @@ from roadtest.report.gallery_curves import curve_figures
 from roadtest.report.gallery_errors import class_figure, confusion_figure
 from roadtest.report.labels import place_labels
 from roadtest.report.words import PART_WORDS, listed, plural
-from roadtest.summarise import (
-    Results,
-    Variant,
-    best_variant,
-    judge_networks,
-    ranked_variants,
-)
+from roadtest.summarise import Results, Variant, best_variant, judge_networks, ranked_variants
 
 Row = dict[str, Any]
 KEY_SETS = "filled diamond: test; open circle: validation; line: 95 % interval"

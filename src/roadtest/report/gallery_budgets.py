@@ -6,9 +6,9 @@ Only annealed trainings are drawn, and only where a network is judged at that bu
 from dataclasses import replace
 from typing import Any
 
+from roadtest.record import row_label
 from roadtest.report import words
 from roadtest.report.axes import CostAxes, cost_axes, spread
-from roadtest.report.cost_rows import label_of
 from roadtest.report.figure_rows import MAX_NETWORKS
 from roadtest.report.figures import Figure
 from roadtest.report.figures_judged import draw_budgets
@@ -59,16 +59,16 @@ def _points(results: Results) -> list[Row]:
         for row in budget_rows(results)
         if row["verdict"] == JUDGED and row["train_seconds_mean"] and row["val_accuracy_mean"] is not None
     ]
-    labels = [v.label for v in ranked_variants(results) if v.label in {label_of(row) for row in found}][:MAX_NETWORKS]
+    labels = [v.label for v in ranked_variants(results) if v.label in {row_label(row) for row in found}][:MAX_NETWORKS]
     slowest = max((row["train_seconds_mean"] for row in found), default=0.0)
     apart = APART ** (1 / max(len(labels), 6))
     unit, factor = ("min", 1 / 60) if slowest >= 120 else ("s", 1.0)
     return [
         {
-            "label": label_of(row),
+            "label": label,
             "has_stn": row["has_stn"],
             "budget": budget_text(results, row["budget_fraction"]),
-            "cost": factor * row["train_seconds_mean"] * apart ** (labels.index(label_of(row)) - (len(labels) - 1) / 2),
+            "cost": factor * row["train_seconds_mean"] * apart ** (labels.index(label) - (len(labels) - 1) / 2),
             "text": words.seconds(row["train_seconds_mean"]),
             "unit": unit,
             "accuracy": 100 * row["val_accuracy_mean"],
@@ -77,7 +77,7 @@ def _points(results: Results) -> list[Row]:
             "n": row["num_runs"],
         }
         for row in found
-        if label_of(row) in labels
+        if (label := row_label(row)) in labels
     ]
 
 

@@ -172,9 +172,9 @@ def stn_table(results: Results) -> Table | None:
         return None
     columns = (
         Column(title="Network", is_number=False),
-        Column(title="Seeds", unit="n"),
         Column(title="Validation gain", unit="points"),
         Column(title="Test gain", unit="points"),
+        Column(title="Rests on", is_number=False),
         Column(title="The STN", is_number=False),
         Column(title="Parameters", unit="added"),
         Column(title="MACs", unit="added"),
@@ -184,9 +184,9 @@ def stn_table(results: Results) -> Table | None:
     rows = tuple(
         (
             Cell(text=row["network"]),
-            Cell(text=str(row["num_runs"])),
-            _gain_cell(row, "val"),
-            _gain_cell(row, "test"),
+            gain_cell(row, "val"),
+            gain_cell(row, "test"),
+            _gains_basis_cell(row),
             _worth_cell(row),
             _added_cell(results, row, "num_parameters"),
             _added_cell(results, row, "macs"),
@@ -230,13 +230,30 @@ def claims_table(rows: Sequence[Row]) -> Table | None:
     return Table(name="claims", caption=caption, columns=columns, rows=cells)
 
 
+def _gains_basis_cell(row: Row) -> Cell:
+    """Seeds and the units of validation, below them those of test."""
+    seeds = words.plural(row["num_runs"], "seed")
+    val, test = (_units_of(row, part) for part in ("val", "test"))
+    return Cell(text=f"{seeds}, {val}" if val else seeds, below=f"test: {test}" if test else "")
+
+
+def _units_of(row: Row, part: str) -> str:
+    """`421 tracks, design effect 6.6`; a fold is a unit without one."""
+    number, name = row[f"{part}_num_units"], row[f"{part}_unit_name"]
+    if number is None:
+        return ""
+    effect = "" if name == "folds" else f", {words.design_effect(row[f'{part}_design_effect'])}"
+    return f"{words.units(number, name)}{effect}"
+
+
 def _worth_cell(row: Row) -> Cell:
     said = row["test_worth"]
     below = f"on test: {said}" if said and not said.startswith(NOT_JUDGED) and row["worth"] else ""
     return Cell(text=worth_words(row), below=below)
 
 
-def _gain_cell(row: Row, part: str) -> Cell:
+def gain_cell(row: Row, part: str) -> Cell:
+    """A gain in points on `val` or `test`, and below it its interval."""
     gain = row[f"{part}_gain"]
     if gain is None:
         return Cell(text=words.DASH)

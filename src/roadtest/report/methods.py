@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from roadtest import judge
 from roadtest.report import words
 from roadtest.summarise import Judged, Results, judge_networks
 
@@ -57,7 +58,7 @@ def number_references(paragraphs: Sequence[str]) -> Methods:
 
 def unit_words(results: Results, part: str) -> str:
     """What stands or falls by itself: `track`, `recovered track`, `probable frame chain`, `group` or `single image`."""
-    split = "test" if part == "test" else "train"
+    split = "test" if part == "test" else "val" if results.info.num_val else "train"
     groups = {row["group"] for row in results.split_rows if row["split"] == split} - {""}
     if not groups:
         return "single image"
@@ -112,7 +113,7 @@ def _intervals(judged: Judged) -> str:
             "With one or two seeds the luck of a training cannot be told from the network: intervals are over units "
             "alone, for these trained weights, and there are no verdicts."
         )
-    if judged.part == "val":
+    if judged.statement == judge.ON_NEW_FOLDS:
         return (
             "On validation the fold is the unit: a paired t over folds for differences, a t on the logit scale for "
             "accuracies. It holds the luck of seeds and of the split together."

@@ -4,22 +4,38 @@ The page is one file. Its content-security policy forbids every request, so that
 mail or from an archive ten years on.
 """
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from roadtest.report.contents import Contents
 from roadtest.report.figure_rows import Columns
 from roadtest.report.figures import Figure
 from roadtest.report.style import THEME
-from roadtest.report.table import Table
 
 
 def render_page(contents: Contents, figures: Mapping[str, Sequence[Figure]], *, bundle: str, has_files: bool) -> str:
     """The whole page as HTML; `bundle` is the script that draws charts, `has_files` whether figures lie beside it."""
+    numbers = {figure.name: number for number, figure in enumerate(_all(figures), start=1)}
+    return _template().render(
+        page=contents,
+        figures=figures,
+        numbers=numbers,
+        table_numbers={table.name: number for number, table in enumerate(contents.tables, start=1)},
+        charts=_charts(figures),
+        has_files=has_files,
+        css=_read("page.css"),
+        script=_read("page.js"),
+        bundle=bundle if numbers else "",
+    )
+
+
+@functools.cache
+def _template() -> Template:
     environment = Environment(
         loader=PackageLoader("roadtest", "report"),
         autoescape=True,
@@ -28,18 +44,7 @@ def render_page(contents: Contents, figures: Mapping[str, Sequence[Figure]], *, 
         lstrip_blocks=True,
         finalize=_with_fixed_spaces,
     )
-    numbers = {figure.name: number for number, figure in enumerate(_all(figures), start=1)}
-    return environment.get_template("page.html.jinja").render(
-        page=contents,
-        figures=figures,
-        numbers=numbers,
-        table_numbers={table.name: number for number, table in enumerate(_tables(contents), start=1)},
-        charts=_charts(figures),
-        has_files=has_files,
-        css=_read("page.css"),
-        script=_read("page.js"),
-        bundle=bundle if numbers else "",
-    )
+    return environment.get_template("page.html.jinja")
 
 
 def _charts(figures: Mapping[str, Sequence[Figure]]) -> dict[str, Any]:
@@ -52,16 +57,6 @@ def _charts(figures: Mapping[str, Sequence[Figure]]) -> dict[str, Any]:
         panels |= {f"{figure.name}-{place}": spec for place, spec in enumerate(figure.page_specs())}
         views |= {figure.name: figure.view_specs()} if figure.views else {}
     return {"config": THEME, "datasets": datasets, "panels": panels, "views": views}
-
-
-def _tables(contents: Contents) -> list[Table]:
-    """In the order of the page."""
-    errors = contents.errors
-    found = [contents.leaderboard, contents.accuracies, contents.verdicts, contents.systems]
-    found += [contents.latency, contents.elsewhere]
-    found += [contents.budgets, contents.targets, contents.crossovers, contents.stn]
-    found += [contents.pretraining, contents.claims, *([errors.pairs, errors.classes] if errors else [])]
-    return [table for table in [*found, contents.runs] if table is not None]
 
 
 def _with_fixed_spaces(value: Any) -> Any:

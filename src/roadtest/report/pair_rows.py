@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from roadtest.record import row_label
 from roadtest.summarise import Results, judge_networks, retrained_difference, verdict_rows
 
 Row = dict[str, Any]
@@ -16,7 +17,7 @@ def judged_pairs(results: Results) -> list[Row]:
     by_label = {variant.label: variant for variant in judged.variants}
     rows = []
     for row in verdict_rows(results):
-        a, b = (_label(row, end) for end in ("a", "b"))
+        a, b = (row_label(row, side) for side in ("_a", "_b"))
         again = None
         if results.metric == "accuracy":
             again = retrained_difference(results, by_label[a], by_label[b], judged.part)
@@ -30,7 +31,3 @@ def _finding(row: Row) -> str:
     if row["p_adjusted"] is None:
         return "not judged"
     return "separated" if row["better"] else "not separated"
-
-
-def _label(row: Row, end: str) -> str:
-    return f"{row[f'network_{end}']}{'+stn' * row[f'has_stn_{end}']}"

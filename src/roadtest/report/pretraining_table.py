@@ -1,7 +1,9 @@
 """The table of what pretraining brought, as people read it."""
 
+from roadtest.record import row_label
 from roadtest.report import words
-from roadtest.report.table import Cell, Column, Row, Table
+from roadtest.report.judged_tables import gain_cell
+from roadtest.report.table import Cell, Column, Table
 from roadtest.summarise import pretraining_rows
 from roadtest.summarise.pretraining import STARTS
 from roadtest.summarise.results import Results
@@ -23,10 +25,10 @@ def pretraining_table(results: Results) -> Table | None:
     )
     rows = tuple(
         (
-            Cell(text=f"{row['network']}{'+stn' * row['has_stn']}", below=str(row["pretrained_weights"] or "")),
+            Cell(text=row_label(row), below=str(row["pretrained_weights"] or "")),
             Cell(text=str(row["num_runs"])),
-            _gain_cell(row, "val"),
-            _gain_cell(row, "test"),
+            gain_cell(row, "val"),
+            gain_cell(row, "test"),
             Cell(text=" → ".join(f"{row[f'learning_rate_{start}']:g}" for start in STARTS)),
             Cell(text=" → ".join(f"{row[f'num_epochs_{start}']:.1f}" for start in STARTS)),
             Cell(text=" → ".join(words.seconds(row[f"train_seconds_{start}"]) for start in STARTS)),
@@ -39,10 +41,3 @@ def pretraining_table(results: Results) -> Table | None:
         "of its own; pretrained weights bring the normalisation of the images they were trained on."
     )
     return Table(name="pretraining", caption=caption, columns=columns, rows=rows)
-
-
-def _gain_cell(row: Row, part: str) -> Cell:
-    gain = row[f"{part}_gain"]
-    if gain is None:
-        return Cell(text=words.DASH)
-    return Cell(text=words.points(gain), below=words.gain_interval(row[f"{part}_gain_low"], row[f"{part}_gain_high"]))

@@ -5,7 +5,9 @@ The same tables go into `tables/*.md` and `*.tex`; the csv files beside them hol
 
 from collections.abc import Sequence
 
+from roadtest.devices import is_exported
 from roadtest.report import words
+from roadtest.report.elsewhere_table import WHAT_IS_TIMED
 from roadtest.report.judged_tables import STATUS_WORDS
 from roadtest.report.table import Cell, Column, Row, Table
 from roadtest.summarise import (
@@ -18,7 +20,7 @@ from roadtest.summarise import (
     seed_rows,
 )
 from roadtest.summarise.incumbents import STATUS
-from roadtest.summarise.standing import WHERE
+from roadtest.summarise.words import WHERE
 
 LINES = {
     "undertrained": "Under the line: too little training to compare (less than two passes over the training images)",
@@ -199,9 +201,11 @@ def latency_table(results: Results) -> Table | None:
         for row in measured
     )
     num_rounds = max(row["num_rounds"] for row in measured)
+    timed = f" {WHAT_IS_TIMED}" if any(is_exported(row) for row in measured) else ""
     caption = (
         "Latency of a forward pass after warm-up, in one process, networks taking turns over "
         f"{words.plural(num_rounds, 'round')}; half, 90 % and 99 % of the samples are faster than the numbers shown."
+        f"{timed}"
     )
     return Table(name="latency", caption=caption, columns=columns, rows=rows)
 

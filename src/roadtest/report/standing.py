@@ -10,7 +10,7 @@ from pathlib import Path
 
 from roadtest.report import words
 from roadtest.summarise import GOOD_NUM_SEEDS, Judged, Results, judge_networks, leading_words, more_seeds
-from roadtest.summarise.standing import WHERE
+from roadtest.summarise.words import WHERE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """The table of how far each network is from systems that were added, as people read it."""
 
-from roadtest.record import network_label
+from roadtest.record import row_label
 from roadtest.report import words
 from roadtest.report.table import Cell, Column, Row, Table
 from roadtest.summarise import Results, incumbent_difference_rows
@@ -35,7 +35,7 @@ def _cells(row: Row) -> tuple[Cell, ...]:
     images = words.plural(row["num_images"], "image")
     units = "" if row["unit_name"] == "images" else f"{words.units(row['num_units'], row['unit_name'])}, "
     return (
-        Cell(text=network_label(row["network"], row["has_stn"])),
+        Cell(text=row_label(row)),
         Cell(text=row["system"]),
         Cell(text=words.PART_WORDS[row["part"]]),
         Cell(text=words.bare_percent(row["network_accuracy"])),

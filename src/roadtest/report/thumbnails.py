@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from roadtest.record import PlannedRun, RunRecord, read_predictions
+from roadtest.record import RunRecord, open_arrays, read_predictions
 from roadtest.report.words import class_title, percent
 from roadtest.summarise import Results, Variant
 
@@ -49,7 +49,7 @@ class BeforeAfter:
 def worst_images(results: Results, variant: Variant) -> tuple[RunRecord, list[Mistake]] | None:
     """The images that one run got most wrong, worst first; None where the study does not hold them."""
     for record in variant.records:
-        run_dir = _run_dir(results, record)
+        run_dir = results.study_dir / record.run.folder
         images_NHWC = _pixels(run_dir / "examples.npz", "worst_images_NHWC")
         ids_N = _numbers(run_dir / "examples.npz", "worst_ids_N")
         if images_NHWC is None or ids_N is None or not (run_dir / "test.npz").exists():
@@ -63,7 +63,7 @@ def stn_examples(results: Results, variants: Sequence[Variant]) -> list[BeforeAf
     found = []
     for variant in variants:
         for record in variant.records:
-            path = _run_dir(results, record) / "examples.npz"
+            path = results.study_dir / record.run.folder / "examples.npz"
             before_NHWC, after_NHWC = _pixels(path, "stn_before_NHWC"), _pixels(path, "stn_after_NHWC")
             if before_NHWC is not None and after_NHWC is not None and len(before_NHWC):
                 both = zip(before_NHWC[:NUM_STN], after_NHWC[:NUM_STN], strict=False)
@@ -85,11 +85,6 @@ def data_uri(image_HWC: Images) -> str:
         image.save(buffer, "JPEG", quality=85)
     kind = "png" if is_tiny else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def _run_dir(results: Results, record: RunRecord) -> Path:
-    run = PlannedRun(network=record.network, has_stn=record.has_stn, seed=record.seed)
-    return results.study_dir / run.folder
 
 
 def _mistakes(results: Results, run_dir: Path, images_NHWC: Images, ids_N: npt.NDArray[np.int64]) -> list[Mistake]:
@@ -132,5 +127,5 @@ def _numbers(path: Path, name: str) -> npt.NDArray[np.int64] | None:
 def _array(path: Path, name: str) -> npt.NDArray[np.uint8] | None:
     if not path.exists():
         return None
-    with np.load(path, allow_pickle=False) as arrays:
-        return np.asarray(arrays[name]) if name in arrays.files else None
+    with open_arrays(path) as arrays:
+        return np.asarray(arrays[name]) if name in arrays else None

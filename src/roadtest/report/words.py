@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 
 from roadtest.summarise import Variant
+from roadtest.summarise.words import class_title as class_title
+from roadtest.summarise.words import plural as plural
+from roadtest.summarise.words import points as points
 
 DASH = "–"
 MINUS = "−"
@@ -18,13 +21,6 @@ def percent(fraction: float | None, digits: int = 2) -> str:
 def bare_percent(fraction: float | None) -> str:
     """0.98314 as `98.31`, where the head of the column says percent."""
     return DASH if fraction is None else f"{100 * fraction:.2f}"
-
-
-def points(difference: float, digits: int = 2) -> str:
-    """0.0093 as `+0.93`: percentage points with their sign."""
-    text = f"{100 * abs(difference):.{digits}f}"
-    sign = "" if float(text) == 0 else MINUS if difference < 0 else "+"
-    return sign + text
 
 
 def interval(low: float | None, high: float | None) -> str:
@@ -74,11 +70,6 @@ def three_digits(value: float) -> str:
     return f"{value:,.0f}" if value >= 99.95 else f"{value:#.3g}"
 
 
-def plural(number: int, singular: str, plural_form: str | None = None) -> str:
-    """`1 run`, `3 runs`."""
-    return f"{number:,} {singular if number == 1 else plural_form or singular + 's'}"
-
-
 def capital(text: str) -> str:
     """The first letter large, the others as they are: `macro-F1` as `Macro-F1`."""
     return text[:1].upper() + text[1:]
@@ -92,11 +83,6 @@ def number_word(number: int) -> str:
 def listed(words: Sequence[str]) -> str:
     """`a, b and c`."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
-
-
-def class_title(label: int, name: str) -> str:
-    """A class in words with its number: `Keep right (38)`; a name that is the number stands alone."""
-    return name if name == str(label) else f"{name} ({label})"
 
 
 def seeds_together(variant: Variant) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from roadtest.data.cache import default_cache_dir
 from roadtest.data.imageset import ImageSet
 from roadtest.data.mix import check_sources, open_mixed
-from roadtest.events import Event
+from roadtest.events import counting
 from roadtest.incumbent import add_incumbent
 from roadtest.machine import choose_device
 from roadtest.protocol import Protocol
@@ -26,6 +26,7 @@ from roadtest.record import (
     Predictions,
     RunRecord,
     StudyInfo,
+    is_finished,
     read_epochs,
     read_failures,
     read_predictions,
@@ -33,18 +34,13 @@ from roadtest.record import (
     read_study_info,
 )
 from roadtest.report import write_report
+from roadtest.study.check import check_in_short
 from roadtest.study.deploy import export_and_note, note_device
-from roadtest.study.folder import check_protocol, make_folder, move_aside, write_plan
+from roadtest.study.folder import check_own_networks, check_protocol, make_folder, move_aside, write_plan
 from roadtest.study.images import Source, name_source, settle
 from roadtest.study.lock import study_lock
-from roadtest.study.options import (
-    Options,
-    chosen_protocol,
-    chosen_seeds,
-    planned_runs,
-    study_name,
-)
-from roadtest.study.variants import choose_variants, fetch_weights, refuse_objects
+from roadtest.study.options import Options, chosen_protocol, chosen_seeds, planned_runs, source_kind, study_name
+from roadtest.study.variants import announce_weights, choose_variants, fetch_weights, refuse_objects
 from roadtest.study.work import Tell, finish, train_missing
 from roadtest.summarise import incumbent_difference_rows, read_results, render_table, rows_with_incumbents
 from roadtest.winner import find_run
@@ -106,7 +102,7 @@ class Study:
     def runs(self) -> list[Run]:
         """The finished runs, in the order of the plan."""
         runs = [self.path / run.folder for run in self.info.runs]
-        return [Run(path) for path in runs if (path / "record.json").exists()]
+        return [Run(path) for path in runs if is_finished(path)]
 
     def failures(self) -> list[Failure]:
         """The runs that failed and were not finished since."""
@@ -114,7 +110,7 @@ class Study:
 
     def missing(self) -> list[PlannedRun]:
         """The planned runs that are not finished."""
-        return [run for run in self.info.runs if not (self.path / run.folder / "record.json").exists()]
+        return [run for run in self.info.runs if not is_finished(self.path / run.folder)]
 
     def leaderboard(self, *, metric: str | None = None) -> list[dict[str, Any]]:
         """A row per network, best in validation first, then what was added; `metric` None is the study's.
@@ -174,10 +170,12 @@ def compare(source: Source = "signs", *, on_event: Tell | None = None, **options
         move_aside(study_dir)
     make_folder(study_dir)
     with study_lock(study_dir):
+        if source_kind(asked.source) == "folder" and not (study_dir / "study.json").exists():
+            check_in_short(asked.source, image_set, tell)
         write_plan(study_dir, asked.source, image_set, asked.protocol, asked.runs, chosen)
         try:
             train_missing(study_dir, image_set, asked.cache_dir, asked.runs, chosen, tell)
-            finish(study_dir, image_set, asked.cache_dir, chosen, tell)
+            finish(study_dir, image_set, asked.cache_dir, asked.runs, chosen, tell)
         except KeyboardInterrupt:
             raise Interrupted(study_dir) from None
     return Study(study_dir)
@@ -196,8 +194,11 @@ class Asked:
     cache_dir: Path
 
 
-def ask(source: Source, options: dict[str, Any], tell: Tell) -> Asked:
-    """Turn words into runs, a protocol and open images; a ValueError in one line for a mistake."""
+def ask(source: Source, options: dict[str, Any], tell: Tell, *, is_plan: bool = False) -> Asked:
+    """Turn words into runs, a protocol and open images; a ValueError in one line for a mistake.
+
+    For a plan no pretrained weights are fetched.
+    """
     chosen = build_options(options)
     cache_dir = default_cache_dir()
     source = name_source(source, cache_dir)
@@ -207,12 +208,20 @@ def ask(source: Source, options: dict[str, Any], tell: Tell) -> Asked:
         choose_device(chosen.device)  # a mistake is told before anything is decoded
     chosen_protocol(source, chosen, len(runs))  # and so is one here
     check_sources(source, mix=chosen.mix, test_on=chosen.test_on, validate_on=chosen.validate_on)
-    chosen = settle(source, chosen, cache_dir, tell)
+
+    def check_early(sized: Options) -> None:
+        if sized.out is not None and not sized.fresh:  # another protocol under its own name is another folder
+            protocol = chosen_protocol(source, sized, len(runs))
+            check_protocol(sized.out, protocol, are_flips_known=sized.flips != "auto")
+
+    chosen = settle(source, chosen, cache_dir, tell, check=check_early)
     protocol = chosen_protocol(source, chosen, len(runs))
     study_dir = chosen.out or Path("runs") / study_name(source, chosen, protocol)
     if not chosen.fresh:
         check_protocol(study_dir, protocol)
-    fetch_weights(runs, study_dir, tell, is_fresh=chosen.fresh)
+        check_own_networks(study_dir, runs)
+    provide = announce_weights if is_plan else fetch_weights
+    provide(runs, study_dir, tell, is_fresh=chosen.fresh)
     image_set = open_mixed(
         source,
         mix=chosen.mix,
@@ -224,8 +233,8 @@ def ask(source: Source, options: dict[str, Any], tell: Tell) -> Asked:
         is_subset_allowed=chosen.is_subset_allowed,
         skip_broken=chosen.skip_broken,
         group=chosen.group,
-        on_progress=lambda done, total: tell(Event(kind="data", num_done=done, num_total=total)),
-        on_download=lambda done, total: tell(Event(kind="download", num_done=done, num_total=total)),
+        on_progress=counting(tell, "data"),
+        on_download=counting(tell, "download"),
     )
     return Asked(
         source=source,
@@ -252,7 +261,7 @@ def build_options(words: dict[str, Any]) -> Options:
         for name, value in words.items()
     }
     for name in ("data_dir", "out"):
-        if plain.get(name) is not None:
+        if isinstance(plain.get(name), str | Path):
             plain[name] = Path(plain[name]).expanduser()
     if isinstance(plain.get("networks"), str):
         plain["networks"] = (plain["networks"],)

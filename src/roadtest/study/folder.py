@@ -1,7 +1,7 @@
 """The files that say what a study is: study.json, study.toml and split.csv; written once, checked ever after."""
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,14 +10,18 @@ from typing import Any
 from roadtest.config import write_config
 from roadtest.data.imageset import ImageSet
 from roadtest.data.split import assign_folds, split_fingerprint, split_rows
+from roadtest.networks.own import check_unchanged, is_own
 from roadtest.protocol import Protocol
+from roadtest.recommend import recommend
 from roadtest.record import (
     PlannedRun,
     RunRecord,
     StudyInfo,
+    read_records,
     read_rows,
     read_study_info,
     to_json,
+    utc_now,
     write_atomically,
     write_rows,
 )
@@ -38,7 +42,7 @@ def write_plan(
 ) -> None:
     """Write study.json, study.toml and split.csv, or check that a folder that is there belongs to this study."""
     old_runs: tuple[PlannedRun, ...] = ()
-    created_at, metric = _utc_now(), options.metric or ACCURACY
+    created_at, metric = utc_now(), options.metric or ACCURACY
     if (study_dir / "study.json").exists():
         old = read_study_info(study_dir)
         check_protocol(study_dir, protocol)
@@ -46,7 +50,6 @@ def write_plan(
         old_runs, created_at, metric = old.runs, old.created_at, options.metric or old.metric
     rows = split_rows(image_set, assign_folds(image_set, protocol.num_folds))
     _check_split(study_dir, rows)
-    write_rows(study_dir / "split.csv", rows, rows[0].keys())
     all_runs = old_runs + tuple(run for run in runs if run not in old_runs)
     options = _widened(options, all_runs) if old_runs else options
     options = replace(options, metric=None if metric == ACCURACY else metric)  # what repeats the study names it too
@@ -71,47 +74,69 @@ def write_plan(
         test_fingerprint=image_set.test_fingerprint,
         level=image_set.level,
     )
-    write_atomically(study_dir / "study.json", to_json(info))
+    write_atomically(study_dir / "study.json", to_json(info))  # first: what is cut short here is gone on with
+    write_rows(study_dir / "split.csv", rows, rows[0].keys())
     plain = {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()}
     write_config(study_dir / "study.toml", {"source": source, **plain, "fresh": False})
 
 
 def move_aside(study_dir: Path) -> None:
-    """Rename a study that is there, so that the next one begins afresh and nothing is lost."""
-    if study_dir.exists():
-        refuse_if_locked(study_dir)
-        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        names = (f"{study_dir.name}.old-{stamp}{again}" for again in ("", *(f"-{i}" for i in range(2, 1000))))
-        study_dir.rename(next(path for name in names if not (path := study_dir.with_name(name)).exists()))
+    """Rename a study that is there, so that the next one begins afresh and nothing is lost; nothing else is renamed."""
+    check_place(study_dir)
+    if not (study_dir / "study.json").exists():
+        return
+    refuse_if_locked(study_dir)
+    if Path.cwd().is_relative_to(study_dir.resolve()):
+        raise ValueError(f"{study_dir} is the folder you are in: --fresh would move it; call from outside of it")
+    place = study_dir if study_dir.is_symlink() else study_dir.resolve()
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    names = (f"{place.name}.old-{stamp}{again}" for again in ("", *(f"-{i}" for i in range(2, 1000))))
+    place.rename(next(path for name in names if not (path := place.with_name(name)).exists()))
 
 
 def keep_chosen_weights(study_dir: Path, records: Sequence[RunRecord]) -> None:
-    """Delete the weights of every network but the one with the best mean validation accuracy."""
-    labels = {record.label for record in records}
-    means = {label: [record.val.accuracy for record in records if record.label == label] for label in sorted(labels)}
-    best = max(means, key=lambda label: sum(means[label]) / len(means[label]))
+    """Delete the weights of every network but the recommended one; where none is recommended, of none."""
+    chosen = recommend(study_dir).label
     for record in records:
-        if record.label != best:
-            run = PlannedRun(network=record.network, has_stn=record.has_stn, seed=record.seed)
-            (study_dir / run.folder / "weights.safetensors").unlink(missing_ok=True)
+        if chosen is not None and record.label != chosen:
+            (study_dir / record.run.folder / "weights.safetensors").unlink(missing_ok=True)
 
 
-def check_protocol(study_dir: Path, protocol: Protocol) -> None:
+def check_protocol(study_dir: Path, protocol: Protocol, *, are_flips_known: bool = True) -> None:
     """Refuse a folder that holds a study of another protocol, naming the first field that differs."""
     if not (study_dir / "study.json").exists():
         return
-    difference = Protocol.from_dict(read_study_info(study_dir).protocol).first_difference(protocol)
+    there = Protocol.from_dict(read_study_info(study_dir).protocol)
+    if not are_flips_known:  # the images are asked later, and may answer as they did there
+        likewise = replace(protocol.augmentation, flip_probability=there.augmentation.flip_probability)
+        protocol = replace(protocol, augmentation=likewise)
+    difference = there.first_difference(protocol)
     if difference is not None:
         raise ValueError(f"{study_dir} holds a study of another protocol: {difference}; {WAY_OUT}")
 
 
-def make_folder(study_dir: Path) -> None:
-    """Make the study's folder; a ValueError where its place is taken, or by something that is no study."""
-    if study_dir.is_file():
+def check_place(study_dir: Path) -> None:
+    """Refuse a place that is taken by something that is no study; one that was barely begun has hidden files only."""
+    if not study_dir.exists() or (study_dir / "study.json").exists():
+        return
+    if not study_dir.is_dir():
         raise ValueError(f"{study_dir} is a file: a study is a folder; give another --out")
-    is_study = (study_dir / "study.json").exists() or (study_dir / ".lock").exists()
-    if study_dir.is_dir() and not is_study and any(study_dir.iterdir()):
+    if not all(path.name.startswith(".") for path in study_dir.iterdir()):
         raise ValueError(f"{study_dir} holds other things than a study: give an empty or a new folder as --out")
+
+
+def check_own_networks(study_dir: Path, runs: Iterable[PlannedRun]) -> None:
+    """Refuse networks of the user's own whose files were changed since runs of them were finished."""
+    names = dict.fromkeys(run.network for run in runs if is_own(run.network))
+    if names and (study_dir / "study.json").exists():
+        records = read_records(study_dir)
+        for name in names:
+            check_unchanged(name, records)
+
+
+def make_folder(study_dir: Path) -> None:
+    """Make the study's folder; a ValueError where its place is taken."""
+    check_place(study_dir)
     study_dir.mkdir(parents=True, exist_ok=True)
 
 
@@ -181,7 +206,3 @@ _FLAGS: dict[str, Callable[[object], list[str]]] = {
     "skip_broken": lambda value: ["--skip-broken"],
     "has_images": lambda value: ["--no-images"],
 }
-
-
-def _utc_now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -17,8 +17,8 @@ from roadtest.data.cache import open_image_set
 from roadtest.data.flips import judge_flips, name_pairs
 from roadtest.data.headers import IMAGE_SIZES, read_headers
 from roadtest.data.imageset import Listing
-from roadtest.data.open import list_source
-from roadtest.events import Event
+from roadtest.data.open import list_grouped_source, list_source
+from roadtest.events import Event, counting
 from roadtest.study.options import Options, source_kind
 
 Source = str | Path | tuple[Any, Any]
@@ -39,10 +39,17 @@ def name_source(source: Source, cache_dir: Path) -> str:
     return str(store_arrays(*source, cache_dir))
 
 
-def settle(source: str, options: Options, cache_dir: Path, tell: Callable[[Event], None]) -> Options:
+def settle(
+    source: str,
+    options: Options,
+    cache_dir: Path,
+    tell: Callable[[Event], None],
+    *,
+    check: Callable[[Options], None] = lambda sized: None,
+) -> Options:
     """Options with an image size and flips on or off; a ValueError where the images are too few, or too many.
 
-    For signs the options as they are.
+    For signs the options as they are. `check` may refuse them before any image is decoded for its flips.
     """
     if source_kind(source) != "folder":
         return options
@@ -54,17 +61,31 @@ def settle(source: str, options: Options, cache_dir: Path, tell: Callable[[Event
         tell(Event(kind="note", text=reason))
     if options.mix is not None:  # among drawn signs are mirror images, whatever the folder holds
         return replace(options, flips="off")
-    return options if options.flips == "off" else _settle_flips(listing, options, cache_dir, tell)
+    check(options)
+    return options if options.flips == "off" else _settle_flips(source, listing, options, cache_dir, tell)
 
 
-def _settle_flips(listing: Listing, options: Options, cache_dir: Path, tell: Callable[[Event], None]) -> Options:
+def _settle_flips(
+    source: str, listing: Listing, options: Options, cache_dir: Path, tell: Callable[[Event], None]
+) -> Options:
     assert options.image_size is not None
+    if options.group is not None:  # groups deal the test part anew, and none of its images is looked at
+        listing = list_grouped_source(
+            source,
+            group=options.group,
+            image_size=options.image_size,
+            cache_dir=cache_dir,
+            data_dir=None,
+            is_subset_allowed=False,
+            skip_broken=options.skip_broken,
+            on_progress=counting(tell, "data"),
+        )
     image_set = open_image_set(
         listing,
         image_size=options.image_size,
         cache_dir=cache_dir,
         skip_broken=options.skip_broken,
-        on_progress=lambda done, total: tell(Event(kind="data", num_done=done, num_total=total)),
+        on_progress=counting(tell, "data"),
     )
     verdict = judge_flips(image_set)
     if options.flips == "on" and verdict.pairs:

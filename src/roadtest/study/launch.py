@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from roadtest.events import Event
+from roadtest.record import refuse_link
 from roadtest.worker import EXIT_STOPPED
 
 WORKER = (sys.executable, "-P", "-m", "roadtest.worker")
@@ -93,7 +94,7 @@ def run_tasks(
 
 def _run_task(task: Task, tell: Callable[[Event], None], stop: threading.Event) -> Outcome:
     task.log_path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="roadtest-") as folder, task.log_path.open("ab") as log:
+    with tempfile.TemporaryDirectory(prefix="roadtest-") as folder, refuse_link(task.log_path).open("ab") as log:
         job_path = Path(folder) / "job.json"
         job_path.write_text(task.job_json, encoding="utf-8")
         process = subprocess.Popen(
@@ -134,7 +135,7 @@ def _listen(process: "subprocess.Popen[bytes]", task: Task, tell: Callable[[Even
         event = replace(event, label=event.label or task.label, seed=task.seed if event.seed is None else event.seed)
         if event.kind not in ("step", "row"):
             kept.append(event)
-        if event.kind != "failed":  # told once, by whoever judges the outcome
+        if event.kind not in ("failed", "done"):  # told once, by whoever judges the outcome
             tell(event)
     return kept
 
@@ -151,6 +152,8 @@ def _outcome(task: Task, code: int, events: list[Event], *, is_asked_to_stop: bo
         reason = f"the process was ended by {name}{hint}"
     elif code > 0 and not is_stopped:
         reason = f"the process ended with code {code}: see {task.log_path.name}"
+    elif not is_stopped and all(event.kind != "done" for event in events):
+        reason = "the process ended before its work was done, as by sys.exit: a network must not end it; take that out"
     return Outcome(task=task, reason=reason, is_stopped=is_stopped, events=tuple(events))
 
 

@@ -5,10 +5,12 @@ import os
 import platform
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+
+from roadtest.data.publish import is_alive
 
 NAME = ".lock"
 WRITE_SECONDS = 2.0
@@ -41,19 +43,27 @@ def refuse_if_locked(study_dir: Path) -> None:
 
 def _refuse_or_remove(path: Path) -> None:
     try:
-        holder = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        holder = json.loads(text)
         host, pid, started = str(holder["host"]), int(holder["pid"]), float(holder["started"])
     except FileNotFoundError:
         return
     except (ValueError, KeyError, TypeError):
         _remove_unless_young(path)
         return
-    if host == platform.node() and not _is_alive(pid, started):
-        path.unlink(missing_ok=True)
+    if host == platform.node() and not is_alive(pid, started):
+        _remove_unless_new(path, text)
         return
     raise ValueError(
         f"{path.parent} is in use by process {pid} on {host}: wait for it, or delete {path.name} there if it is gone"
     )
+
+
+def _remove_unless_new(path: Path, text: str) -> None:
+    """Remove a lock that was found stale, unless another process has put its own in its place meanwhile."""
+    with suppress(FileNotFoundError):
+        if path.read_text(encoding="utf-8") == text:
+            path.unlink()
 
 
 def _remove_unless_young(path: Path) -> None:
@@ -64,13 +74,3 @@ def _remove_unless_young(path: Path) -> None:
     except FileNotFoundError:
         return
     time.sleep(0.05)
-
-
-def _is_alive(pid: int, started: float) -> bool:
-    try:
-        # Process numbers come again, start times do not; the clock may have been set meanwhile.
-        return bool(abs(psutil.Process(pid).create_time() - started) < 10.0)
-    except psutil.NoSuchProcess:
-        return False
-    except (psutil.Error, OverflowError, ValueError):
-        return True

@@ -6,8 +6,10 @@ names. A mistake is a ValueError in one line: what was given, what is allowed, w
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from types import NoneType
+from typing import Any, get_args, get_origin
 
 from roadtest.data.batches import count_drawn
 from roadtest.data.gtsrb_names import CLASS_NAMES, MIRRORED_CLASSES
@@ -25,6 +27,15 @@ FOLDER_NETWORKS = ("lenet5", "torchvision:resnet18", "timm:mobilenetv3_small_100
 """Small and middling ones that are in use: what is compared on images of one's own where nobody says."""
 WEIGHT_WORDS = ("chosen", "all", "none")
 GROUP_WORDS = ("auto",)
+KIND_WORDS: dict[Any, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    Path: "a path",
+    tuple[str, ...]: "a list of texts",
+    tuple[int, ...]: "a list of whole numbers",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +90,7 @@ class Options:
     has_images: bool = True
 
     def __post_init__(self) -> None:
+        _check_kinds(self)
         _check_choice("--preset", self.preset, tuple(PRESETS))
         _check_choice("--precision", self.precision, ("auto", "float32", "bfloat16"))
         _check_choice("--keep-weights", self.keep_weights, WEIGHT_WORDS)
@@ -184,6 +196,24 @@ def _flipping(protocol: Protocol, *, has_signs: bool) -> Augmentation:
         pairs = ", ".join(f"{CLASS_NAMES[one]!r} and {CLASS_NAMES[other]!r}" for one, other in MIRRORED_CLASSES)
         raise ValueError(f"--flips on would turn signs into others: mirror images are {pairs}; leave it out")
     return replace(protocol.augmentation, flip_probability=FLIP_PROBABILITY)
+
+
+def _check_kinds(options: Options) -> None:
+    """Refuse what a study.toml or Python can give and a command line cannot: a text for a number, `"no"` for false."""
+    for one in fields(options):
+        value, kinds = getattr(options, one.name), get_args(one.type) or (one.type,)
+        if not any(_is_of(value, kind) for kind in kinds):
+            words = " or ".join(KIND_WORDS[kind] for kind in kinds if kind is not NoneType)
+            raise ValueError(f"{one.name} = {value!r} cannot be used: give {words}, or leave it out")
+
+
+def _is_of(value: object, kind: Any) -> bool:
+    """Whether a value is of a field's kind; a whole number is a number too, and true is none."""
+    if get_origin(kind) is tuple:
+        return isinstance(value, tuple) and all(_is_of(part, get_args(kind)[0]) for part in value)
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, int | float if kind is float else kind)
 
 
 def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from roadtest.networks.own import is_own
 from roadtest.protocol import Protocol
 from roadtest.record import PlannedRun
 from roadtest.schedule import BRANCH_FRACTIONS
+from roadtest.summarise.words import plural, render_duration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ def plan_text(
     anneals: bool = False,
 ) -> str:
     """`12 runs, about 2 h 05 min of training, 6.4 GB`: what is about to be spent."""
-    words = [f"{len(runs)} run{'s' if len(runs) != 1 else ''}"]
+    words = [plural(len(runs), "run")]
     if len(missing) < len(runs):
         words.append(f"{len(runs) - len(missing)} of them finished")
     if missing and protocol.budget_seconds is None:
@@ -86,7 +87,7 @@ def plan_text(
         if anneals:
             words.append(f"about {render_duration(seconds * branch_share(protocol))} of annealed copies beside it")
     if num_swept:
-        tried = f"{len(protocol.sweep_rates)} learning rates for {num_swept} network{'s' if num_swept != 1 else ''}"
+        tried = f"{len(protocol.sweep_rates)} learning rates for {plural(num_swept, 'network')}"
         words.append(f"before it {tried}, {render_duration(protocol.sweep_seconds)} each")
     if missing and disk_bytes:
         is_all_known = not any(is_own(run.network) for run in missing)
@@ -97,14 +98,6 @@ def plan_text(
 def branch_share(protocol: Protocol) -> float:
     """What the branches of a run take, over the steps that its whole budget pays for."""
     return protocol.decay_fraction * sum(BRANCH_FRACTIONS)
-
-
-def render_duration(seconds: float) -> str:
-    """`42 s`, `5 min`, `2 h 05 min`."""
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def render_bytes(num_bytes: float) -> str:

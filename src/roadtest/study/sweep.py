@@ -34,7 +34,7 @@ def chosen_rates(study_dir: Path) -> dict[str, float]:
     """The rate of every network that was swept, by label."""
     return {
         network_label(row["network"], row["has_stn"] == "True"): float(row["learning_rate"])
-        for row in read_rows(study_dir / "sweep.csv", COLUMNS)
+        for row in read_rows(study_dir / "sweep.csv", {**dict.fromkeys(COLUMNS, str), "learning_rate": float})
         if row["is_chosen"] == "True"
     }
 

@@ -20,7 +20,7 @@ from roadtest.networks import (
     why_not_pretrained,
 )
 from roadtest.networks.registry import OWN_STEM
-from roadtest.record import PlannedRun
+from roadtest.record import PlannedRun, is_finished
 from roadtest.study.options import Options, default_networks
 
 Tell = Callable[[Event], None]
@@ -46,12 +46,29 @@ def choose_variants(source: str, options: Options, tell: Tell) -> list[tuple[str
 
 def fetch_weights(runs: Iterable[PlannedRun], study_dir: Path, tell: Tell, *, is_fresh: bool) -> None:
     """Have the pretrained weights of all runs to be done in the cache; a ValueError where some cannot be had."""
-    missing = [run for run in runs if is_fresh or not (study_dir / run.folder / "record.json").exists()]
-    for network in dict.fromkeys(run.network for run in missing if parse_network(run.network).is_pretrained):
+    for network in _pretrained(runs, study_dir, is_fresh):
         from roadtest.networks.pretrained import find_weights
 
         tell(Event(kind="phase", text=f"looking for the weights of {network}"))
         find_weights(network, is_fetching=True)
+
+
+def announce_weights(runs: Iterable[PlannedRun], study_dir: Path, tell: Tell, *, is_fresh: bool) -> None:
+    """Say of which runs to be done the pretrained weights are not in the cache yet; nothing is fetched."""
+    for network in _pretrained(runs, study_dir, is_fresh):
+        from roadtest.networks.pretrained import find_weights
+
+        try:
+            find_weights(network)
+        except ValueError:
+            text = f"the weights of {network} are not in the cache: compare fetches them before it trains anything"
+            tell(Event(kind="note", text=text))
+
+
+def _pretrained(runs: Iterable[PlannedRun], study_dir: Path, is_fresh: bool) -> list[str]:
+    """The pretrained networks among the runs to be done."""
+    missing = [run for run in runs if is_fresh or not is_finished(study_dir / run.folder)]
+    return list(dict.fromkeys(run.network for run in missing if parse_network(run.network).is_pretrained))
 
 
 def refuse_objects(networks: object) -> None:

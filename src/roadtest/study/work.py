@@ -2,9 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from roadtest.data.imageset import ImageSet
@@ -14,15 +13,19 @@ from roadtest.devices import is_exported
 from roadtest.events import Event
 from roadtest.job import Job
 from roadtest.machine import choose_device, count_usable_cores
+from roadtest.networks.own import is_own
 from roadtest.protocol import Protocol
 from roadtest.record import (
     Failure,
     PlannedRun,
     RunRecord,
     append_row,
+    is_finished,
+    network_label,
     read_records,
     read_rows,
     read_study_info,
+    utc_now,
 )
 from roadtest.report import write_report
 from roadtest.study.folder import keep_chosen_weights
@@ -45,7 +48,8 @@ def train_missing(
 ) -> None:
     """Find the missing rates, then do every run that is not complete."""
     protocol = Protocol.from_dict(read_study_info(study_dir).protocol)
-    missing = [run for run in runs if not (study_dir / run.folder / "record.json").exists()]
+    missing = [run for run in runs if not is_finished(study_dir / run.folder)]
+    _drop_states(study_dir, [run for run in runs if run not in missing])
     sizes, reasons = measure_networks(missing, num_classes=image_set.num_classes, image_size=protocol.image_size)
     _tell_plan(study_dir, runs, missing, protocol, sizes, options, tell)
     for remark in remark_on_networks(
@@ -85,24 +89,41 @@ def train_missing(
     run_tasks(tasks, num_parallel=options.jobs, tell=tell, is_over=is_over)
 
 
-def finish(study_dir: Path, image_set: ImageSet, cache_dir: Path, options: Options, tell: Tell) -> None:
-    """Measure latencies, copy the ledger's lines, drop weights that are not wanted, and write the report."""
+def finish(
+    study_dir: Path,
+    image_set: ImageSet,
+    cache_dir: Path,
+    runs: Sequence[PlannedRun],
+    options: Options,
+    tell: Tell,
+) -> None:
+    """Measure latencies, copy the ledger's lines, drop weights that are not wanted, and write the report.
+
+    `runs` are those that were asked for now; the study may hold others.
+    """
     records = read_records(study_dir)
     copy_test_reads(cache_dir, study_dir, image_set.tested_fingerprint)
     if records:
-        _measure_latencies(study_dir, records, options, tell)
+        _measure_latencies(study_dir, records, {run.network for run in runs}, options, tell)
     if options.keep_weights == "chosen" and records:
         keep_chosen_weights(study_dir, records)
     num_unread = sum(record.test is None for record in records)
     if options.reads_test and num_unread and len(image_set.indices_of("test")):
         text = f"{num_unread} finished runs did not read the test set, and none is repeated: --fresh begins anew"
         tell(Event(kind="warning", text=text))
-    num_alone = sum(not (study_dir / run.folder / "branches.csv").exists() for run in map(_run_of, records))
+    num_alone = sum(not (study_dir / record.run.folder / "branches.csv").exists() for record in records)
     if options.anneal and num_alone:
         text = f"{num_alone} finished runs have no annealed copies, and none is repeated: --fresh begins anew"
         tell(Event(kind="warning", text=text))
     tell(Event(kind="phase", text="writing the report"))
     write_report(study_dir, has_images=options.has_images)
+
+
+def _drop_states(study_dir: Path, finished: Sequence[PlannedRun]) -> None:
+    """Delete what a run goes on from, where a kill came between its record and its last act."""
+    for run in finished:
+        for name in ("state.pt", "branch.pt"):  # the names of roadtest.state, which brings torch in
+            (study_dir / run.folder / name).unlink(missing_ok=True)
 
 
 def _tell_plan(
@@ -192,16 +213,27 @@ def _find_rates(
     return {label: rate for label, rate in rates.items() if rate is not None}
 
 
-def _measure_latencies(study_dir: Path, records: Sequence[RunRecord], options: Options, tell: Tell) -> None:
-    """Measure all networks anew, side by side, where the file does not hold just these."""
-    networks = list(dict.fromkeys((record.network, record.has_stn) for record in records))
+def _measure_latencies(
+    study_dir: Path, records: Sequence[RunRecord], named: Collection[str], options: Options, tell: Tell
+) -> None:
+    """Measure all networks anew, side by side, where the file does not hold just these.
+
+    A study's own networks are code of its owner's: only those that were named now are built.
+    """
+    known = list(dict.fromkeys((record.network, record.has_stn) for record in records))
+    left_out = [(name, has_stn) for name, has_stn in known if is_own(name) and name not in named]
+    networks = [network for network in known if network not in left_out]
     there = {
         (row["network"], row["has_stn"] == "True")
         for row in read_rows(study_dir / "latency.csv", ("network", "has_stn", "runtime"))
         if not is_exported(row)
     }
-    if there == set(networks):
+    if there - set(left_out) == set(networks):
         return
+    if left_out:
+        names = ", ".join(network_label(*network) for network in left_out)
+        text = f"latency is not measured of {names}: a network of your own is only built where it is named again"
+        tell(Event(kind="warning", text=text))
     tell(Event(kind="latency", num_done=0, num_total=len(networks)))
     record = records[0]
     job = {
@@ -223,11 +255,6 @@ def _measure_latencies(study_dir: Path, records: Sequence[RunRecord], options: O
         tell(Event(kind="warning", text=f"latency was not measured: {outcomes[0].reason}"))
 
 
-def _run_of(record: RunRecord) -> PlannedRun:
-    return PlannedRun(network=record.network, has_stn=record.has_stn, seed=record.seed)
-
-
 def _append_failure(study_dir: Path, run: PlannedRun, reason: str, tell: Tell) -> None:
-    failed_at = datetime.now(UTC).isoformat(timespec="seconds")
-    append_row(study_dir / "failures.csv", asdict(Failure(**vars(run), reason=reason, failed_at=failed_at)))
+    append_row(study_dir / "failures.csv", asdict(Failure(**vars(run), reason=reason, failed_at=utc_now())))
     tell(Event(kind="failed", label=run.label, seed=run.seed, text=reason))

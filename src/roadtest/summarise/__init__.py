@@ -21,36 +21,25 @@ from roadtest.summarise.intervals import (
 )
 from roadtest.summarise.leaderboard import leaderboard_rows, seed_rows
 from roadtest.summarise.metrics import ACCURACY, METRICS, Metric, check_metric
-from roadtest.summarise.more import GOOD_NUM_SEEDS, More, MoreSeeds, more_for, more_seeds, repeat_commands
-from roadtest.summarise.pairs import (
-    NOT_JUDGED,
-    Judged,
-    estimate_difference,
-    judge_networks,
-    judged_part,
-    letter_rows,
-    verdict_rows,
-)
+from roadtest.summarise.more import GOOD_NUM_SEEDS, More, more_for, more_seeds, repeat_commands
+from roadtest.summarise.pairs import NOT_JUDGED, Judged, estimate_difference, judge_networks, judged_part, verdict_rows
 from roadtest.summarise.pretraining import pretraining_rows
 from roadtest.summarise.ranking import best_variant, ranked_variants
-from roadtest.summarise.results import TOLERANCE_POINTS, Results, Variant, read_results
+from roadtest.summarise.results import Results, Variant, read_results
 from roadtest.summarise.scores import mean_score, weakest_classes
 from roadtest.summarise.standing import leading_words, standing_words
 from roadtest.summarise.stn import stn_rows, stn_worth
-from roadtest.summarise.tables import FORMATS, format_cell, render_table
+from roadtest.summarise.tables import render_table
 
 __all__ = [
     "ACCURACY",
-    "FORMATS",
     "GOOD_NUM_SEEDS",
     "METRICS",
     "NOT_JUDGED",
-    "TOLERANCE_POINTS",
     "Estimate",
     "Judged",
     "Metric",
     "More",
-    "MoreSeeds",
     "Results",
     "Variant",
     "best_variant",
@@ -68,7 +57,6 @@ __all__ = [
     "estimate_accuracy",
     "estimate_difference",
     "estimate_score",
-    "format_cell",
     "has_branches",
     "incumbent_difference_rows",
     "incumbent_rows",
@@ -77,7 +65,6 @@ __all__ = [
     "latency_rows",
     "leaderboard_rows",
     "leading_words",
-    "letter_rows",
     "mean_score",
     "more_for",
     "more_seeds",

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from roadtest import judge
-from roadtest.record import BranchRow, PlannedRun, RunRecord, SetResult, read_branches
+from roadtest.record import BranchRow, RunRecord, SetResult, read_branches
 from roadtest.schedule import BRANCH_FRACTIONS, UNDERTRAINED_EPOCHS
 from roadtest.summarise.results import Results, Variant, read_results
+from roadtest.summarise.words import render_duration
 
 Row = dict[str, Any]
 FRACTIONS = (*BRANCH_FRACTIONS, 1.0)
@@ -91,14 +92,6 @@ def budget_text(results: Results, fraction: float) -> str:
     return f"{epochs:g} epochs" if seconds is None else render_duration(seconds)
 
 
-def render_duration(seconds: float) -> str:
-    """`42 s`, `5 min`, `2 h 05 min`."""
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
 def _budget(results: Results, fraction: float) -> tuple[float | None, float | None]:
     """Seconds, or else epochs."""
     protocol = results.info.protocol
@@ -109,11 +102,10 @@ def _budget(results: Results, fraction: float) -> tuple[float | None, float | No
 
 
 def _branches(results: Results, record: RunRecord) -> list[BranchRow]:
-    run = PlannedRun(network=record.network, has_stn=record.has_stn, seed=record.seed)
     kept = results.kept.setdefault("branches", {})
-    if run not in kept:
-        kept[run] = read_branches(results.study_dir / run.folder)
-    found: list[BranchRow] = kept[run]
+    if record.run not in kept:
+        kept[record.run] = read_branches(results.study_dir / record.run.folder)
+    found: list[BranchRow] = kept[record.run]
     return found
 
 

@@ -7,14 +7,15 @@ import numpy as np
 
 from roadtest import judge
 from roadtest.record import RunRecord
-from roadtest.summarise.claims_words import CONTRADICTED, NOT_DECIDED, SUPPORTED, points, where
 from roadtest.summarise.costs import headline_latency_ms
 from roadtest.summarise.intervals import common_seeds, difference_between
 from roadtest.summarise.pairs import judged_part
 from roadtest.summarise.results import Results, Variant
+from roadtest.summarise.words import WHERE, plural, points
 
 Found = tuple[str, str]
-CLAIMED_RATIO, LEAST_RATIO, MOST_RATIO = 1.5, 1.25, 1.75
+SUPPORTED, CONTRADICTED, NOT_DECIDED = "supported", "contradicted", "not decided"
+LEAST_RATIO, MOST_RATIO = 1.25, 1.75
 """`1.5 times` is nearer to 1.5 than to 1 or 2."""
 
 
@@ -33,9 +34,9 @@ def claim_of_epochs(results: Results, variants: list[Variant]) -> Found:
         return NOT_DECIDED, f"{words}, but not every run was ended by patience ({', '.join(others)})."
     bounds = judge.mean_bounds(gaps_S, least_deviation=1.0)
     if bounds is None:
-        return NOT_DECIDED, f"{words} ({_seeds(gaps_S)})."
+        return NOT_DECIDED, f"{words} ({plural(len(gaps_S), 'seed')})."
     low, high = bounds
-    words += f": {gaps_S.mean():+.1f} epochs (95 % interval {low:+.1f} to {high:+.1f}; {_seeds(gaps_S)})."
+    words += f": {gaps_S.mean():+.1f} epochs (95 % interval {low:+.1f} to {high:+.1f}; {plural(len(gaps_S), 'seed')})."
     return (SUPPORTED if high < 0 else CONTRADICTED if low > 0 else NOT_DECIDED), words
 
 
@@ -56,9 +57,9 @@ def claim_of_time(results: Results, variants: list[Variant]) -> Found:
     words = f"{kind[0].upper()}{kind[1:]} {second.label} {ratio:.3g} times as long as {first.label}"
     bounds = judge.mean_bounds(np.log(ratios_S), least_deviation=0.01)
     if bounds is None:
-        return NOT_DECIDED, f"{words} ({_seeds(ratios_S)})."
+        return NOT_DECIDED, f"{words} ({plural(len(ratios_S), 'seed')})."
     low, high = (math.exp(bound) for bound in bounds)
-    words += f" (95 % interval {low:.3g} to {high:.3g}; {_seeds(ratios_S)}; on this study's machine)."
+    words += f" (95 % interval {low:.3g} to {high:.3g}; {plural(len(ratios_S), 'seed')}; on this study's machine)."
     if low >= LEAST_RATIO and high <= MOST_RATIO:
         return SUPPORTED, words
     return (CONTRADICTED if high < LEAST_RATIO or low > MOST_RATIO else NOT_DECIDED), words
@@ -84,7 +85,7 @@ def claim_of_cost(results: Results, variants: list[Variant]) -> Found:
         if (gap := difference_between(results, one, dear, part, confidence=confidence)) is not None
     }
     told = [
-        f"{label} is cheaper in every cost and {points(gap.estimate)} points from {dear.label} {where(part)} "
+        f"{label} is cheaper in every cost and {points(gap.estimate)} points from {dear.label} {WHERE[part]} "
         f"({points(gap.low)} to {points(gap.high)}; {gap.num_seeds} seeds)"
         for label, gap in found.items()
     ]
@@ -137,7 +138,3 @@ def _epoch_seconds(record: RunRecord) -> float:
 def _paired_records(a: Variant, b: Variant) -> list[tuple[RunRecord, RunRecord]]:
     by_seed = [{record.seed: record for record in variant.records} for variant in (a, b)]
     return [(by_seed[0][seed], by_seed[1][seed]) for seed in common_seeds(a, b)]
-
-
-def _seeds(values_S: np.ndarray) -> str:
-    return f"{len(values_S)} seed{'s' * (len(values_S) != 1)}"

@@ -36,7 +36,7 @@ def costs_elsewhere(results: Results, variant: Variant) -> Row:
     for device, measurements in devices_of(results).items():
         row[device_column(device)] = _exported_latency_ms(results, variant, device)
         own = [one for one in measurements if (one.label, one.variant) == (variant.label, "float32")]
-        row[f"{device}_peak_memory_bytes"] = own[0].peak_memory_bytes if own else None
+        row[device_column(device, "peak_memory_bytes")] = own[0].peak_memory_bytes if own else None
     return row
 
 
@@ -48,9 +48,9 @@ def devices_of(results: Results) -> dict[str, list[Measurement]]:
     return found
 
 
-def device_column(device: str) -> str:
-    """The leaderboard's column with the latency on another computer."""
-    return f"{device}_latency_p50_ms"
+def device_column(device: str, cost: str = "latency_p50_ms") -> str:
+    """The leaderboard's column with a cost on another computer."""
+    return f"{device}_{cost}"
 
 
 def _exported_latency_ms(results: Results, variant: Variant, device: str) -> float | None:

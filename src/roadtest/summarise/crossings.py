@@ -27,6 +27,8 @@ from roadtest.summarise.results import Results, Variant, read_results
 
 Row = dict[str, Any]
 SEPARATED, NOT_SEPARATED, OBSERVED = "separated", "not separated", "observed"
+MAX_CROSSINGS = 4
+"""So many changes of places are told one by one; the table has all."""
 _WORDS = {judge.DIFFERENT: SEPARATED, judge.NOT_SEPARATED: NOT_SEPARATED, judge.NOT_JUDGED: OBSERVED}
 
 
@@ -73,7 +75,7 @@ def budget_sentences(study: Path | Results) -> list[str]:
     for fraction in FRACTIONS:
         sentences += _sentences_at(results, fraction, [r for r in rows if r["budget_fraction"] == fraction], leads)
     crossovers = crossover_rows(results)
-    sentences += [_crossover_sentence(row) for row in crossovers]
+    sentences += _crossing_sentences(crossovers)
     if not crossovers and len({lead.budget_fraction for lead in leads}) > 1:
         sentences.append("No two networks change places between these budgets.")
     return sentences
@@ -174,6 +176,23 @@ def _shown(verdict: str) -> str:
     return words.get(verdict, f"observed, not judged: needs {judge.MIN_SEEDS} seeds, 5 are better")
 
 
+def _crossing_sentences(rows: list[Row]) -> list[str]:
+    """The first changes of places, those that are shown before the others; how many more there are."""
+    ranked = sorted(rows, key=lambda row: -_num_shown(row))
+    rest = ranked[MAX_CROSSINGS:]
+    told = [_crossover_sentence(row) for row in ranked[: len(ranked) - len(rest)]]
+    if not rest:
+        return told
+    shown = sum(_num_shown(row) == 2 for row in rest)
+    more = f"{len(rest)} more change{'s' * (len(rest) != 1)} of places"
+    return [*told, f"{more}, {shown or 'none'} of them shown at both budgets; the table has all."]
+
+
+def _num_shown(row: Row) -> int:
+    """At how many of the two budgets the difference is shown."""
+    return [row["verdict_from"], row["verdict_to"]].count(SEPARATED)
+
+
 def _crossover_sentence(row: Row) -> str:
     a, b = _label(row, "_a"), _label(row, "_b")
     before, after = (f"{100 * abs(row[key]):.2f} points" for key in ("gain_from", "gain_to"))
@@ -184,7 +203,9 @@ def _crossover_sentence(row: Row) -> str:
         return f"{text}; observed, not judged."
     ends = {"verdict_from": "at the smaller budget", "verdict_to": "at the larger budget"}
     unclear = [words for key, words in ends.items() if row[key] == NOT_SEPARATED]
-    return f"{text}; {' and '.join(unclear)} they are not separated, so luck may have a part in it."
+    if len(unclear) == len(ends):
+        return f"{text}; separated at neither, so luck alone may do this."
+    return f"{text}; {unclear[0]} they are not separated, so luck may have a part in it."
 
 
 def _label(row: Row, side: str = "") -> str:

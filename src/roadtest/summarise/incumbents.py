@@ -18,7 +18,7 @@ from roadtest.summarise.answers import gather_answers
 from roadtest.summarise.leaderboard import leaderboard_rows
 from roadtest.summarise.metrics import METRICS, count_classes, score
 from roadtest.summarise.ranking import ranked_variants
-from roadtest.summarise.results import Bools, Ints, Results, Variant, read_results
+from roadtest.summarise.results import Ints, Results, Variant, read_results
 
 Row = dict[str, Any]
 STATUS = "added"
@@ -94,7 +94,7 @@ def _difference_row(results: Results, answers: IncumbentAnswers, variant: Varian
     correct_SN, units_N = found.crossed(), found.crossed_units()
     if found.num_units < 2:
         return None
-    theirs_N = _correct_of(results, ids_N, predicted_N)[np.searchsorted(ids_N, found.ids[0])]
+    theirs_N = (_labels(results, ids_N) == predicted_N)[np.searchsorted(ids_N, found.ids[0])]
     difference = judge.difference_interval(correct_SN, theirs_N[None], units_N)
     return {
         "system": answers.incumbent.name,
@@ -124,7 +124,3 @@ def _of_part(results: Results, answers: IncumbentAnswers, part: str) -> tuple[In
 
 def _labels(results: Results, ids_N: Ints) -> Ints:
     return np.array([int(results.split_rows[image]["label"]) for image in ids_N.tolist()], np.int64)
-
-
-def _correct_of(results: Results, ids_N: Ints, predicted_N: Ints) -> Bools:
-    return np.asarray(_labels(results, ids_N) == predicted_N)

@@ -60,9 +60,15 @@ def estimate_score(
 ) -> Estimate | None:
     """A network's figure on `val` or `test`, by the study's metric where none is named; None where none is honest."""
     metric = metric or results.metric
-    answers = gather_answers(results, variant.records, part)
-    if answers is None:
-        return None
+    key = f"{_with_seeds(variant)} on {part} by {metric}, confidence {confidence}"
+    if key not in results.kept:  # every table of accuracies asks for the same
+        answers = gather_answers(results, variant.records, part)
+        results.kept[key] = None if answers is None else _estimate_score(results, answers, metric, confidence)
+    found: Estimate | None = results.kept[key]
+    return found
+
+
+def _estimate_score(results: Results, answers: Answers, metric: str, confidence: float) -> Estimate | None:
     if answers.num_folds >= MIN_SEEDS_FOR_A_VERDICT:
         by_fold = judge.validation_interval(answers.by_fold(metric), confidence=confidence)
         return _estimate(results, by_fold, answers)
@@ -88,10 +94,18 @@ def difference_between(
     None where they cannot be compared, or no interval is honest.
     """
     metric = metric or results.metric
-    pair = _paired_answers(results, a, b, part)
-    if pair is None:
-        return None
-    of_a, of_b = pair
+    key = f"{_with_seeds(a)} minus {_with_seeds(b)} on {part} by {metric}, confidence {confidence}"
+    if key not in results.kept:
+        pair = _paired_answers(results, a, b, part)
+        results.kept[key] = None if pair is None else answers_difference(*pair, metric=metric, confidence=confidence)
+    found: judge.Difference | None = results.kept[key]
+    return found
+
+
+def answers_difference(
+    of_a: Answers, of_b: Answers, *, metric: str = ACCURACY, confidence: float = judge.CONFIDENCE
+) -> judge.Difference | None:
+    """The figure of `a` minus that of `b` on the same images, seed by seed; None where no interval is honest."""
     if of_a.num_folds >= MIN_SEEDS_FOR_A_VERDICT:
         return judge.validation_difference(of_a.by_fold(metric), of_b.by_fold(metric), confidence=confidence)
     if of_a.num_units < 2 or metric == WORST:
@@ -119,6 +133,10 @@ def describe_difference(
     pair = _paired_answers(results, a, b, part)
     assert pair is not None, "a difference has answers behind it"
     return replace(_estimate(results, difference, pair[0]), verdict=verdict)
+
+
+def _with_seeds(variant: Variant) -> str:
+    return f"{variant.label} {[record.seed for record in variant.records]}"
 
 
 def common_seeds(a: Variant, b: Variant) -> list[int]:

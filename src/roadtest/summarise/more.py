@@ -108,14 +108,18 @@ def _in_folds(found: judge.More, *, left: int, num_folds: int) -> More:
     if least is None:
         words = f"no number of seeds: there are {num_folds} validation folds"
     elif most is None:
-        words = f"{least} more seeds or more, and perhaps more than the {num_folds} validation folds allow"
+        words = f"{_more(least)} or more, and perhaps more than the {num_folds} validation folds allow"
     return More(least_seeds=least, most_seeds=most, words=words)
 
 
 def _seed_words(least: int | None, most: int | None) -> str:
     if most is None:
-        return f"at least {least} more seeds"
-    return f"about {least} more seed{'s' * (least != 1)}" if least == most else f"between {least} and {most} more seeds"
+        return f"at least {_more(least)}"
+    return f"about {_more(least)}" if least == most else f"between {least} and {most} more seeds"
+
+
+def _more(number: int | None) -> str:
+    return f"{number} more seed{'s' * (number != 1)}"
 
 
 def _mean_seconds(variant: Variant) -> float | None:
@@ -144,10 +148,12 @@ def _command(results: Results, labels: Sequence[str], seeds: Sequence[int]) -> s
     """
     try:
         words = shlex.split(results.info.command)
-    except ValueError:  # a study.json that somebody wrote by hand
+    except ValueError:
+        words = []
+    if words[:2] != ["roadtest", "compare"] or not results.info.command.isprintable():  # written by hand, or worse
         words = ["roadtest", "compare", results.info.source]
     budget = results.info.protocol.get("budget_seconds")
-    is_total = "--budget-total" in results.info.command
+    is_total = "--budget-total" in words
     replaced = ["--seeds", "--budget-total", "--out", "-o"]
     for option in replaced + ["--networks", "--stn", "--stem", "--pretrained"] * bool(labels):
         words = _without(words, option)

@@ -68,9 +68,9 @@ class Judged:
         return next((v for v in self.verdicts if {v.a, v.b} == {a.label, b.label}), None)
 
 
-def judge_networks(study: Path | Results, part: str | None = None, *, metric: str | None = None) -> Judged:
-    """Judge all pairs on `test` or `val` by the study's metric or another; None takes the set of `judged_part`."""
-    results = read_results(study, metric=metric)
+def judge_networks(study: Path | Results, part: str | None = None) -> Judged:
+    """Judge all pairs on `test` or `val` by the study's metric; None takes the set of `judged_part`."""
+    results = read_results(study)
     part = part or judged_part(results)
     key = f"judged on {part} by {results.metric}"
     if key not in results.kept:
@@ -101,34 +101,12 @@ def verdict_rows(study: Path | Results, part: str | None = None) -> list[Row]:
     return [_row(results, judged, a, b) for a, b in combinations(judged.variants, 2)]
 
 
-def letter_rows(study: Path | Results, part: str | None = None) -> list[Row]:
-    """One row for each compared network, best first: its letters, and whether it is in the leading set."""
-    results = read_results(study)
-    judged = judge_networks(results, part)
-    return [
-        {
-            "network": variant.network,
-            "has_stn": variant.has_stn,
-            "part": judged.part,
-            f"{judged.part}_{results.chosen_by.column}_mean": mean_score(results, variant, judged.part),
-            "letters": judged.letters.get(variant.label) or None,
-            "is_leading": variant.label in judged.leading if judged.is_judged else None,
-            "verdict": judged.remark,
-            "statement": judged.statement,
-        }
-        for variant in judged.variants
-    ]
-
-
-def estimate_difference(
-    results: Results, a: Variant, b: Variant, part: str, *, metric: str | None = None
-) -> Estimate | None:
-    """The figure of `a` minus that of `b` over their common seeds, by the study's metric where none is named.
+def estimate_difference(results: Results, a: Variant, b: Variant, part: str) -> Estimate | None:
+    """The figure of `a` minus that of `b` over their common seeds, by the study's metric.
 
     Its interval stands by itself; its verdict is corrected for all pairs of the study. None where the two cannot be
     compared.
     """
-    results = read_results(results, metric=metric)
     difference = difference_between(results, a, b, part)
     if difference is None:
         return None
@@ -180,6 +158,7 @@ def _row(results: Results, judged: Judged, a: Variant, b: Variant) -> Row:
         "num_units": estimate and estimate.num_units,
         "unit_name": estimate and estimate.unit_name,
         "design_effect": difference and difference.design_effect,
+        "seed_correlation": difference and difference.seed_correlation,
         "statement": difference and difference.statement,
         "least_more_seeds": more.least_seeds,
         "most_more_seeds": more.most_seeds,
@@ -191,7 +170,3 @@ def _row(results: Results, judged: Judged, a: Variant, b: Variant) -> Row:
 
 def _verdict_words(verdict: judge.Verdict) -> str:
     return NOT_JUDGED if verdict.word == judge.NOT_JUDGED else verdict.word
-
-
-def _no_verdict(results: Results, judged: Judged, a: Variant, b: Variant) -> str:
-    return f"not judged: {why_not_compared(results, a, b, judged.part)}"

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from roadtest.devices import COLUMNS
 from roadtest.record import (
     Failure,
     PlannedRun,
     RunRecord,
     StudyInfo,
+    is_finished,
     network_label,
     read_failures,
     read_predictions,
@@ -32,6 +34,8 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 TOLERANCE_POINTS = 0.5
 """Percentage points below which a difference does not matter; a convention, `--tolerance` changes it."""
+_LATENCY_KINDS = dict.fromkeys(COLUMNS, str) | {"batch_size": int, "num_threads": int, "latency_ms": float}
+_SPLIT_KINDS: dict[str, type] = {"path": str, "label": int, "group": str, "split": str, "fold": int}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +119,7 @@ class Results:
     @cached_property
     def latency_rows(self) -> list[dict[str, str]]:
         """The raw samples of latency.csv, as text."""
-        return read_rows(self.study_dir / "latency.csv")
+        return read_rows(self.study_dir / "latency.csv", _LATENCY_KINDS)
 
     @cached_property
     def units_N(self) -> Ints:
@@ -129,7 +133,7 @@ class Results:
     @cached_property
     def split_rows(self) -> list[dict[str, str]]:
         """The rows of split.csv; an image's id is its place here."""
-        return read_rows(self.study_dir / "split.csv")
+        return read_rows(self.study_dir / "split.csv", _SPLIT_KINDS)
 
     @cached_property
     def has_recovered_tracks(self) -> bool:
@@ -142,10 +146,11 @@ class Results:
 
     def outcome(self, record: RunRecord, part: str) -> Outcome | None:
         """What a run answered on `val` or `test`; None where the file is not there."""
-        folder = PlannedRun(network=record.network, has_stn=record.has_stn, seed=record.seed).folder
+        folder = record.run.folder
         key = (folder, part)
         if key not in self._outcomes:
-            self._outcomes[key] = _read_outcome(self.study_dir / folder / f"{part}.npz", len(self.split_rows))
+            path, num_classes = self.study_dir / folder / f"{part}.npz", len(self.info.class_names)
+            self._outcomes[key] = _read_outcome(path, len(self.split_rows), num_classes)
         return self._outcomes[key]
 
     def outcomes(self, variant: Variant, part: str) -> list[Outcome]:
@@ -164,7 +169,12 @@ def read_results(study: Path | Results, *, metric: str | None = None, tolerance_
         found = study.metric if metric is None else check_metric(metric)
         points = study.tolerance_points if tolerance_points is None else tolerance_points
         is_same = (found, points) == (study.metric, study.tolerance_points)
-        return study if is_same else replace(study, metric=found, tolerance_points=points)
+        if is_same:
+            return study
+        other = replace(study, metric=found, tolerance_points=points)
+        read = ("latency_rows", "split_rows", "units_N")  # files that say the same under every metric
+        vars(other).update({name: vars(study)[name] for name in read if name in vars(study)})
+        return other
     info = read_study_info(study)
     chosen = check_metric(info.metric, given_by=f"{study / 'study.json'}: metric")
     chosen = chosen if metric is None else check_metric(metric)
@@ -177,7 +187,7 @@ def read_results(study: Path | Results, *, metric: str | None = None, tolerance_
 
 def _read_variant(study_dir: Path, info: StudyInfo, failures: list[Failure], network: str, has_stn: bool) -> Variant:
     planned = tuple(run for run in info.runs if (run.network, run.has_stn) == (network, has_stn))
-    done = [study_dir / run.folder for run in planned if (study_dir / run.folder / "record.json").exists()]
+    done = [study_dir / run.folder for run in planned if is_finished(study_dir / run.folder)]
     return Variant(
         network=network,
         has_stn=has_stn,
@@ -187,13 +197,16 @@ def _read_variant(study_dir: Path, info: StudyInfo, failures: list[Failure], net
     )
 
 
-def _read_outcome(path: Path, num_images: int) -> Outcome | None:
+def _read_outcome(path: Path, num_images: int, num_classes: int) -> Outcome | None:
     if not path.exists():
         return None
     predictions = read_predictions(path)
     ids_N = predictions.image_ids_N
     if ids_N.size and not 0 <= ids_N.min() <= ids_N.max() < num_images:
         raise ValueError(f"{path} names image {ids_N.max()}: split.csv has rows 0 to {num_images - 1}; repeat the run")
+    if predictions.logits_NK.shape[1] != num_classes:
+        columns = predictions.logits_NK.shape[1]
+        raise ValueError(f"{path} answers with {columns} classes: the study has {num_classes}; repeat the run")
     # numpy searches float16 element by element; float32 is several times faster and changes no order
     predicted_N = predictions.logits_NK.astype(np.float32).argmax(axis=1)
     return Outcome(labels_N=predictions.labels_N, predicted_N=predicted_N, image_ids_N=ids_N)

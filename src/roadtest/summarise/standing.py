@@ -4,18 +4,19 @@ from pathlib import Path
 from typing import Any
 
 from roadtest import judge
+from roadtest.summarise.more import GOOD_NUM_SEEDS, more_seeds
 from roadtest.summarise.pairs import judge_networks
 from roadtest.summarise.results import Results, read_results
 from roadtest.summarise.stn import DOES_NOT_PAY, NOT_DECIDED, PAYS, stn_rows
+from roadtest.summarise.words import WHERE, render_duration
 
 Row = dict[str, Any]
-WHERE = {"test": "on test", "val": "in validation"}
 
 
 def standing_words(study: Path | Results) -> list[str]:
-    """The leading set, and the STN's worth against the tolerance; nothing where nothing can be compared."""
+    """The leading set, or what a verdict needs; and the STN's worth. Nothing where nothing can be compared."""
     results = read_results(study)
-    told = [leading_words(results)] + [_worth(row, _by(results)) for row in stn_rows(results)]
+    told = [leading_words(results), _needed(results)] + [_worth(row, _by(results)) for row in stn_rows(results)]
     return [sentence for sentence in told if sentence]
 
 
@@ -31,6 +32,15 @@ def leading_words(results: Results) -> str:
     if not others:
         return f"Leading {where}: {best}, shown to be better than every other network{corrected}."
     return f"Leading {where}: {best}; not separated from it{corrected}: {', '.join(others)}."
+
+
+def _needed(results: Results) -> str:
+    """The command that adds the seeds a verdict needs, and its time."""
+    more = more_seeds(results) if judge_networks(results).remark else None
+    if more is None:
+        return ""
+    time = f", {render_duration(more.train_seconds)} of training" if more.train_seconds else ""
+    return f"{GOOD_NUM_SEEDS} seeds each{time}: {more.command}"
 
 
 def _by(results: Results) -> str:

@@ -12,24 +12,24 @@ from typing import Any
 from roadtest.summarise.costs import headline_latency_ms
 from roadtest.summarise.intervals import Estimate, common_seeds
 from roadtest.summarise.pairs import NOT_JUDGED, estimate_difference
-from roadtest.summarise.results import TOLERANCE_POINTS, Results, Variant, read_results
+from roadtest.summarise.results import Results, Variant, read_results
 
 Row = dict[str, Any]
 PAYS, DOES_NOT_PAY, NOT_DECIDED = "pays", "does not pay", "not decided"
 
 
-def stn_rows(study: Path | Results, *, tolerance_points: float | None = None) -> list[Row]:
+def stn_rows(study: Path | Results) -> list[Row]:
     """One row for each network that was planned both with and without the STN, in the order of the plan.
 
     Gains are of the study's metric. `worth` is what validation says, `test_worth` what test says: see `stn_worth`.
     """
-    results = read_results(study, tolerance_points=tolerance_points)
+    results = read_results(study)
     names = dict.fromkeys(variant.network for variant in results.variants)
     pairs = [(results.variant(name, False), results.variant(name, True)) for name in names]
     return [_stn_row(results, off, on) for off, on in pairs if off is not None and on is not None]
 
 
-def stn_worth(gain: Estimate | None, *, tolerance_points: float = TOLERANCE_POINTS) -> str | None:
+def stn_worth(gain: Estimate | None, *, tolerance_points: float) -> str | None:
     """`pays` where the gain is shown to exceed the tolerance, `does not pay` where it is shown not to reach it.
 
     Else `not decided`; with fewer than three seeds not judged; None without a comparison.
@@ -44,7 +44,6 @@ def stn_worth(gain: Estimate | None, *, tolerance_points: float = TOLERANCE_POIN
 
 
 def _stn_row(results: Results, off: Variant, on: Variant) -> Row:
-    tolerance_points = results.tolerance_points
     row: Row = {"network": off.network, "num_runs": len(common_seeds(off, on)), "status": _status(off, on)}
     gains = {part: estimate_difference(results, on, off, part) for part in ("val", "test")}
     for part, gain in gains.items():
@@ -55,9 +54,9 @@ def _stn_row(results: Results, off: Variant, on: Variant) -> Row:
     for variant, suffix in ((off, "without"), (on, "with")):
         row[f"train_seconds_per_epoch_{suffix}"] = _seconds_per_epoch(variant)
         row[f"latency_p50_ms_{suffix}"] = headline_latency_ms(results, variant)
-    row["tolerance_points"] = tolerance_points
-    row["worth"] = stn_worth(gains["val"], tolerance_points=tolerance_points)
-    row["test_worth"] = stn_worth(gains["test"], tolerance_points=tolerance_points)
+    row["tolerance_points"] = results.tolerance_points
+    row["worth"] = stn_worth(gains["val"], tolerance_points=results.tolerance_points)
+    row["test_worth"] = stn_worth(gains["test"], tolerance_points=results.tolerance_points)
     return row
 
 
@@ -75,7 +74,9 @@ def _gain(part: str, gain: Estimate | None) -> Row:
         f"{part}_gain_high": gain and gain.high,
         f"{part}_verdict": gain and gain.verdict,
         f"{part}_num_units": gain and gain.num_units,
+        f"{part}_unit_name": gain and gain.unit_name,
         f"{part}_num_images": gain and gain.num_images,
+        f"{part}_design_effect": gain and gain.design_effect,
     }
 
 

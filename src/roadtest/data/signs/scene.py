@@ -83,10 +83,6 @@ def _sky(rng: np.random.Generator) -> FloatArray:
     return (cloud * slope)[..., None] * colour
 
 
-def _open_sky(rng: np.random.Generator) -> FloatArray:
-    return _sky(rng)
-
-
 def _leaves(rng: np.random.Generator) -> FloatArray:
     """Foliage in sun and shade, with the sky in some gaps."""
     value = noise_texture(rng, SCENE_SIZE, (5, 28, 90), roughness=rng.uniform(0.8, 1.25)) * rng.uniform(0.6, 1.1)
@@ -187,7 +183,7 @@ BACKGROUNDS: tuple[tuple[Callable[[np.random.Generator], FloatArray], float], ..
     (_leaves, 0.34),
     (_branches, 0.20),
     (_houses, 0.20),
-    (_open_sky, 0.12),
+    (_sky, 0.12),
     (_horizon, 0.14),
 )
 """Each kind and its chance."""
