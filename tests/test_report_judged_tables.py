@@ -90,7 +90,7 @@ def test_what_more_would_cost_stands_where_two_were_not_separated(tmp_path: Path
     table = judged_tables.verdict_table(read_results(study))
     assert column(table, "Verdict") == ["not separated"]
     (cell,) = column(table, "To separate them")
-    assert "more seeds" in cell or "no number of seeds" in cell
+    assert "more seed" in cell or "no number of seeds" in cell
 
 
 def test_a_common_gain_pays_and_its_price_stands_beside_it(tmp_path: Path) -> None:
