@@ -50,6 +50,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Job:
     return job
 
 
+@pytest.mark.slow
 def test_the_run_has_the_same_bits_with_and_without_branches(whole: Job, tmp_path: Path) -> None:
     job = replace(write_tiny_study(tmp_path, EIGHT), anneals=False)
     execute(job, tell=quiet)
@@ -102,6 +103,7 @@ def test_a_run_killed_anywhere_ends_with_the_same_branches(point: str, tmp_path:
     assert {path.name for path in job.run_dir.iterdir()} == {path.name for path in whole.run_dir.iterdir()}
 
 
+@pytest.mark.slow
 def test_a_branch_that_is_asked_to_stop_keeps_both_states_and_goes_on(
     tmp_path: Path, whole: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +128,7 @@ def test_a_branch_that_is_asked_to_stop_keeps_both_states_and_goes_on(
     assert without_clocks(job.run_dir) == without_clocks(whole.run_dir)
 
 
+@pytest.mark.slow
 def test_a_branch_of_which_nothing_can_be_saved_loses_nothing_of_the_run(
     tmp_path: Path, whole: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +151,7 @@ def test_a_branch_of_which_nothing_can_be_saved_loses_nothing_of_the_run(
     assert figures(read_branches(job.run_dir)) == figures(read_branches(whole.run_dir))
 
 
+@pytest.mark.slow
 def test_a_run_that_begins_anew_forgets_its_branches(tmp_path: Path) -> None:
     job, events = annealed_job(tmp_path), list[Event]()
     with pytest.raises(Stopped):

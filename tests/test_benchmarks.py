@@ -64,7 +64,9 @@ def test_peers_do_not_inherit_what_the_user_set_for_libraries(monkeypatch: pytes
     assert not [name for name in environment if name.startswith(side_by_side.LIBRARY_VARIABLES)]
 
 
-@pytest.mark.parametrize("label", ["lenet5", "lenet5+stn", "vgg16"])  # the residual networks are the same code
+@pytest.mark.parametrize(  # the residual networks are the same code
+    "label", ["lenet5", "lenet5+stn", pytest.param("vgg16", marks=pytest.mark.slow)]
+)
 def test_the_usual_form_of_a_network_gives_the_same_logits(label: str) -> None:
     name, _, stn = label.partition("+")
     ours = build_network(name, num_classes=43, image_size=32, has_stn=bool(stn), seed=0).eval()

@@ -73,6 +73,7 @@ def is_running(process_id: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signal there")
 def test_a_build_killed_half_way_leaves_no_trace_in_the_next(folder: Path, tmp_path: Path) -> None:
     with start_build(folder, tmp_path / "cache", KILL_ITSELF) as builder:
@@ -95,6 +96,7 @@ MEET = (
 )
 
 
+@pytest.mark.slow
 def test_two_builds_at_once_give_one_cache_and_equal_results(folder: Path, tmp_path: Path) -> None:
     # Each waits, after its first images, until the other has begun: both are certainly half-way at the same time.
     cache_dir = tmp_path / "cache"

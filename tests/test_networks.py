@@ -190,6 +190,7 @@ def test_images_that_are_too_small_are_refused_with_a_size_that_is_not(has_stn: 
         build_lenet(has_stn, image_size=16)
 
 
+@pytest.mark.slow
 def test_on_paper_too_small_images_are_refused_as_well() -> None:
     with pytest.raises(ValueError, match=r"'vgg16' cannot classify 16 x 16 images .*use --image-size 32$"):
         build_on_paper("vgg16", num_classes=43, image_size=16, has_stn=False)

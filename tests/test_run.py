@@ -174,6 +174,7 @@ def test_an_edited_file_is_not_gone_on_from_and_never_stands_beside_its_older_se
         execute(replace(job, run=replace(job.run, seed=1)), tell=quiet)
 
 
+@pytest.mark.slow
 def test_seeds_of_one_network_take_one_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = replace(write_tiny_study(tmp_path, replace(TINY, max_epochs=1), num_seeds=2), precision="auto")
     step_ms = {"float32": 10.0, "bfloat16": 5.0}

@@ -78,6 +78,7 @@ def test_the_split_is_a_table_and_seed_k_validates_on_fold_k(images: Path) -> No
         assert val_ids == [i for i, row in enumerate(rows) if row["fold"] == fold]
 
 
+@pytest.mark.slow
 def test_the_same_command_again_repeats_nothing_and_needs_no_torch(images: Path) -> None:
     study, _ = compare_small(images, "good", "other")
     before = marks(study.path)

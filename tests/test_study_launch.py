@@ -146,6 +146,7 @@ def test_ctrl_c_stops_every_worker_and_is_raised_again(tmp_path: Path) -> None:
     assert [(tmp_path / name / "trace").exists() for name in "abc"] == [True, True, False]
 
 
+@pytest.mark.slow
 def test_a_worker_ends_with_its_state_kept_when_its_parent_is_killed(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import test_study_launch as t;"

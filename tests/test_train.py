@@ -100,6 +100,7 @@ def test_patience_zero_never_stops() -> None:
     assert training.progress.stop_reason == "max epochs"
 
 
+@pytest.mark.slow
 def test_a_budget_becomes_steps_once_and_is_kept_roughly() -> None:
     training = tiny_training(with_budget(replace(TINY, max_epochs=100_000), 1.0))
     rows = rows_of(training)
@@ -130,6 +131,7 @@ def test_the_clock_waits_for_the_device_first(monkeypatch: pytest.MonkeyPatch) -
     assert heard == ["waited", "read"]
 
 
+@pytest.mark.slow
 def test_evaluation_and_the_consumer_are_off_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     honest = train_module.predict_logits
 

@@ -189,6 +189,7 @@ def test_a_resnet_has_its_shortcuts(name: str) -> None:
 # Loading and evaluating counted as training
 
 
+@pytest.mark.slow
 def test_loading_is_told_apart_and_evaluating_stands_outside(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     def slowed(honest: Callable[..., Any], seconds: float) -> Callable[..., Any]:
         def slow(*arguments: Any, **more: Any) -> Any:
