@@ -25,6 +25,14 @@ def test_a_judged_study_tells_of_both_kinds_of_luck_and_of_recovered_tracks(tmp_
     assert "{" not in text and len(found.references) == 11
 
 
+def test_networks_with_different_numbers_of_seeds_are_told_as_they_are(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=3, has_examples=False)
+    results = read_results(study)
+    first, second = results.variants
+    grown = replace(results, variants=(first, replace(second, planned=second.planned[:1])))
+    assert "with 1 to 3 seeds each, which vary" in describe_methods(grown).paragraphs[0]
+
+
 def test_two_seeds_tell_of_no_verdicts(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=2, has_examples=False)
     text = " ".join(describe_methods(read_results(study)).paragraphs)

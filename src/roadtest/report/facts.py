@@ -64,10 +64,10 @@ def _test_words(results: Results) -> str:
 
 def _run_words(results: Results) -> str:
     planned, done = len(results.info.runs), len(results.records)
-    seeds = len({run.seed for run in results.info.runs})
+    seeds = words.plural_range([len(variant.planned) for variant in results.variants], "seed")
     failed = sum(len(variant.failures) for variant in results.variants)
     marked = sum(record.is_undertrained for record in results.records)
-    text = f"{words.plural(len(results.variants), 'network')} × {words.plural(seeds, 'seed')}"
+    text = f"{words.plural(len(results.variants), 'network')} × {seeds}"
     state = [f"all {planned} runs finished" if done == planned else f"{done} of {planned} runs finished"]
     state += [f"{failed} failed"] if failed else []
     state += [f"{marked} with too little training to compare"] if marked else []

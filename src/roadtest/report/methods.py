@@ -70,7 +70,8 @@ def unit_words(results: Results, part: str) -> str:
 
 
 def _training(results: Results) -> str:
-    info, seeds = results.info, {run.seed for run in results.info.runs}
+    info = results.info
+    seeds = words.plural_range([len(variant.planned) for variant in results.variants], "seed")
     num_folds = int(info.protocol["num_folds"])
     data = "GTSRB {stallkamp}" if info.source == "gtsrb" else "the data"
     stn = ", with and without a Spatial Transformer {jaderberg}" if any(run.has_stn for run in info.runs) else ""
@@ -85,7 +86,7 @@ def _training(results: Results) -> str:
     networks = f"{words.capital(words.number_word(num_networks))} network{'s' * (num_networks != 1)}"
     return (
         f"{networks}{stn}, trained under one protocol ({info.protocol['name']}) with "
-        f"{words.plural(len(seeds), 'seed')} each, which vary the split, the initial weights, the order of the images "
+        f"{seeds} each, which vary the split, the initial weights, the order of the images "
         f"and their augmentation. {split}{test}"
     )
 

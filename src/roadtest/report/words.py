@@ -148,3 +148,9 @@ def _scaled(number: float, step: float, prefixes: Sequence[str]) -> str:
         value, place = value / step, place + 1
     digits = f"{value:.0f}" if place == 0 or value >= 1000 else f"{value:.2f}" if value < 10 else f"{value:.1f}"
     return f"{digits}{prefixes[place]}"
+
+
+def plural_range(numbers: Sequence[int], singular: str) -> str:
+    """`3 seeds` where all have as many, `1 to 3 seeds` where not."""
+    low, high = min(numbers, default=0), max(numbers, default=0)
+    return plural(high, singular) if low == high else f"{low:,} to {plural(high, singular)}"
