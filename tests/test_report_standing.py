@@ -1,5 +1,6 @@
 """Who leads, or why nothing was judged; and a command that names no folder of this machine."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,15 @@ def test_the_command_takes_the_folder_that_was_typed(tmp_path: Path, monkeypatch
     assert describe_standing(read_results(study)).command.endswith("--out runs/first")
     (study / "study.toml").write_text("out = [broken\n")
     assert describe_standing(read_results(study)).command.endswith("--out s")
+
+
+def test_a_network_with_one_seed_is_said_to_be_unjudged_and_not_to_be_not_separated(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["lenet5", "resnet34", "vgg16+stn"], seeds=5, has_examples=False)
+    results = read_results(study)
+    first, second, best = results.variants
+    alone = replace(second, planned=second.planned[:1], records=second.records[:1])
+    leading = describe_standing(replace(results, variants=(first, alone, best))).leading
+    assert leading == "Leading on test: vgg16+stn; with too few seeds to be judged against it: resnet34."
 
 
 def test_the_leading_set_is_everyone_not_shown_to_be_worse(tmp_path: Path) -> None:

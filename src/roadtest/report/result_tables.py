@@ -88,7 +88,7 @@ def _leaderboard_cells(results: Results, row: Row, judged: Judged, column: str) 
     label, is_added = _label(row), row["status"] == STATUS
     # a system may have a network's name, and has neither its letters nor its seeds
     letters = words.DASH if is_added else judged.letters.get(label) or words.DASH
-    standing = Cell(text=letters, below="leading" if label in judged.leading and not is_added else "")
+    standing = Cell(text=letters, below="leading" if label in judged.leading and letters != words.DASH else "")
     return (
         Cell(text=label, below="" if is_added else _remark(row["status"])),
         *([_score_cell(row, f"val_{column}")] if column else []),

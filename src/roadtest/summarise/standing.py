@@ -31,7 +31,15 @@ def leading_words(results: Results) -> str:
     corrected = f" after correction for all {num_pairs} pairs" if num_pairs > 1 else ""
     if not others:
         return f"Leading {where}: {best}, shown to be better than every other network{corrected}."
-    return f"Leading {where}: {best}; not separated from it{corrected}: {', '.join(others)}."
+    unjudged = {
+        v.a if v.b == best else v.b for v in judged.verdicts if best in (v.a, v.b) and v.word == judge.NOT_JUDGED
+    }
+    told = {
+        f"not separated from it{corrected}": [label for label in others if label not in unjudged],
+        "with too few seeds to be judged against it": [label for label in others if label in unjudged],
+    }
+    parts = [f"{words}: {', '.join(labels)}" for words, labels in told.items() if labels]
+    return f"Leading {where}: {'; '.join([best, *parts])}."
 
 
 def _needed(results: Results) -> str:
