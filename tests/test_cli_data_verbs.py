@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fake_looks import draw_folder_of, draw_tracks
+from fake_looks import draw_folder_of, draw_tracks, picture
 from roadtest import cli
 
 Answer = Callable[..., tuple[int, str, str]]
@@ -56,7 +56,8 @@ def test_a_clean_folder_is_exit_code_0_and_the_verdict_stands_apart(roadtest: An
 def test_errors_in_the_data_are_exit_code_1_and_stand_first(roadtest: Answer, tracks: str) -> None:
     code, out, err = roadtest("data", "check", tracks)
     assert code == 1
-    severities = [line.split()[0] for line in out.splitlines()[1:] if not line.startswith(" ")]
+    found, _, _ = out.partition("\n\n")
+    severities = [line.split()[0] for line in found.splitlines()[1:] if not line.startswith(" ")]
     assert severities == sorted(severities, key=["error", "warning", "note", "ok"].index)
     assert "10 sequences" in out and "--group auto" in out
     assert err.splitlines()[-1].startswith("tracks: not ready: ")
@@ -69,6 +70,33 @@ def test_proposed_groups_repair_what_the_check_complained_of(roadtest: Answer, t
 
     assert sequences() == ["error"]
     assert sequences("--group", "auto") == ["ok"]
+
+
+def test_the_smallest_classes_stand_below_what_was_found(roadtest: Answer, clean: str, tmp_path: Path) -> None:
+    _, out, _ = roadtest("data", "check", clean)
+    assert [line.split() for line in out.partition("\n\n")[2].splitlines()] == [
+        ["class", "training", "test", "groups"],
+        ["a", "20", "20", "20"],
+        ["b", "20", "20", "20"],
+    ]
+    for label in range(23):
+        for k in range(2 + (label == 1) - (label == 22)):
+            path = tmp_path / "many" / f"c{label:02d}" / f"{'abc'[k]}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            picture(10 * label + k).save(path)
+    lines = roadtest("data", "check", str(tmp_path / "many"))[1].partition("\n\n")[2].splitlines()
+    assert [line.split()[0] for line in lines[1:4]] == ["c22", "c00", "c02"]  # c01 has a third image
+    assert len(lines) == 1 + 20 + 1
+    assert lines[-1] == "3 more classes have at least 2 training images each; --format json names all classes"
+
+
+def test_what_compare_refuses_is_told_with_everything_else(roadtest: Answer, tmp_path: Path) -> None:
+    root = draw_folder_of(tmp_path / "data")
+    (root / "train" / "c").mkdir()
+    code, out, err = roadtest("data", "check", str(root))
+    assert code == 1
+    assert "1 class without training images: c" in out and "all 80 images can be read" in out
+    assert err.splitlines()[-1].startswith("data: not ready: 1 error")
 
 
 def test_json_holds_everything_and_stands_alone(roadtest: Answer, tracks: str) -> None:

@@ -13,13 +13,14 @@ from fake_looks import Shot, arrow, clean_shots, draw_folder_of, frames, image_s
 from roadtest.data.audit import Audit, audit_images, audit_source, audit_to_dict, finding_rows
 from roadtest.data.cache import open_image_set
 from roadtest.data.finding import Finding, count, percent
+from roadtest.data.flips import judge_flips
 from roadtest.data.folder import list_folder
 from roadtest.data.gtsrb import list_gtsrb
 from roadtest.data.gtsrb_names import MIRRORED_CLASSES
 
 
 def checked(root: Path) -> Audit:
-    audit, _ = audit_source(list_folder(root), cache_dir=root.parent / "cache")
+    audit, _ = audit_source(list_folder(root, is_checked=True), cache_dir=root.parent / "cache")
     for one in audit.findings:
         assert "\n" not in one.text + one.advice
         assert one.topic
@@ -48,7 +49,7 @@ def test_a_clean_folder_has_no_problem(tmp_path: Path) -> None:
         "no two images have the same pixels",
         "no sign of frames of one thing among the images without a group",
         "no two images of different groups look the same",
-        "no mirrored classes were found: too few images to say, or small pictures do not tell the classes apart",
+        "flips are off: only 0 of 2 classes could be judged; --flips on where left and right mean nothing",
     ]
     assert audit.classes[1] == {
         "class_id": 1,
@@ -61,7 +62,7 @@ def test_a_clean_folder_has_no_problem(tmp_path: Path) -> None:
         "is_symmetric": None,
     }
     assert (audit.num_images, audit.num_classes, audit.suggested_image_size) == (80, 2, 32)
-    assert (audit.is_flip_safe, audit.has_errors) == (True, False)
+    assert (audit.is_flip_safe, audit.has_errors) == (False, False)
 
 
 def test_broken_files_are_named_with_their_reasons(tmp_path: Path) -> None:
@@ -202,7 +203,107 @@ def test_grouped_frames_are_fine(tmp_path: Path) -> None:
     ]
     audit = audit_images(image_set_of(shots))
     assert the(audit, "sequences").text == "all images have groups (8 groups)"
-    assert troubles(audit) == {}
+    assert troubles(audit) == {"mirror images": "note"}  # eight pictures, none of them its own mirror image
+
+
+def test_a_class_that_compare_refuses_is_an_error_of_the_check(tmp_path: Path) -> None:
+    only_tested = draw_folder_of(tmp_path / "tested")
+    shutil.rmtree(only_tested / "train" / "b")
+    empty = draw_folder_of(tmp_path / "empty")
+    (empty / "train" / "c").mkdir()
+    untrained = draw_folder_of(tmp_path / "untrained", parts=("test",))
+    for root, words in ((only_tested, "1 class without training images: b"), (empty, "training images: c")):
+        finding = the(checked(root), "missing classes", "training images")
+        assert (finding.severity, finding.text.endswith(words)) == ("error", True)
+        with pytest.raises(ValueError):
+            list_folder(root)
+    assert the(checked(untrained), "missing classes").text == "2 classes without training images: a, b"
+    assert [row["num_train"] for row in checked(empty).classes] == [20, 20, 0]
+
+
+def test_a_folder_of_one_class_is_an_error_of_the_check(tmp_path: Path) -> None:
+    root = draw_folder_of(tmp_path / "data", parts=("train",))
+    shutil.rmtree(root / "train" / "b")
+    finding = the(checked(root), "classes")
+    assert (finding.severity, finding.text) == ("error", "one class, 'a'")
+    with pytest.raises(ValueError, match="at least two classes"):
+        list_folder(root)
+
+
+def test_a_group_in_two_parts_is_an_error_of_the_check(tmp_path: Path) -> None:
+    rows = ["path,label,group,split"]
+    for k in range(40):
+        picture(k).save(tmp_path / f"{name(k)}.png")
+        rows.append(f"{name(k)}.png,{'ab'[k % 2]},patient {k // 4},{'test' if k % 20 > 16 else 'train'}")
+    (tmp_path / "list.csv").write_text("\n".join(rows) + "\n")
+    finding = the(checked(tmp_path / "list.csv"), "groups")
+    assert finding.severity == "error"
+    assert finding.text == (
+        "2 groups stand in two parts: 'patient 4' (training and test), 'patient 9' (training and test)"
+    )
+    assert finding.paths == ("bg.png", "bi.png", "dg.png", "di.png")  # 16 trains and 18 tests, 36 and 38 likewise
+    with pytest.raises(ValueError, match="group 'patient 4' has images in train and in test"):
+        list_folder(tmp_path / "list.csv")
+
+
+def test_pictures_that_were_left_out_are_a_warning_and_other_files_a_note(tmp_path: Path) -> None:
+    root = draw_folder_of(tmp_path / "data")
+    (root / "train" / "a" / ".DS_Store").touch()
+    (root / "README.md").touch()
+    audit = checked(root)
+    assert (the(audit, "left out").severity, audit.verdict) == ("note", "no problem found")
+    for k in range(3):
+        (root / "train" / "a" / f"{name(k)}.heic").touch()
+    picture(1).save(root / "train" / "loose.png")
+    audit = checked(root)
+    finding = the(audit, "left out")
+    assert audit.verdict == "usable with care: 1 warning"
+    assert finding.text == "Files were left out: 3 .heic, 1 .md, 1 hidden, 1 in no class folder"
+    assert "PNG or JPEG" in finding.advice and "beside the class folders" in finding.advice
+
+
+def test_what_was_dealt_and_where_the_images_lie_is_told(tmp_path: Path) -> None:
+    draw_folder_of(tmp_path / "data" / "archive", parts=("train",))
+    shutil.move(tmp_path / "data" / "archive" / "train", tmp_path / "data" / "pets")
+    shutil.rmtree(tmp_path / "data" / "archive")
+    told = [(one.severity, one.text) for one in checked(tmp_path / "data").findings if one.topic == "source"]
+    assert told == [
+        ("note", "The images lie deeper: pets was taken"),
+        ("note", "No test part was given: 6 of 40 images were held out as the test set, by class"),
+    ]
+
+
+def test_copies_in_a_test_part_that_was_dealt_here_are_kept_together_by_groups() -> None:
+    shots = clean_shots()
+    leaky = image_set_of([*shots, replace(shots[0], split="test")])
+    assert the(audit_images(leaky), "leaks").advice.startswith("remove them from one part")
+    dealt = replace(leaky, is_test_held_out=True)
+    assert the(audit_images(dealt), "leaks").advice.startswith("--group auto deals them into one part")
+    grouped = dealt.with_groups(tuple(map(str, range(len(dealt.groups)))))
+    assert the(audit_images(grouped), "leaks").advice.startswith("give them one group")
+
+
+TOP, MIDDLE, CORNER = (slice(2, 10), slice(8, 24)), (slice(12, 20), slice(8, 24)), (slice(2, 10), slice(2, 10))
+
+
+def rectangles(*places: tuple[slice, slice]) -> list[Shot]:
+    """Images of one bright rectangle on noise, of a class for every place."""
+    shots = []
+    for k in range(60 * len(places)):
+        label = k % len(places)
+        image_HWC = np.random.default_rng(k).integers(0, 40, (32, 32, 3))
+        image_HWC[places[label]] += 160
+        shots.append(Shot(image_HWC=image_HWC.astype(np.uint8), label=label))
+    return shots
+
+
+def test_the_check_says_of_flips_what_compare_does() -> None:
+    safe, changed, unknown = rectangles(TOP, MIDDLE), rectangles(CORNER, TOP, MIDDLE), clean_shots()
+    for shots, is_safe in ((safe, True), (changed, False), (unknown, False)):
+        image_set = image_set_of(shots)
+        audit, verdict = audit_images(image_set), judge_flips(image_set)
+        assert audit.is_flip_safe == verdict.is_safe == is_safe
+        assert the(audit, "mirror images").text == verdict.reason
 
 
 def test_mirrored_classes_are_noted_and_flips_refused() -> None:
@@ -210,8 +311,8 @@ def test_mirrored_classes_are_noted_and_flips_refused() -> None:
     audit = audit_images(image_set_of(shots))
     finding = the(audit, "mirror images")
     assert finding.severity == "note"
-    assert finding.text == "classes that are mirror images of each other: class a / class b"
-    assert "flips are refused" in finding.advice
+    assert finding.text == "flips are off: 'class a' and 'class b' are mirror images of each other"
+    assert finding.advice == "--flips on is refused: it would change labels"
     assert not audit.is_flip_safe
     assert [row["mirror_of"] for row in audit.classes] == ["class b", "class a"]
 
@@ -275,7 +376,7 @@ def test_large_originals_ask_for_a_larger_input(tmp_path: Path) -> None:
             picture(100 * label + k, 150).resize((320, 150)).save(path)
     finding = the(checked(root), "sizes")
     assert finding.severity == "note"
-    assert "--image-size 128 suits them better than 32" in finding.advice
+    assert "compare takes 128; here they were looked at with 32 pixels a side" in finding.advice
     assert "100.0 % are over twice as long as wide" in finding.advice
 
 

@@ -1,5 +1,6 @@
 """Downloading GTSRB's archives, against a server on 127.0.0.1 that breaks off, forgets ranges and lies."""
 
+import errno
 import hashlib
 import io
 import socket
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -247,6 +249,7 @@ def test_the_three_archives_arrive_and_a_second_call_asks_for_nothing(
     assert sorted(path.name for path in folder.iterdir()) == sorted(archive.name for archive in ARCHIVES)
     total = sum(len(small_archives.files[archive.name]) for archive in ARCHIVES)
     assert heard == sorted(heard) and heard[-1] == (total, total)
+    assert heard.count((total, total)) == 1  # a file gets a line for it
     assert len(small_archives.ranges) == 3
     download_gtsrb(folder, url=small_archives.url)
     assert len(small_archives.ranges) == 3
@@ -286,6 +289,27 @@ def test_a_full_disk_is_said_before_the_download(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(download.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 1_000_000}))
     with pytest.raises(ValueError, match="1 MB free: GTSRB needs 365 MB; make room, or set ROADTEST_CACHE"):
         download_gtsrb(tmp_path)
+
+
+def test_a_disk_that_fills_up_midway_is_said_and_not_taken_for_the_network(
+    small_archives: FakePublisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(response: object, file: IO[bytes], *_: object) -> None:
+        file.write(b"PK")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    free = iter([1_000_000_000, 0])
+    monkeypatch.setattr(download, "_copy", fill)
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": next(free)}))
+    with pytest.raises(ValueError, match=r"has 0 MB free: GTSRB needs 0 MB; make room, or set ROADTEST_CACHE"):
+        download_gtsrb(tmp_path, url=small_archives.url)
+    assert len(small_archives.ranges) == 1  # it is not tried again
+
+
+def test_a_cache_that_is_a_file_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("")
+    with pytest.raises(ValueError, match=r"the cache cannot be kept in .*; set ROADTEST_CACHE to one"):
+        download_gtsrb(tmp_path / "cache" / "gtsrb")
 
 
 def test_the_published_checksums_are_those_of_the_publisher_s_files() -> None:

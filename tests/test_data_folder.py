@@ -132,6 +132,16 @@ def test_a_part_beside_a_class_is_refused(tmp_path: Path) -> None:
     assert "'train' beside 'cats'" in refusal(draw_classes(tmp_path, {"train": 3, "cats": 3}))
 
 
+@pytest.mark.parametrize("names", [("Training", "Testing"), ("Train-Set", "Test set"), ("dev", "HOLDOUT")])
+def test_parts_of_other_names_are_not_taken_for_classes(tmp_path: Path, names: tuple[str, str]) -> None:
+    for name in names:
+        draw_classes(tmp_path / name, {"a": 2, "b": 2})
+    assert refusal(tmp_path) == (
+        f"{min(names)!r} stands where a class does and reads as a part: parts are train, val and test; "
+        "rename the folder to train, val or test, or the class"
+    )
+
+
 def test_two_folders_of_one_part_are_refused(tmp_path: Path) -> None:
     for name in ("train", "val", "valid"):
         draw_classes(tmp_path / name, {"a": 1, "b": 1})

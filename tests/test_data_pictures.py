@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fake_images import item_at
-from roadtest.data.pictures import read_image
+from roadtest.data.pictures import is_picture, read_image
 
 GREY = Image.fromarray(np.array([[0, 100], [200, 255]], np.uint8))
 
@@ -123,6 +123,18 @@ def test_a_picture_that_starts_another_program_is_not_opened(tmp_path: Path) -> 
     (tmp_path / "x.eps").rename(tmp_path / "x.png")
     with pytest.raises(OSError, match="cannot identify"):
         read_image(item_at(tmp_path / "x.png"))
+
+
+def test_a_format_that_is_unpacked_without_a_bound_is_not_opened_under_any_name(tmp_path: Path) -> None:
+    cards = ["SIMPLE  =                    T", "BITPIX  =                    8", "NAXIS   =                    2"]
+    cards += ["NAXIS1  =                    2", "NAXIS2  =                    2", "END"]
+    header = "".join(f"{card:80}" for card in cards).encode().ljust(2880)
+    (tmp_path / "x.png").write_bytes(header + bytes(2880))
+    with Image.open(tmp_path / "x.png") as image:
+        assert image.format == "FITS"  # Pillow itself goes by the first bytes
+    with pytest.raises(OSError, match="cannot identify"):
+        read_image(item_at(tmp_path / "x.png"))
+    assert not is_picture("x.fits")
 
 
 @given(

@@ -19,6 +19,7 @@ from fake_looks import (
     picture,
     pixels,
 )
+from roadtest.data import sequences
 from roadtest.data.cache import open_image_set
 from roadtest.data.duplicates import find_duplicates
 from roadtest.data.folder import list_folder
@@ -26,6 +27,7 @@ from roadtest.data.gtsrb import list_gtsrb
 from roadtest.data.imageset import ImageSet
 from roadtest.data.looks import describe_looks
 from roadtest.data.sequences import HELD_OUT, Sequences, find_sequences, numbered, propose_groups, with_groups
+from roadtest.data.split import shuffled
 
 
 def found_in(image_set: ImageSet) -> Sequences:
@@ -161,6 +163,37 @@ def test_given_parts_stay_and_a_group_in_two_parts_becomes_two(tmp_path: Path) -
     grouped = with_groups(listing, paths, ["g" if item.label == 0 else name(k) for k, item in enumerate(listing.items)])
     assert [item.split for item in grouped.items] == [item.split for item in listing.items]
     assert {item.group for item in grouped.items if item.label == 0} == {"g", "g@test"}
+
+
+def test_a_group_that_the_data_brought_in_two_parts_stays_for_the_check_to_find(tmp_path: Path) -> None:
+    rows = ["path,label,group,split"]
+    for k in range(8):
+        draw_at = tmp_path / f"{name(k)}.png"
+        picture(k).save(draw_at)
+        rows.append(f"{draw_at.name},{'ab'[k % 2]},{'torn' if k < 4 else ''},{'test' if k % 4 == 3 else 'train'}")
+    (tmp_path / "list.csv").write_text("\n".join(rows) + "\n")
+    listing = list_folder(tmp_path / "list.csv", is_checked=True)
+    paths, groups = zip(*((item.path, item.group or "one") for item in listing.items), strict=True)
+    grouped = with_groups(listing, paths, groups)
+    assert {(item.group, item.split) for item in grouped.items} == {
+        *[("torn", "train"), ("torn", "test")],
+        *[("one", "train"), ("one@test", "test")],
+    }
+
+
+def test_names_in_pairs_cost_one_shuffle_of_the_images_and_not_one_a_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [f"{label}/{name(pair)}_{frame}.png" for label in range(2) for pair in range(20) for frame in range(2)]
+    shots = [replace(shot, path=path) for shot, path in zip(clean_shots(2, 40), paths, strict=True)]
+    num_shuffled: list[int] = []
+
+    def counted(num_things: int, *key: int) -> np.ndarray:
+        num_shuffled.append(num_things)
+        return shuffled(num_things, *key)
+
+    monkeypatch.setattr(sequences, "shuffled", counted)
+    found = found_in(image_set_of(shots))
+    assert num_shuffled == [40, 40]  # a class each, in 20 pairs
+    assert found.likeness is not None
 
 
 @pytest.mark.gtsrb

@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 SHEET = Path("sheet.png")
 WIDE = 110  # characters from which on a finding and its advice stand side by side
+MAX_CLASSES = 20  # that the terminal shows: the smallest are those to look at
 Source = Annotated[str, Parameter(help="gtsrb, signs, or the path of an image folder or csv.")]
 
 
@@ -74,6 +75,7 @@ def check(
             data_dir=data_dir,
             is_subset_allowed=subset,
             skip_broken=True,
+            is_checked=True,
             on_progress=counting(on_event, "data"),
             on_download=counting(on_event, "download"),
         )
@@ -150,7 +152,7 @@ def _checked_size(image_size: int | None) -> int:
 
 
 def _print_audit(audit: "Audit", format: Format) -> None:
-    """The findings, the worst first; with json everything that was counted."""
+    """The findings, the worst first, and for people the classes' sizes; with json everything that was counted."""
     from roadtest.cli.terminal import print_rows
     from roadtest.data.audit import audit_to_dict, finding_rows
 
@@ -158,6 +160,7 @@ def _print_audit(audit: "Audit", format: Format) -> None:
         sys.stdout.write(json.dumps(audit_to_dict(audit), indent=1, ensure_ascii=False) + "\n")
     elif format == "table":
         _print_table(finding_rows(audit))
+        _print_classes(audit.classes)
     else:
         print_rows([row | {"examples": " ".join(row["examples"])} for row in finding_rows(audit)], format)
 
@@ -176,6 +179,36 @@ def _print_table(rows: Sequence["Row"]) -> None:
     if not is_wide:
         columns[2:] = [Column(title="found, and what to do", text=_found_and_advice, is_right=False, is_folding=True)]
     print_table(columns, [("", list(rows))])
+
+
+def _print_classes(rows: Sequence["Row"]) -> None:
+    """How many images the classes have in each part, those with the fewest training images first."""
+    from roadtest.cli.terminal import Column, print_table
+    from roadtest.data.audit_images import PARTS
+
+    if not rows:
+        return
+    parts = {f"num_{part}": words for part, words in PARTS.items()}
+    shown = {name: words for name, words in parts.items() if any(row[name] for row in rows)}
+    smallest = sorted(rows, key=lambda row: (row["num_train"], sum(row[name] for name in parts), row["class_id"]))
+    columns = [
+        Column(title="class", text=lambda row: str(row["class_name"]), is_right=False, is_folding=True),
+        *(Column(title=words, text=_counted(name)) for name, words in shown.items()),
+        Column(title="groups", text=_counted("num_groups"), rank=1),
+    ]
+    print()
+    print_table(columns, [("", smallest[:MAX_CLASSES])])
+    left = smallest[MAX_CLASSES:]
+    if left:
+        num_least = f"{left[0]['num_train']:,} training image{'' if left[0]['num_train'] == 1 else 's'}"
+        more = "1 more class has" if len(left) == 1 else f"{len(left):,} more classes have"
+        print(f"{more} at least {num_least}{'' if len(left) == 1 else ' each'}; --format json names all classes")
+
+
+def _counted(name: str) -> Callable[["Row"], str]:
+    from roadtest.cli.terminal import count
+
+    return lambda row: count(row[name])
 
 
 def _found_and_advice(row: "Row") -> str:

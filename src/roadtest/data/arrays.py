@@ -45,7 +45,7 @@ def is_arrays(path: Path) -> bool:
     return is_both and not any(entry.is_dir() for entry in path.iterdir())
 
 
-def list_arrays(path: Path, *, seed: int = 0) -> Listing:
+def list_arrays(path: Path, *, seed: int = 0, is_checked: bool = False) -> Listing:
     """List the images of a folder with `images.npy` and `labels.npy`; 15 % of each class are held out for the test."""
     images_path = (path / IMAGES).resolve()
     images_NHWC, labels_N = _check(open_array(str(images_path)), _read_labels(path / LABELS))
@@ -66,6 +66,7 @@ def list_arrays(path: Path, *, seed: int = 0) -> Listing:
         read_image=read_array_image,
         seed=seed,
         notes=("The images were given as arrays.",),
+        is_checked=is_checked,
     )
 
 

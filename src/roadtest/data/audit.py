@@ -2,8 +2,9 @@
 
 It reads every decoded image once, and the headers of the original files, and says in plain sentences what would make
 results wrong or misleading: broken files, copies and look-alikes across parts, pictures under two labels, frames of one
-thing that nobody grouped, classes that are mirror images of each other, classes too small or missing. GTSRB's 51,839
-images take about ten seconds on one core. It changes nothing, and shows no test image.
+thing that nobody grouped, groups torn between parts, classes that are mirror images of each other, classes too small or
+missing; and every liberty that was taken with the files. GTSRB's 51,839 images take about ten seconds on one core. It
+changes nothing, and shows no test image.
 """
 
 import time
@@ -23,14 +24,16 @@ from roadtest.data.audit_images import (
     count_groups,
     count_images,
 )
+from roadtest.data.audit_notes import check_groups, check_notes
 from roadtest.data.audit_pairs import check_copies, check_look_alikes, check_mirrors, check_sequences
 from roadtest.data.cache import BrokenImages, LostClass, open_image_set
 from roadtest.data.duplicates import find_duplicates
 from roadtest.data.finding import Finding, count
+from roadtest.data.flips import flip_verdict, sample_mirrors
 from roadtest.data.headers import explain_broken, read_headers
 from roadtest.data.imageset import ImageSet, Listing
 from roadtest.data.looks import describe_looks
-from roadtest.data.mirrors import Mirrors, find_mirrors
+from roadtest.data.mirrors import Mirrors
 from roadtest.data.sequences import Sequences, find_sequences
 
 ORDER = {"error": 0, "warning": 1, "note": 2, "ok": 3}
@@ -52,7 +55,7 @@ class Audit:
     suggested_image_size: int | None
     """The largest usual size not above the originals' median short side; None where that is not known."""
     is_flip_safe: bool
-    """Whether no two classes were found to be mirror images of each other."""
+    """Whether compare would flip images of this size by itself."""
     proposed_groups: tuple[str, ...]
     """Per image, as `--group auto` would set them."""
     audit_seconds: float
@@ -98,17 +101,20 @@ def audit_images(image_set: ImageSet, listing: Listing | None = None, *, started
     looks = describe_looks(image_set)
     duplicates = find_duplicates(image_set, looks)
     sequences = find_sequences(image_set, looks, duplicates)
-    mirrors = find_mirrors(image_set.with_groups(sequences.groups), looks)
+    mirrors = sample_mirrors(image_set)
+    flips = flip_verdict(mirrors, image_set.class_names)
     file_findings, suggested = _check_originals(image_set, listing)
     findings = [
         *file_findings,
+        *check_notes(image_set.notes if listing is None else listing.notes),
         check_blank(image_set, looks),
         check_balance(image_set),
         *check_parts(image_set, sequences.groups),
+        check_groups(image_set),
         *check_copies(image_set, duplicates),
         check_sequences(image_set, sequences),
         *check_look_alikes(image_set, duplicates, sequences),
-        check_mirrors(image_set, mirrors),
+        check_mirrors(image_set, mirrors, flips),
     ]
     return Audit(
         title=image_set.title,
@@ -118,7 +124,7 @@ def audit_images(image_set: ImageSet, listing: Listing | None = None, *, started
         findings=tuple(sorted((one for one in findings if one), key=lambda one: ORDER[one.severity])),
         classes=tuple(_class_rows(image_set, sequences, mirrors)),
         suggested_image_size=suggested,
-        is_flip_safe=mirrors.is_flip_safe,
+        is_flip_safe=flips.is_safe,
         proposed_groups=sequences.groups,
         audit_seconds=time.perf_counter() - started,
     )
@@ -173,7 +179,7 @@ def _audit_unreadable(listing: Listing, broken: Sequence[tuple[str, str]]) -> Au
         data_fingerprint="",
         num_images=len(listing.items) - len(broken),
         num_classes=len(listing.class_names),
-        findings=(finding, check_files(broken, len(listing.items))),
+        findings=(finding, check_files(broken, len(listing.items)), *check_notes(listing.notes)),
         classes=(),
         suggested_image_size=None,
         is_flip_safe=False,

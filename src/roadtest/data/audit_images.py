@@ -60,7 +60,7 @@ def check_sizes(headers: Headers, image_size: int) -> Finding:
     text = f"short sides of {short.min()} to {short.max()} pixels, half of them below {np.median(short):.0f}; {kinds}"
     advice = []
     if suggested != image_size:
-        advice.append(f"--image-size {suggested} suits them better than {image_size}")
+        advice.append(f"compare takes {suggested}; here they were looked at with {image_size} pixels a side")
     if num_squeezed > len(short) // 10:
         advice.append(f"{percent(num_squeezed, len(short))} are over twice as long as wide and will be squeezed: crop")
     if num_small > len(short) // 2:
@@ -132,8 +132,12 @@ def check_balance(image_set: ImageSet) -> Finding:
 
 def check_parts(image_set: ImageSet, groups: Sequence[str]) -> list[Finding]:
     """Classes that a part lacks, or that are too small to be split."""
-    counts, names = count_images(image_set), image_set.class_names
+    names = image_set.class_names
+    counts = {TRAIN: [0] * len(names)} | count_images(image_set)
     findings = []
+    if len(names) == 1:
+        only = "at least two are needed to tell anything apart: add images of another class, in a folder of its own"
+        findings.append(Finding(topic="classes", severity="error", text=f"one class, {names[0]!r}", advice=only))
     for part, numbers in counts.items():
         missing = [names[label] for label, number in enumerate(numbers) if number == 0]
         if missing:
@@ -142,11 +146,13 @@ def check_parts(image_set: ImageSet, groups: Sequence[str]) -> list[Finding]:
                     topic="missing classes",
                     severity="error" if part == TRAIN else "warning",
                     text=f"{count(len(missing), 'class')} without {PARTS[part]} images: {name_some(missing)}",
-                    advice="add images: accuracy there says nothing about these classes",
+                    advice="add images, or take these classes away: what has no training image is never learned"
+                    if part == TRAIN
+                    else "add images: accuracy there says nothing about these classes",
                 )
             )
     units = count_groups(image_set, groups)
-    trained = [counts.get(TRAIN, [0] * len(names))[k] + counts.get(VAL, [0] * len(names))[k] for k in range(len(names))]
+    trained = [counts[TRAIN][k] + counts.get(VAL, [0] * len(names))[k] for k in range(len(names))]
     few = [
         f"{names[label]} ({count(trained[label], 'image')}, {count(units[label], 'group')})"
         for label in range(len(names))

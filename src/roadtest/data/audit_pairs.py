@@ -7,7 +7,8 @@ import numpy as np
 
 from roadtest.data.audit_images import PARTS
 from roadtest.data.duplicates import Duplicates
-from roadtest.data.finding import NUM_EXAMPLES, Finding, Severity, count, name_some, percent, say
+from roadtest.data.finding import NUM_EXAMPLES, Finding, Severity, count, percent, say
+from roadtest.data.flips import FlipVerdict
 from roadtest.data.imageset import PART_ORDER, TEST, TRAIN, ImageSet
 from roadtest.data.looks import SMALL_SIZE
 from roadtest.data.mirrors import Mirrors
@@ -96,15 +97,27 @@ def _copied_leak(image_set: ImageSet, part: str, kind: _Kind) -> Finding:
     severity: Severity = "error" if share >= LEAK_ERROR else _warn(share >= LEAK_WARNING)
     text = f"{_of_part(image_set, part, kind)} {'is a copy' if len(kind.rows) == 1 else 'are copies'} of images in "
     keep = "too few to change a result; say so where a published split is kept"
-    advice = keep if severity == "note" else "remove them from one part: what was seen in training is no test"
+    is_kept = severity == "note" and not image_set.is_test_held_out
+    advice = keep if is_kept else f"{_one_part(image_set, kind)}: what was seen in training is no test"
     return _finding(image_set, kind, "leaks", severity, f"{text}another part", advice)
 
 
 def _near_leak(image_set: ImageSet, part: str, kind: _Kind) -> Finding:
     is_many = len(kind.rows) >= LEAK_WARNING * image_set.splits.count(part)
     text = f"{_of_part(image_set, part, kind)} {'looks' if len(kind.rows) == 1 else 'look'} the same as images in "
-    advice = "look at them: what belongs together should stand in one part"
+    way_out = f"; {_one_part(image_set, kind)}" if image_set.is_test_held_out else ""
+    advice = f"look at them: what belongs together should stand in one part{way_out}"
     return _finding(image_set, kind, "leaks", _warn(is_many), f"{text}another part", advice)
+
+
+def _one_part(image_set: ImageSet, kind: _Kind) -> str:
+    """How images that are alike come into one part: where roadtest dealt the parts itself, groups do it."""
+    if not image_set.is_test_held_out:
+        return "remove them from one part"
+    of_one_class = [same for same in kind.sets if len(set(image_set.labels_N[list(same)].tolist())) == 1]
+    if any(not image_set.groups[row] for same in of_one_class for row in same):
+        return "--group auto deals them into one part"
+    return "give them one group"
 
 
 def _of_part(image_set: ImageSet, part: str, kind: _Kind) -> str:
@@ -144,23 +157,15 @@ def check_sequences(image_set: ImageSet, sequences: Sequences) -> Finding:
     )
 
 
-def check_mirrors(image_set: ImageSet, mirrors: Mirrors) -> Finding:
-    """What a left-right flip would do."""
-    names = image_set.class_names
-    if mirrors.pairs:
-        pairs = [f"{names[pair.label]} / {names[pair.other]}" for pair in mirrors.pairs]
-        return Finding(
-            topic="mirror images",
-            severity="note",
-            text=f"classes that are mirror images of each other: {name_some(pairs, 4)}",
-            advice="flips are refused: they would change labels",
-            cases=tuple(_examples(image_set, (pair.label, pair.other)) for pair in mirrors.pairs[:NUM_EXAMPLES]),
-        )
-    if not mirrors.judged:
-        text = "too few images to say, or small pictures do not tell the classes apart"
-        return Finding(topic="mirror images", severity="ok", text=f"no mirrored classes were found: {text}")
-    same = f"{len(mirrors.symmetric)} of {len(mirrors.judged)} look the same when flipped"
-    return Finding(topic="mirror images", severity="ok", text=f"no two classes are mirror images of each other; {same}")
+def check_mirrors(image_set: ImageSet, mirrors: Mirrors, verdict: FlipVerdict) -> Finding:
+    """What a left-right flip would do, in the words in which compare tells what it does."""
+    return Finding(
+        topic="mirror images",
+        severity="note" if verdict.pairs or verdict.changed else "ok",
+        text=verdict.reason,
+        advice="--flips on is refused: it would change labels" if verdict.pairs else "",
+        cases=tuple(_examples(image_set, (pair.label, pair.other)) for pair in mirrors.pairs[:NUM_EXAMPLES]),
+    )
 
 
 def _sort_out(image_set: ImageSet, sets: Iterable[Sequence[int]]) -> tuple[_Kind, dict[str, _Kind], _Kind]:

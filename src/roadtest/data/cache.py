@@ -31,6 +31,8 @@ from roadtest.data.rows import RowFile
 
 PREPROCESSING = "rgb-bilinear-1"
 """Changes whenever the same files would give other pixels."""
+BROKEN = "broken images were left out: "
+"""In the note that says so, after their number."""
 
 
 class BrokenImages(ValueError):  # noqa: N818
@@ -133,7 +135,7 @@ def _find_or_build(
     on_progress: Callable[[int, int], None] | None,
 ) -> tuple[About, Path]:
     """The newest generation that is whole and true, made here where there is none."""
-    cache = _writable_folder(cache_dir.absolute() / "decoded")
+    cache = writable_folder(cache_dir.absolute() / "decoded")
     key = cache_key(listing, image_size)
     for generation in itertools.count():
         folder = cache / f"{key}-{generation}"
@@ -233,7 +235,7 @@ def _image_set(listing: Listing, about: About, folder: Path) -> ImageSet:
     notes = listing.notes
     if about.broken:
         some = _name_some(_paths_and_reasons(listing, about.broken))
-        notes = (*notes, f"{len(about.broken)} broken images were left out: {some}.")
+        notes = (*notes, f"{len(about.broken)} {BROKEN}{some}.")
     return ImageSet(
         source=listing.source,
         title=listing.title,
@@ -266,7 +268,8 @@ def read_only(array_N: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return array_N
 
 
-def _writable_folder(folder: Path) -> Path:
+def writable_folder(folder: Path) -> Path:
+    """Make a folder inside the cache where there is none; a ValueError where it may not be."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -2,10 +2,11 @@
 
 Bytes go to `<name>.part`; a later call asks only for the rest (HTTP Range). The file gets its name when it was
 verified: by the md5 the archives are known by, or, for the training images, for which none is published, by the CRC of
-every member. Standard library only. It deliberately has no mirror list, no threads and no unpacking.
+every member. The standard library fetches. It deliberately has no mirror list, no threads and no unpacking.
 """
 
 import contextlib
+import functools
 import hashlib
 import http.client
 import re
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import IO
 
 from roadtest.data.archive import check_members
+from roadtest.data.cache import writable_folder
+from roadtest.data.publish import is_disk_full
 
 PUBLISHER_URL = "https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370"
 TIMEOUT_SECONDS = 30.0
@@ -63,29 +66,34 @@ def download_gtsrb(
     `on_progress` hears the bytes that are here and all bytes. Without a network a FileNotFoundError says the way out.
     """
     missing = [archive for archive in ARCHIVES if not (folder / archive.name).exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    _check_free_space(folder, missing)
+    writable_folder(folder)
+    _check_free_space(folder)
     total_bytes = sum(archive.usual_bytes for archive in ARCHIVES)
     done_bytes = total_bytes - sum(archive.usual_bytes for archive in missing)
+    told_bytes = -1
+
+    def report(start_bytes: int, num_bytes: int) -> None:
+        nonlocal told_bytes
+        here_bytes = min(start_bytes + num_bytes, total_bytes)
+        if on_progress is not None and here_bytes != told_bytes:  # the end is a line in a file, and comes once
+            told_bytes = here_bytes
+            on_progress(here_bytes, total_bytes)
+
     for archive in missing:
-        start_bytes = done_bytes
-
-        def report(num_bytes: int, start_bytes: int = start_bytes) -> None:
-            if on_progress is not None:
-                on_progress(min(start_bytes + num_bytes, total_bytes), total_bytes)
-
         try:
             download_file(
                 f"{url or PUBLISHER_URL}/{archive.name}",
                 folder / archive.name,
                 md5=archive.md5,
                 max_bytes=2 * archive.usual_bytes,
-                on_bytes=report,
+                on_bytes=functools.partial(report, done_bytes),
             )
         except OSError as error:
+            if is_disk_full(error):
+                raise _no_room(folder) from None
             raise FileNotFoundError(_no_download(archive, folder, error)) from None
         done_bytes += archive.usual_bytes
-        report(archive.usual_bytes)
+        report(done_bytes, 0)
     return folder
 
 
@@ -98,7 +106,7 @@ def download_file(
     on_bytes: Callable[[int], None] | None = None,
     pause_seconds: float | None = None,
 ) -> None:
-    """Fetch one file, resuming `<target>.part`; an OSError is the network's, a ValueError a wrong file's.
+    """Fetch one file, resuming `<target>.part`; an OSError is the network's or the disk's, a ValueError a wrong file's.
 
     Without an md5 the file has to be a zip whose every member is whole. `on_bytes` hears the bytes that are here.
     """
@@ -111,6 +119,8 @@ def download_file(
             _fetch_rest(url, part, max_bytes, on_bytes or (lambda num_bytes: None))
             break
         except (OSError, http.client.HTTPException) as error:
+            if isinstance(error, OSError) and is_disk_full(error):
+                raise
             has_moved = _size(part) > start_bytes
             has_ever_moved = has_ever_moved or has_moved
             num_tries = 0 if has_moved else num_tries + 1
@@ -211,14 +221,23 @@ def _verify(part: Path, name: str, md5: str | None) -> None:
         ) from None
 
 
-def _check_free_space(folder: Path, missing: list[Archive]) -> None:
-    needed_bytes = sum(max(archive.usual_bytes - _size(folder / f"{archive.name}.part"), 0) for archive in missing)
+def _check_free_space(folder: Path) -> None:
+    if shutil.disk_usage(folder).free < _needed_bytes(folder):
+        raise _no_room(folder)
+
+
+def _needed_bytes(folder: Path) -> int:
+    """What is still to come of the three archives."""
+    missing = [archive for archive in ARCHIVES if not (folder / archive.name).exists()]
+    return sum(max(archive.usual_bytes - _size(folder / f"{archive.name}.part"), 0) for archive in missing)
+
+
+def _no_room(folder: Path) -> ValueError:
     free_bytes = shutil.disk_usage(folder).free
-    if free_bytes < needed_bytes:
-        raise ValueError(
-            f"{folder} has {free_bytes / 1e6:,.0f} MB free: GTSRB needs {needed_bytes / 1e6:,.0f} MB; "
-            "make room, or set ROADTEST_CACHE to a folder on another disk"
-        )
+    return ValueError(
+        f"{folder} has {free_bytes / 1e6:,.0f} MB free: GTSRB needs {_needed_bytes(folder) / 1e6:,.0f} MB; "
+        "make room, or set ROADTEST_CACHE to a folder on another disk"
+    )
 
 
 def _no_download(archive: Archive, folder: Path, error: OSError) -> str:

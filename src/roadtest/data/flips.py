@@ -9,6 +9,7 @@ of those is its own mirror image. Small pictures tell few natural photographs ap
 Looked at are at most MAX_LOOKED images, evenly spread over the classes, never test images, and no pixel of the others.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -55,16 +56,24 @@ class FlipVerdict:
 
 def judge_flips(image_set: ImageSet) -> FlipVerdict:
     """Read flipped images outside the test part with what was learned from the others."""
+    return flip_verdict(sample_mirrors(image_set), image_set.class_names)
+
+
+def sample_mirrors(image_set: ImageSet) -> Mirrors:
+    """Judge the classes by evenly spread images outside the test part."""
     small = _sampled(image_set)
     if small is None:
-        return FlipVerdict(pairs=(), changed=(), num_judged=0, num_classes=image_set.num_classes)
-    mirrors: Mirrors = find_mirrors(small, describe_looks(small))
-    names = image_set.class_names
+        return Mirrors(pairs=(), symmetric=(), judged=())
+    return find_mirrors(small, describe_looks(small))
+
+
+def flip_verdict(mirrors: Mirrors, names: Sequence[str]) -> FlipVerdict:
+    """What was found of the classes, by their names: the one rule for flips, of a study and of the data check."""
     return FlipVerdict(
         pairs=tuple((names[pair.label], names[pair.other]) for pair in mirrors.pairs),
         changed=tuple(names[label] for label in sorted(set(mirrors.judged) - set(mirrors.symmetric))),
         num_judged=len(mirrors.judged),
-        num_classes=image_set.num_classes,
+        num_classes=len(names),
     )
 
 

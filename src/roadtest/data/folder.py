@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from roadtest.data.imageset import TRAIN, Listing
-from roadtest.data.layout import SPLIT_WORDS, Labelled, build_listing, class_key, count_ignored
+from roadtest.data.layout import NO_CLASS, SPLIT_WORDS, Labelled, build_listing, class_key, count_ignored
 from roadtest.data.pictures import is_hidden, is_picture, read_image
 from roadtest.data.table import list_table
 
@@ -25,30 +25,33 @@ class _Tree:
     """A folder being listed, and what was left out on the way."""
 
     root: Path
-    is_trained_on: bool
+    is_strict: bool
+    """Whether a class, or everything, without a training image is refused."""
     ignored: Counter[str] = field(default_factory=Counter)
+    empty_classes: list[str] = field(default_factory=list)
 
 
-def list_folder(path: Path, *, seed: int = 0, is_trained_on: bool = True) -> Listing:
+def list_folder(path: Path, *, seed: int = 0, is_trained_on: bool = True, is_checked: bool = False) -> Listing:
     """List a folder of images or a csv file; `seed` is that of the test part, where none was given.
 
     Without a test part 15 % are held out (by group, else by class), unless a validation part was given: then there is
     no test set. A ValueError or FileNotFoundError of one line where nothing can be compared on it. Images that nothing
-    is trained on may be of one class, without a training part.
+    is trained on may be of one class, without a training part. So may images that are checked (`is_checked`), and
+    their groups may stand in two parts: the check itself says what is wrong.
     """
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist: give a folder of images ({LAYOUTS}) or a csv file")
     if path.is_dir():
-        return _list_tree(path, seed, is_trained_on=is_trained_on)
+        return _list_tree(path, seed, is_trained_on=is_trained_on, is_checked=is_checked)
     if path.suffix.lower() == ".csv":
-        return list_table(path, seed=seed, is_trained_on=is_trained_on)
+        return list_table(path, seed=seed, is_trained_on=is_trained_on, is_checked=is_checked)
     way_out = "unpack it first" if path.suffix.lower() in ARCHIVE_SUFFIXES else f"give a folder ({LAYOUTS})"
     raise ValueError(f"{path} is a file: a folder of images or a csv file is needed; {way_out}")
 
 
-def _list_tree(path: Path, seed: int, *, is_trained_on: bool) -> Listing:
+def _list_tree(path: Path, seed: int, *, is_trained_on: bool, is_checked: bool) -> Listing:
     given = path.resolve()
-    tree = _Tree(root=_find_layout(given, depth=3) or given, is_trained_on=is_trained_on)
+    tree = _Tree(root=_find_layout(given, depth=3) or given, is_strict=is_trained_on and not is_checked)
     notes = (
         [] if tree.root == given else [f"The images lie deeper: {tree.root.relative_to(given).as_posix()} was taken."]
     )
@@ -69,6 +72,8 @@ def _list_tree(path: Path, seed: int, *, is_trained_on: bool) -> Listing:
         seed=seed,
         notes=[*notes, *count_ignored(tree.ignored)],
         is_trained_on=is_trained_on,
+        is_checked=is_checked,
+        empty_classes=tree.empty_classes if is_checked else (),
     )
 
 
@@ -97,7 +102,7 @@ def _parts(tree: _Tree, folders: list[str]) -> dict[str, str]:
     twins = [name for name, part in parts.items() if list(parts.values()).count(part) > 1]
     if twins:
         raise ValueError(f"{root} holds {' and '.join(map(repr, sorted(twins)))}: one folder per part; merge them")
-    if TRAIN not in parts.values() and tree.is_trained_on:
+    if TRAIN not in parts.values() and tree.is_strict:
         raise ValueError(f"{root} holds {', '.join(sorted(parts))} and no train: something must be trained on; add it")
     return parts
 
@@ -117,8 +122,12 @@ def _list_classes(tree: _Tree, folder: Path, split: str) -> list[Labelled]:
                 f"{folder} holds {spelled[class_key(name)]!r} and {name!r}: they name one class; merge them"
             )
         images = [_labelled(tree, entry, name, split) for entry in _pictures_below(tree, folder / name)]
-        if not images and split in ("", TRAIN) and tree.is_trained_on:
-            raise ValueError(f"{folder / name} holds no image: every class needs at least one; add some or remove it")
+        if not images and split in ("", TRAIN):
+            if tree.is_strict:
+                raise ValueError(
+                    f"{folder / name} holds no image: every class needs at least one; add some or remove it"
+                )
+            tree.empty_classes.append(name)
         labelled += images
     return labelled
 
@@ -154,12 +163,10 @@ def _pictures_below(tree: _Tree, folder: Path) -> Iterator["os.DirEntry[str]"]:
 def _count_loose(tree: _Tree, folder: Path) -> bool:
     """Count the files that lie beside class folders as left out; say whether one is a picture."""
     kinds = [
-        "in no class folder" if is_picture(entry.name) else _kind(entry.name)
-        for entry in _entries(folder)
-        if not entry.is_dir()
+        NO_CLASS if is_picture(entry.name) else _kind(entry.name) for entry in _entries(folder) if not entry.is_dir()
     ]
     tree.ignored.update(kinds)
-    return "in no class folder" in kinds
+    return NO_CLASS in kinds
 
 
 def _entries(folder: Path) -> list["os.DirEntry[str]"]:

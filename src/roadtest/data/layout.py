@@ -16,11 +16,20 @@ from roadtest.data.split import by_class, find_units, shuffled
 
 SPLIT_WORDS = {"train": TRAIN, "val": VAL, "valid": VAL, "validation": VAL, "test": TEST}
 """How people write the three parts, in lower case."""
+NEARLY_SPLIT_WORDS = frozenset(
+    {"training", "trainset", "train_set", "trainval", "testing", "tests", "testset", "test_set"}
+    | {"dev", "eval", "evaluation", "holdout"}
+)
+"""What else people call a part; taken for a class, it would make a comparison of part against part."""
 TEST_SHARE = 0.15
 """Of the images without a part, when no test part was given. Convention."""
 TEST_KEY = 15
 HELD_OUT = "No test part was given: "
 """How the note begins that says a test part was held out here."""
+LEFT_OUT = "Files were left out: "
+"""How the note begins that counts, by kind, the files that are not taken."""
+NO_CLASS = "in no class folder"
+"""What that note calls pictures that lie beside the class folders."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,15 +68,21 @@ def build_listing(
     seed: int,
     notes: Iterable[str],
     is_trained_on: bool = True,
+    is_checked: bool = False,
+    empty_classes: Iterable[str] = (),
 ) -> Listing:
     """Number the classes, complete the parts and sort; a ValueError where nothing can be compared on the images.
 
-    Images that nothing is trained on may be of one class, and need no training part.
+    Images that nothing is trained on may be of one class, and need no training part. For the data check, which finds
+    them itself, classes without training images and groups in two parts are taken too, and classes without any image.
     """
-    _check_names(labelled)
-    _check_groups(labelled)
-    classes = _number_classes(labelled, where, num_least=2 if is_trained_on else 1)
-    if is_trained_on:
+    empty = [_no_image(name) for name in empty_classes] if labelled else []
+    named = [*labelled, *empty]
+    _check_names(named)
+    if not is_checked:
+        _check_groups(labelled)
+    classes = _number_classes(named, where, num_least=2 if is_trained_on and not is_checked else 1)
+    if is_trained_on and not is_checked:
         _check_trained(labelled, classes, where)
     frames = _number_frames(labelled)
     items = [
@@ -95,12 +110,17 @@ def build_listing(
     return Listing(
         source=source,
         title=source,
-        class_names=_spell_classes(labelled, classes),
+        class_names=_spell_classes(named, classes),
         items=tuple(sorted(items, key=canonical)),
         read_image=read_image,
         notes=tuple(notes),
         is_test_held_out=is_test_held_out,
     )
+
+
+def _no_image(class_name: str) -> Labelled:
+    """Stands for a class that has none."""
+    return Labelled(path="", location="", class_name=class_name, size_bytes=0, modified_ns=0)
 
 
 def hold_out_test(items: Sequence[Item], *, seed: int) -> list[Item]:
@@ -167,8 +187,15 @@ def _number_frames(labelled: Iterable[Labelled]) -> dict[str, int]:
     return {path: frame for paths in members.values() for frame, path in enumerate(sorted(paths))}
 
 
-def _check_names(labelled: Iterable[Labelled]) -> None:
-    """Refuse names that no csv file or page could carry."""
+def _check_names(labelled: Sequence[Labelled]) -> None:
+    """Refuse names that no csv file or page could carry, and classes that are parts by their names."""
+    for name in sorted({image.class_name for image in labelled}):
+        word = name.casefold().replace("-", "_").replace(" ", "_")
+        if word in SPLIT_WORDS or word in NEARLY_SPLIT_WORDS:
+            raise ValueError(
+                f"{name!r} stands where a class does and reads as a part: parts are train, val and test; "
+                "rename the folder to train, val or test, or the class"
+            )
     for image in labelled:
         for name in (image.path, image.class_name, image.group):
             is_line = "".join(name.splitlines()) == name
@@ -177,15 +204,23 @@ def _check_names(labelled: Iterable[Labelled]) -> None:
                 raise ValueError(f"the name {name!r} has a line break or is not UTF-8: rename it")
 
 
+def torn_groups(groups_and_parts: Iterable[tuple[str, str]]) -> dict[str, tuple[str, str]]:
+    """The groups that stand in two parts, each with the first two: frames of one thing are trained and tested on."""
+    homes: dict[str, str] = {}
+    torn: dict[str, tuple[str, str]] = {}
+    for group, part in groups_and_parts:
+        if group and homes.setdefault(group, part) != part:
+            torn.setdefault(group, (homes[group], part))
+    return torn
+
+
 def _check_groups(labelled: Iterable[Labelled]) -> None:
-    """Refuse a group that stands in two parts: frames of one thing would be trained and tested on."""
-    parts: dict[str, str] = {}
-    for image in labelled:
-        if image.group and parts.setdefault(image.group, image.split) != image.split:
-            raise ValueError(
-                f"group {image.group!r} has images in {parts[image.group]} and in {image.split}: a group must stand in "
-                "one part; correct the split column or the group column"
-            )
+    """Refuse a group that stands in two parts."""
+    for group, (home, part) in torn_groups((image.group, image.split) for image in labelled).items():
+        raise ValueError(
+            f"group {group!r} has images in {home} and in {part}: a group must stand in one part; correct the split "
+            "column or the group column"
+        )
 
 
 def count_ignored(ignored: Counter[str]) -> list[str]:
@@ -195,4 +230,4 @@ def count_ignored(ignored: Counter[str]) -> list[str]:
     kinds = ", ".join(
         f"{count} {kind}" for kind, count in sorted(ignored.items(), key=lambda pair: (-pair[1], pair[0]))
     )
-    return [f"Files were left out: {kinds}."]
+    return [f"{LEFT_OUT}{kinds}."]

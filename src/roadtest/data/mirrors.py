@@ -61,11 +61,6 @@ class Mirrors:
     judged: tuple[int, ...]
     """Classes with enough images that small pictures tell from the others; about the rest nothing is known."""
 
-    @property
-    def is_flip_safe(self) -> bool:
-        """Whether a flip was found to change no label."""
-        return not self.pairs
-
 
 def find_mirrors(image_set: ImageSet, looks: Looks) -> Mirrors:
     """Judge the classes by their images outside the test part."""

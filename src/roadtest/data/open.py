@@ -65,6 +65,7 @@ def list_grouped_source(
     is_subset_allowed: bool,
     skip_broken: bool,
     is_trained_on: bool = True,
+    is_checked: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
     on_download: Callable[[int, int], None] | None = None,
 ) -> Listing:
@@ -78,6 +79,7 @@ def list_grouped_source(
         data_dir=data_dir,
         is_subset_allowed=is_subset_allowed,
         is_trained_on=is_trained_on,
+        is_checked=is_checked,
         on_download=on_download,
     )
     if group is None:
@@ -103,9 +105,10 @@ def list_source(
     data_dir: Path | None,
     is_subset_allowed: bool,
     is_trained_on: bool = True,
+    is_checked: bool = False,
     on_download: Callable[[int, int], None] | None = None,
 ) -> Listing:
-    """What lies there, not yet decoded."""
+    """What lies there, not yet decoded; `is_checked` takes what the data check has to complain of (folder.py)."""
     if source == "gtsrb":
         return list_gtsrb(data_dir, is_subset_allowed=is_subset_allowed, cache_dir=cache_dir, on_progress=on_download)
     for name, value in (("--data-dir", data_dir), ("--subset", is_subset_allowed or None)):
@@ -114,7 +117,9 @@ def list_source(
     if is_drawn(source):
         return list_signs(**vars(parse_drawing(source)))
     path = Path(source).expanduser()
-    return list_arrays(path) if is_arrays(path) else list_folder(path, is_trained_on=is_trained_on)
+    if is_arrays(path):
+        return list_arrays(path, is_checked=is_checked)
+    return list_folder(path, is_trained_on=is_trained_on, is_checked=is_checked)
 
 
 def with_recovered_tracks(image_set: ImageSet) -> ImageSet:

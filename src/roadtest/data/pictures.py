@@ -5,8 +5,9 @@ it; 16-bit grey keeps its high byte, as Pillow does for 16-bit colour; CMYK and 
 profile (profiles are not applied anywhere); the EXIF orientation is obeyed; of animations and stacks the first frame
 counts. Floating-point pixels and integers beyond 16 bits have no agreed scale: they are refused, never guessed.
 
-Files are untrusted: formats that start another program (EPS) or that Pillow only recognises are not opened, and an
-image of more than MAX_PIXELS is refused before a pixel of it is decoded.
+Files are untrusted: formats that start another program (EPS), that Pillow only recognises, or that older versions of it
+unpack without a bound (FITS) are not opened, and an image of more than MAX_PIXELS is refused before a pixel of it is
+decoded. What a file is called does not matter: its first bytes say what it is.
 """
 
 import functools
@@ -19,7 +20,7 @@ from PIL import Image, ImageOps
 from roadtest.data.decode import MAX_PIXELS
 from roadtest.data.imageset import Item
 
-REFUSED_FORMATS = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PDF", "WMF"})
+REFUSED_FORMATS = frozenset({"BUFR", "EPS", "FITS", "GRIB", "HDF5", "MPEG", "PDF", "WMF"})
 
 
 @functools.cache

@@ -13,7 +13,7 @@ It proposes, it never applies by itself; groups that the data brought stay. Shap
 import posixpath
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from roadtest.data.duplicates import Duplicates, chains, find_duplicates
 from roadtest.data.imageset import PART_ORDER, TRAIN, ImageSet, Item, Listing
-from roadtest.data.layout import HELD_OUT, SPLIT_WORDS, canonical, hold_out_note, hold_out_test
+from roadtest.data.layout import HELD_OUT, SPLIT_WORDS, canonical, hold_out_note, hold_out_test, torn_groups
 from roadtest.data.looks import Looks, describe_looks
 from roadtest.data.split import shuffled
 
@@ -83,7 +83,8 @@ def with_groups(listing: Listing, paths: Sequence[str], groups: Sequence[str], *
     """Put proposed groups into a listing; a test part that was held out of it is dealt anew, by whole groups.
 
     Images that are not among `paths` (broken ones) keep what they have. Where the parts were given, a group that stands
-    in two of them becomes two: what leaks there cannot be repaired by groups.
+    in two of them becomes two: what leaks there cannot be repaired by groups. A group that the data brought that way
+    stays as it is: the data check must find it.
     """
     proposed = dict(zip(paths, groups, strict=True))
     items = [replace(item, group=proposed.get(item.path, item.group)) for item in listing.items]
@@ -92,7 +93,8 @@ def with_groups(listing: Listing, paths: Sequence[str], groups: Sequence[str], *
         items = hold_out_test([replace(item, split=TRAIN) for item in items], seed=seed)
         notes.append(hold_out_note(items))
     else:
-        items = _cut_between_parts(items)
+        torn = torn_groups((item.group, item.split) for item in listing.items)
+        items = _cut_between_parts(items, kept=torn)
     num_groups = len({item.group for item in items} - {""})
     notes.append(f"{num_groups} groups were proposed by roadtest, by names and looks (--group auto).")
     return replace(listing, items=tuple(_numbered_frames(items)), notes=tuple(notes))
@@ -136,13 +138,12 @@ def _compare_neighbours(points_NT: Floats, classes: dict[int, list[Run]]) -> tup
     """How often neighbours are nearer than a random pair of their class, and from which distance on runs are cut."""
     firsts, seconds, others = [], [], []
     for label, runs in classes.items():
+        places = [np.flatnonzero(np.diff(numbers) <= MAX_GAP) for _, _, numbers in runs]
+        firsts += [rows[found] for (_, rows, _), found in zip(runs, places, strict=True)]
+        seconds += [rows[found + 1] for (_, rows, _), found in zip(runs, places, strict=True)]
+        # One shuffle a class: a class may have a hundred thousand runs, and always has fewer neighbours than images.
         members = np.concatenate([rows for _, rows, _ in runs])
-        for name_place, (_, rows, numbers) in enumerate(runs):
-            places = np.flatnonzero(np.diff(numbers) <= MAX_GAP)
-            firsts.append(rows[places])
-            seconds.append(rows[places + 1])
-            picks = shuffled(max(len(members), len(places)), _KEY, label, name_place)[: len(places)]
-            others.append(members[picks % len(members)])
+        others.append(members[shuffled(len(members), _KEY, label)[: sum(map(len, places))]])
     first_P, second_P, other_P = (np.concatenate(parts) for parts in (firsts, seconds, others))
     is_fair_P = (other_P != first_P) & (other_P != second_P)
     kept = np.flatnonzero(is_fair_P)
@@ -203,13 +204,15 @@ def _name_chains(groups: list[str], image_set: ImageSet, duplicates: Duplicates)
                 groups[member] = name
 
 
-def _cut_between_parts(items: Sequence[Item]) -> list[Item]:
-    """Give a group's images in a second part a group of their own."""
+def _cut_between_parts(items: Sequence[Item], *, kept: Container[str]) -> list[Item]:
+    """Give a group's images in a second part a group of their own, unless the group is to be kept."""
     homes: dict[str, str] = {}
     for item in items:
         homes.setdefault(item.group, item.split)
     return [
-        replace(item, group=f"{item.group}@{item.split}") if item.group and homes[item.group] != item.split else item
+        replace(item, group=f"{item.group}@{item.split}")
+        if item.group and homes[item.group] != item.split and item.group not in kept
+        else item
         for item in items
     ]
 

@@ -19,7 +19,7 @@ from roadtest.data.pictures import read_image
 COLUMNS = ("path", "label", "group", "split")
 
 
-def list_table(path: Path, *, seed: int = 0, is_trained_on: bool = True) -> Listing:
+def list_table(path: Path, *, seed: int = 0, is_trained_on: bool = True, is_checked: bool = False) -> Listing:
     """List the images that a csv file names; see list_folder for what happens to missing parts."""
     root = path.parent.resolve()
     labelled: dict[str, Labelled] = {}
@@ -50,6 +50,7 @@ def list_table(path: Path, *, seed: int = 0, is_trained_on: bool = True) -> List
         seed=seed,
         notes=(),
         is_trained_on=is_trained_on,
+        is_checked=is_checked,
     )
 
 
