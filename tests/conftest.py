@@ -1,5 +1,6 @@
 """What all tests share: where the real data and the browser lie, and what Ctrl-C and slow machines mean here."""
 
+import importlib.util
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -62,7 +63,9 @@ def gtsrb_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """The path of a Chromium to drive."""
+    """The path of a Chromium to drive, where there is also playwright to drive it with."""
+    if importlib.util.find_spec("playwright") is None:
+        _skip_or_fail("browser", "playwright is not installed: pip install -e '.[test]'")
     for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"):
         if Path(path).exists():
             return path

@@ -16,6 +16,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from roadtest.classify import Classifier
+from roadtest.networks.own import digest_own
 from roadtest.record import read_predictions
 from roadtest.run import execute
 from tiny import TINY, coloured_squares, write_tiny_study
@@ -112,7 +113,11 @@ def test_a_users_own_network_is_built_from_the_file_that_is_named_now(run_dir: P
     change_record(run_dir, network=f"{tmp_path / 'theirs' / 'net.py'}:build")
     classifier = Classifier.from_run(run_dir, own_network=f"{mine}:build")
     assert classifier(IMAGES.images_NHWC[:2]).shape == (2, 3)
+    change_record(run_dir, own_network_digest=digest_own(f"{mine}:build"))
+    assert Classifier.from_run(run_dir, own_network=f"{mine}:build")
     mine.write_text(OTHER_NETWORK)
+    assert "was changed since" in refusal(run_dir, own_network=f"{mine}:build")
+    change_record(run_dir, own_network_digest="")  # as older records have it
     assert "does not hold this network's weights" in refusal(run_dir, own_network=f"{mine}:build")
 
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from fake_study import build_fake_study
-from roadtest import config, study
+from roadtest import cli, config, study
 from roadtest.cli import terminal
 from roadtest.cli.front import build_app, verb_names
 from roadtest.data.cache import default_cache_dir
@@ -226,6 +226,25 @@ def test_a_config_file_speaks_where_nothing_was_typed(roadtest: Answer, compared
     assert compared.calls[1][0] == "signs"
 
 
+def test_code_that_only_a_config_file_names_does_not_run(roadtest: Answer, compared: Compared, tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    config.write_config(path, {"source": "signs", "networks": ("lenet5", "theirs.py:build")})
+    code, _, err = roadtest("compare", "-c", str(path))
+    assert code == 2 and "names 'theirs.py:build', which is code" in err and not compared.calls
+    assert err.rstrip().endswith("add --networks lenet5,theirs.py:build")
+    roadtest("compare", "-c", str(path), "--networks", "lenet5,theirs.py:build")
+    assert compared.calls[0][1]["networks"] == ["lenet5", "theirs.py:build"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(("--classes", "-1"), "--classes -1 is out of range"), (("--image-size", "4"), "--image-size 4 is out of range")],
+)
+def test_networks_of_impossible_sizes_are_one_line(roadtest: Answer, words: tuple[str, str], said: str) -> None:
+    code, _, err = roadtest("networks", "lenet5", *words)
+    assert code == 2 and said in err
+
+
 def test_compare_ends_with_the_table_the_recommendation_and_the_page(roadtest: Answer, compared: Compared) -> None:
     _, out, err = roadtest("compare")
     assert out.splitlines()[0].split()[:2] == ["network", "runs"]
@@ -284,22 +303,60 @@ def test_demo_compares_the_six_on_drawn_signs_for_equal_seconds(roadtest: Answer
     ]
 
 
+def test_a_failed_run_is_named_with_its_transformer(
+    roadtest: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = build_fake_study(
+        tmp_path / "s", networks=["vgg16", "vgg16+stn"], seeds=1, failed="vgg16+stn", tracks_per_class=1
+    )
+    monkeypatch.setattr("roadtest.study.compare", Compared(there))
+    code, _, err = roadtest("compare")
+    assert code == 1
+    assert "\nvgg16+stn, seed 0 failed: " in err
+
+
 def _raising(error: BaseException) -> Callable[..., study.Study]:
-    def compare(source: str, **options: Any) -> study.Study:
+    def raise_it(*_: Any, **__: Any) -> study.Study:
         raise error
 
-    return compare
+    return raise_it
 
 
-@pytest.mark.parametrize("error", [study.Interrupted(Path("runs/x")), KeyboardInterrupt()])
 def test_an_interruption_is_exit_code_130_and_says_how_to_go_on(
-    roadtest: Answer, monkeypatch: pytest.MonkeyPatch, error: BaseException
+    roadtest: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("roadtest.study.compare", _raising(error))
+    monkeypatch.setattr("roadtest.study.compare", _raising(study.Interrupted(Path("runs/x"))))
     code, _, err = roadtest("compare", "my signs", "--fresh", "--seeds", "3")
     assert code == 130
     # going on must not begin anew, so --fresh is left out
     assert err.endswith("this goes on from there: roadtest compare 'my signs' --seeds 3\n")
+
+
+def test_an_interruption_before_the_old_study_was_moved_aside_still_begins_anew(
+    roadtest: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roadtest.study.compare", _raising(KeyboardInterrupt()))
+    code, _, err = roadtest("compare", "my signs", "--fresh", "--seeds", "3")
+    assert code == 130
+    assert err.endswith("this begins anew: roadtest compare 'my signs' --fresh --seeds 3\n")
+    assert roadtest("compare", "my signs")[2].endswith("this goes on from there: roadtest compare 'my signs'\n")
+
+
+def test_an_interruption_of_the_closing_words_does_not_begin_anew(
+    roadtest: Answer, compared: Compared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roadtest.cli.terminal.print_leaderboard", _raising(KeyboardInterrupt()))
+    assert roadtest("compare", "--fresh")[2].endswith("this goes on from there: roadtest compare\n")
+
+
+def test_a_stream_without_our_signs_gets_question_marks(study_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict") for _ in range(2))
+    monkeypatch.setattr("sys.stdout", out)
+    monkeypatch.setattr("sys.stderr", err)
+    monkeypatch.setattr("roadtest.summarise.standing_words", lambda results: ["98 – 99 %"])
+    assert cli.main(["leaderboard", str(study_dir)]) == 0
+    out.flush()
+    assert b"98 ? 99 %" in out.buffer.getvalue()  # type: ignore[attr-defined]
 
 
 def test_a_verb_that_keeps_nothing_promises_nothing_when_it_is_interrupted(

@@ -9,6 +9,7 @@ import pytest
 from exported import write_small_bundle
 from fake_study import build_fake_study
 from roadtest import cli
+from roadtest.cli.terminal import timing_words
 from roadtest.cost import LatencySample
 from roadtest.devices import read_devices
 from roadtest.export import Exported, measure
@@ -16,6 +17,7 @@ from roadtest.record import read_record, read_rows, read_study_info
 from roadtest.study import deploy, read_run, read_study
 from roadtest.study.lock import study_lock
 from roadtest.summarise import leaderboard_rows
+from roadtest.summarise.costs import WHAT_IS_TIMED
 
 
 @pytest.fixture
@@ -142,7 +144,7 @@ def test_without_the_extra_export_says_what_to_install(
 ) -> None:
     monkeypatch.setattr("roadtest.export.engine.NEEDED", ("onnx", "a_library_that_is_not_there"))
     code, _, err = typed(capsys, "export", study)
-    assert code == 2 and err.strip().endswith('run pip install "roadtest[export]"')
+    assert code == 2 and err.strip().endswith('run pip install -e ".[export]" in the checkout of roadtest')
 
 
 def test_what_a_device_measured_is_printed_and_stands_on_the_leaderboard(
@@ -160,11 +162,27 @@ def test_what_a_device_measured_is_printed_and_stands_on_the_leaderboard(
     assert "Answers on 10 packed images: largest difference" in out and "0 changed." in out
     board = json.loads(typed(capsys, "leaderboard", study, "--format", "json")[1])
     assert [row["pi5_latency_p50_ms"] is None for row in board] == [row["has_stn"] for row in board]
-    assert "pi5 latency" in typed(capsys, "leaderboard", study)[1]
+    out = typed(capsys, "leaderboard", study)[1]
+    assert "pi5 latency" in out and f"\n{WHAT_IS_TIMED} Threads: latency 2, pi5 latency 2.\n" in out
     code, out, _ = typed(capsys, "recommend", study, "--device", "pi5", "--max-latency-ms", "1000")
     assert code == 0 and "latency on pi5" in out and "Use lenet5" in out
     code, _, err = typed(capsys, "recommend", study, "--device", "pi4")
     assert code == 2 and "is not among the devices of the study (pi5)" in err
+
+
+def test_where_one_kind_of_latency_is_shown_nothing_is_said_of_threads(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert WHAT_IS_TIMED not in typed(capsys, "leaderboard", study)[1]
+
+
+def test_the_threads_of_every_latency_that_is_shown_are_told() -> None:
+    names = ("latency_num_threads", "onnx_num_threads", "pi5_num_threads", "onnx_latency_p50_ms", "pi5_latency_p50_ms")
+    rows = [dict(zip(names, values, strict=True)) for values in ((2, 4, 4, 0.1, 8.0), (2, None, 1, None, 9.0))]
+    told = timing_words(rows, ["network", "latency", "ONNX latency", "pi5 latency"])
+    assert told == f"{WHAT_IS_TIMED} Threads: latency 2, ONNX latency 4, pi5 latency 1 or 4."
+    # a narrow window left the others out
+    assert timing_words(rows, ["network", "latency"]) is None and timing_words([], ["latency"]) is None
 
 
 def test_a_device_that_answers_otherwise_is_told_loudly(

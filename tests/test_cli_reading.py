@@ -40,6 +40,7 @@ def test_without_a_metric_the_table_is_as_it_was(exact: Path, capsys: Captured) 
     assert cli.main(["leaderboard", str(exact)]) == 0
     out, _ = capsys.readouterr()
     assert "val accuracy" in out.splitlines()[0] and "Leading on test: " in out
+    assert "letters (test)" in out.splitlines()[0]
 
 
 def test_the_tolerance_decides_whether_the_stn_pays(exact: Path, capsys: Captured) -> None:

@@ -88,6 +88,12 @@ def test_a_device_gets_columns_of_its_own_and_nothing_else_moves(study: Path, tm
     assert after[False]["pi5_latency_p50_ms"] == 8.0
     assert after[False]["pi5_peak_memory_bytes"] == 40_000_000
     assert after[True]["pi5_latency_p50_ms"] is None and after[True]["pi5_peak_memory_bytes"] is None
+    assert list(after[False])[-3:] == ["latency_num_threads", "onnx_num_threads", "pi5_num_threads"]
+    # PyTorch's were measured with two; of the device's, with four and with one, the median is of four
+    assert {has_stn: list(row.values())[-3:] for has_stn, row in after.items()} == {
+        False: [2, None, 4],
+        True: [2, None, None],
+    }
     for old in before:
         assert old.items() <= after[old["has_stn"]].items()
         assert old["onnx_latency_p50_ms"] is None
@@ -137,6 +143,7 @@ def test_onnx_runtime_on_this_computer_stands_beside_pytorch(study: Path) -> Non
     replace_latencies(study, rows)
     found = {row["has_stn"]: row for row in leaderboard_rows(study)}
     assert found[False]["onnx_latency_p50_ms"] == 0.25 and found[True]["onnx_latency_p50_ms"] is None
+    assert found[False]["onnx_num_threads"] == 4 and found[True]["onnx_num_threads"] is None
     assert {has_stn: row["latency_p50_ms"] for has_stn, row in found.items()} == pytorch
 
 
@@ -144,6 +151,7 @@ def test_without_pytorchs_times_an_exported_networks_are_not_taken_for_them(stud
     (study / "latency.csv").unlink()
     replace_latencies(study, [sample(network="lenet5", has_stn=False, runtime="onnxruntime", device="cpu")])
     assert all(row["latency_p50_ms"] is None for row in leaderboard_rows(study))
+    assert all(row["latency_num_threads"] is None for row in leaderboard_rows(study))
 
 
 def test_a_device_decides_the_recommendation_by_its_own_latency(study: Path, tmp_path: Path) -> None:
@@ -261,6 +269,34 @@ def test_a_name_that_could_not_be_a_column_or_a_folder_is_refused(study: Path, t
     assert not (study / "devices").exists()
 
 
+def test_a_device_cannot_take_a_column_that_the_leaderboard_has_already(study: Path, tmp_path: Path) -> None:
+    own = set(leaderboard_rows(study)[0])
+    path = write(tmp_path, plain_measurement(study))
+    for name in ("onnx", "latency"):
+        assert own & {f"{name}_latency_p50_ms", f"{name}_num_threads"}
+        assert f"{name!r} is no name for a device" in refusal(lambda name=name: add_device(study, path, name))  # type: ignore[misc]
+    device, _ = add_device(study, path, "onnx2")
+    assert own < set(leaderboard_rows(study)[0]) and device == "onnx2"
+
+
+def test_the_whole_measurement_is_kept(study: Path, tmp_path: Path) -> None:
+    plain = plain_measurement(study, model_sha256="0123456789abcdef" * 4)
+    plain["run"] |= {"protocol_name": "gtsrb-v1", "data_title": "GTSRB"}
+    add_device(study, write(tmp_path, plain))
+    assert json.loads((study / "devices" / "pi5" / "lenet5.json").read_text()) == plain
+
+
+def test_texts_that_are_only_kept_are_bounded_too(study: Path, tmp_path: Path) -> None:
+    for words in ("z" * 64, "a" * 65, "a" * 63):
+        path = write(tmp_path, plain_measurement(study, model_sha256=words))
+        assert "not 64 hexadecimal digits" in refusal(lambda path=path: add_device(study, path))  # type: ignore[misc]
+    for name in ("protocol_name", "data_title"):
+        plain = plain_measurement(study)
+        plain["run"][name] = "a" * 301
+        path = write(tmp_path, plain)
+        assert "is longer than 300 characters" in refusal(lambda path=path: add_device(study, path))  # type: ignore[misc]
+
+
 def test_a_measurement_of_another_study_is_refused(study: Path, tmp_path: Path) -> None:
     for field, words in (("data_fingerprint", "another data"), ("protocol_fingerprint", "another protocol")):
         plain = plain_measurement(study)
@@ -293,7 +329,7 @@ FIELDS = ["run", "variant", "num_checked", "num_changed", "largest_difference", 
 
 
 @settings(max_examples=60)
-@given(field=st.sampled_from([*FIELDS, "measured_at", "samples", "schema_version"]), value=JSON)
+@given(field=st.sampled_from([*FIELDS, "measured_at", "samples", "schema_version", "model_sha256"]), value=JSON)
 def test_any_value_in_any_place_is_taken_or_refused_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, field: str, value: object
 ) -> None:

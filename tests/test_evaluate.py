@@ -7,7 +7,16 @@ import pytest
 import torch
 from torch import nn
 
-from roadtest.evaluate import count_correct, forward, pixel_reader, predict_logits, to_predictions
+from roadtest.evaluate import (
+    add_up,
+    count_correct,
+    eval_batch_size,
+    forward,
+    pixel_reader,
+    predict_logits,
+    to_predictions,
+)
+from roadtest.record import SetResult
 from tiny import TinyNet, coloured_squares
 
 IMAGES = coloured_squares()
@@ -111,3 +120,13 @@ def test_logits_that_float16_would_answer_otherwise_stay_whole(logits: list[floa
     predictions = to_predictions(logits_NK, torch.tensor([0]), np.array([4]))
     assert predictions.logits_NK.dtype == np.float32
     assert np.array_equal(predictions.logits_NK, logits_NK.numpy())
+
+
+def test_parts_add_up_to_the_whole() -> None:
+    parts = [SetResult(num_seen=3, num_correct=2, loss_sum=0.5), SetResult(num_seen=1, num_correct=0, loss_sum=2.0)]
+    assert add_up(parts) == SetResult(num_seen=4, num_correct=2, loss_sum=2.5)
+
+
+def test_larger_images_are_evaluated_in_smaller_batches() -> None:
+    # 512 * 32 * 32 / (64 * 64) = 128; at 224 pixels 10 would fit, and 32 are taken
+    assert [eval_batch_size(size) for size in (16, 32, 64, 224)] == [2048, 512, 128, 32]

@@ -199,7 +199,8 @@ def test_without_the_extra_one_line_says_what_to_install(
     honest = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxscript" else honest(name))
     text = refusal(lambda: export(run_dir, tmp_path / "bundle"))
-    assert text.startswith("onnxscript is not installed") and text.endswith('run pip install "roadtest[export]"')
+    assert text.startswith("onnxscript is not installed")
+    assert text.endswith('run pip install -e ".[export]" in the checkout of roadtest')
 
 
 @pytest.mark.parametrize(

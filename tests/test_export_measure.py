@@ -71,6 +71,103 @@ def test_wrong_numbers_are_one_line(words: str, folder: Path, capsys: pytest.Cap
     assert stopped.value.code == 2 and words.split("=")[0] in line and "must be whole numbers above 0" in line
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--rounds", "0"], "--rounds 0 must be 1 or more; write --rounds 5"),
+        (["--rounds", "-2"], "--rounds -2 must be 1 or more"),
+        (["--seconds", "0"], "--seconds 0 must be above 0"),
+        (["--seconds", "nan"], "--seconds nan must be above 0"),
+        (["--threads", "0"], "--threads '0' must be whole numbers above 0"),
+        (["--int8"], "model-int8.onnx: export with --int8"),
+        (["--folder", "nowhere"], "model.onnx: copy the whole bundle here"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    folder: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said in refusal(capsys, "--folder", str(folder), *words)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("manifest.json", None),
+        ("manifest.json", b""),
+        ("manifest.json", b"[1]"),
+        ("manifest.json", b"\xff"),
+        ("manifest.json", b'{"run": {}}'),
+        ("manifest.json", b'{"run": {}, "input": {"shape": ["batch", 1e999]}}'),
+        ("manifest.json", b'{"run": {}, "input": {"shape": ["batch", 1000000]}}'),
+        ("manifest.json", b"[" * 100_000),
+        ("sample.npz", None),
+        ("sample.npz", b""),
+        ("sample.npz", b"no archive"),
+        ("sample.npz", b"PK\x03\x04 cut off"),
+        ("model.onnx", b"no network"),
+    ],
+)
+def test_a_bundle_that_is_not_whole_is_one_line_that_names_the_file(
+    folder: Path, name: str, content: bytes | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / name).unlink()
+    if content is not None:
+        (folder / name).write_bytes(content)
+    line = refusal(capsys, "--folder", str(folder), *FAST)
+    assert line.startswith(f"measure.py: {folder / name} ") and line.endswith(": copy the whole bundle here again")
+    assert ("is not there" if content is None else "cannot be read (") in line
+
+
+@pytest.mark.parametrize("change", ["no answers", "another size", "fewer answers", "no images"])
+def test_packed_images_that_the_network_cannot_take_are_one_line(
+    folder: Path, change: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with np.load(folder / "sample.npz") as arrays:
+        images_NHWC, logits_NK = arrays["images_NHWC"], arrays["logits_NK"]
+    packed = {
+        "no answers": {"images_NHWC": images_NHWC},
+        "another size": {"images_NHWC": images_NHWC[:, :16], "logits_NK": logits_NK},
+        "fewer answers": {"images_NHWC": images_NHWC, "logits_NK": logits_NK[:3]},
+        "no images": {"images_NHWC": images_NHWC[:0], "logits_NK": logits_NK[:0]},
+    }[change]
+    np.savez(folder / "sample.npz", **packed)
+    assert "sample.npz cannot be read (" in refusal(capsys, "--folder", str(folder), *FAST)
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """The one line that is said where nothing is measured."""
+    with pytest.raises(SystemExit) as stopped:
+        measure.main(list(words))
+    streams = capsys.readouterr()
+    (line,) = streams.err.splitlines()
+    assert (stopped.value.code, streams.out) == (2, "")
+    return line
+
+
+ABSENT = """
+import runpy
+import sys
+
+absent = sys.argv.pop()
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == absent:
+            raise ImportError(f"{name} is not here\\nand a page of advice")
+
+sys.meta_path.insert(0, Absent())
+runpy.run_path("measure.py", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("name", ["numpy", "onnxruntime"])
+def test_a_library_that_is_not_installed_is_one_line(folder: Path, name: str) -> None:
+    done = subprocess.run([sys.executable, "-c", ABSENT, name], cwd=folder, capture_output=True, text=True, check=False)
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"({name} is not here): run python -m pip install numpy onnxruntime" in line
+
+
 def test_other_processes_are_seen_and_memory_is_this_ones() -> None:
     before = measure.others_cpu_seconds()
     assert before is None or before > 0

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import nn
@@ -13,7 +14,9 @@ from exported import write_run
 from roadtest.export import export_run
 from roadtest.export.engine import open_session, run_logits
 from roadtest.export.graph import Prepared, build_graph, write_graph
+from roadtest.export.quantise import write_int8
 from roadtest.networks import build_network
+from roadtest.networks.pretrained import OwnConstants
 from roadtest.record import RunRecord, read_record
 from tiny import coloured_squares
 
@@ -67,6 +70,32 @@ def test_the_graph_answers_as_the_network(
     assert ("GridSample" in operators) is has_stn and "BatchNormalization" not in operators
     if name == "vgg16":  # 25,088 x 4,096 weights became 512 x 4,096: 33.7 million numbers are left of 134
         assert (tmp_path / "model.onnx").stat().st_size < 140_000_000
+
+
+@pytest.mark.parametrize("has_stn", [False, True])
+def test_int8_takes_a_pretrained_networks_step_to_its_own_constants_in_float32(
+    stn_run: Path, tmp_path: Path, has_stn: bool
+) -> None:
+    network = shaken("lenet5", has_stn=has_stn)
+    inner = network.get_submodule("network") if has_stn else network
+    own = OwnConstants(inner, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    if has_stn:
+        network.add_module("network", own)
+    else:
+        network = own
+    model = build_graph(Prepared(network.eval(), "fixed").eval(), read_record(stn_run))
+    write_graph(tmp_path / "model.onnx", model)
+    write_int8(tmp_path / "model.onnx", tmp_path / "int8.onnx", IMAGES)
+    graph = onnx.load(tmp_path / "int8.onnx").graph
+    makers = {output: node for node in graph.node for output in node.output}
+    before, waiting = [], [next(node for node in graph.node if node.op_type == "QuantizeLinear").input[0]]
+    while waiting:
+        if (node := makers.get(waiting.pop())) is not None:
+            before.append(node.op_type)
+            waiting.extend(node.input)
+    # the first value that is rounded comes out of the step, and nothing on the way to it was rounded
+    assert before[0] == "Add" and "Mul" in before and "Cast" in before
+    assert not {"QuantizeLinear", "DequantizeLinear"} & set(before) and ("GridSample" in before) is has_stn
 
 
 def test_a_network_that_decides_by_values_is_refused_in_one_line(stn_run: Path) -> None:

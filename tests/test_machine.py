@@ -1,6 +1,7 @@
 """What the machine says of itself, which device is chosen, and what the doctor finds."""
 
 import importlib
+import os
 import subprocess
 import sys
 import time
@@ -149,6 +150,29 @@ def test_the_load_is_what_others_use_of_the_cores_we_may_use(monkeypatch: pytest
     assert describe.measure_load(0.01) == pytest.approx(0.75, rel=0.05)
 
 
+def test_the_other_runs_of_a_study_are_no_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter((0.0, 10.0))  # others worked for 10 s of 4, ...
+    kin = iter(({7: 1.0, 8: 5.0}, {7: 4.0, 9: 2.0}))  # ... 3 s of them were process 7's; 8 ended, 9 is new: not known
+    monkeypatch.setattr(describe, "others_cpu_seconds", lambda: next(moments))
+    monkeypatch.setattr(describe, "_kin_cpu_seconds", lambda: next(kin))
+    monkeypatch.setattr(describe, "count_usable_cores", lambda: 4)
+    clock = iter((0.0, 4.0))
+    monkeypatch.setattr(describe.time, "perf_counter", lambda: next(clock))
+    load = describe.watch_load(has_siblings=True)
+    assert load() == round((10 - 3) / 4 / 4, 3)
+
+
+def test_workers_of_one_parent_are_kin_and_none_is_its_own() -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as sibling:
+        try:
+            code = "import os; from roadtest.machine import describe; print(os.getpid(), *describe._kin_cpu_seconds())"
+            told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+        finally:
+            sibling.kill()
+    me, *kin = map(int, told.split())
+    assert {sibling.pid, os.getpid()} <= set(kin) and me not in kin
+
+
 def test_describing_imports_no_library_it_only_asks_for_its_version() -> None:
     code = (
         "import sys; from roadtest.machine import describe; describe.installed_versions(describe.LIBRARIES);"
@@ -277,22 +301,56 @@ def test_a_gpu_that_torch_does_not_see_is_found(monkeypatch: pytest.MonkeyPatch)
 def test_missing_extras_come_with_the_command_that_installs_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else object())
     finding = doctor.look_at_extras()
-    assert (finding.text, finding.advice) == ("export lacks onnxruntime", "pip install 'roadtest[export]'")
+    advice = "pip install -e '.[export]', in the checkout of roadtest"
+    assert (finding.text, finding.advice) == ("export lacks onnxruntime", advice)
 
 
 def test_the_doctor_says_where_gtsrb_is(tmp_path: Path) -> None:
-    assert doctor.look_at_gtsrb(None).text == "ROADTEST_GTSRB is not set"
     for place, what in (("absent", "neither a folder nor a zip"), ("", "an empty folder")):
-        finding = doctor.look_at_gtsrb(str(tmp_path / place))
+        finding = doctor.look_at_gtsrb(str(tmp_path / place), tmp_path)
         assert (finding.status, finding.text) == ("missing", f"ROADTEST_GTSRB names {tmp_path / place}, {what}")
     with zipfile.ZipFile(tmp_path / "archive.zip", "w"):
         pass
-    finding = doctor.look_at_gtsrb(str(tmp_path / "archive.zip"))
+    finding = doctor.look_at_gtsrb(str(tmp_path / "archive.zip"), tmp_path)
     assert (finding.status, finding.text) == ("ok", f"{tmp_path / 'archive.zip'}: a zip")
-    assert doctor.look_at_gtsrb(str(tmp_path)).text.endswith("unpacked, or of others")
+    assert doctor.look_at_gtsrb(str(tmp_path), tmp_path).text.endswith("unpacked, or of others")
+
+
+def test_one_archive_of_three_is_not_gtsrb(tmp_path: Path) -> None:
     (tmp_path / doctor.GTSRB_FILES[0]).touch()
-    finding = doctor.look_at_gtsrb(str(tmp_path))
-    assert isinstance(finding, Finding) and finding.text.endswith("1 of the 3 official archives")
+    finding = doctor.look_at_gtsrb(str(tmp_path), tmp_path)
+    assert (finding.status, finding.text) == ("missing", f"{tmp_path}: 1 of the 3 official archives")
+    assert finding.advice.startswith("put GTSRB_Final_Test_Images.zip and GTSRB_Final_Test_GT.zip there")
+    for name in doctor.GTSRB_FILES:
+        (tmp_path / name).touch()
+    finding = doctor.look_at_gtsrb(str(tmp_path), tmp_path)
+    assert (finding.status, finding.text) == ("ok", f"{tmp_path}: the 3 official archives")
+
+
+def test_the_doctor_knows_what_was_downloaded(tmp_path: Path) -> None:
+    finding = doctor.look_at_gtsrb(None, tmp_path)
+    assert (finding.status, finding.text) == ("missing", "ROADTEST_GTSRB is not set")
+    assert finding.advice.endswith("`roadtest compare gtsrb` downloads it")
+    (tmp_path / "gtsrb").mkdir()
+    for num_present, name in enumerate(doctor.GTSRB_FILES, start=1):
+        (tmp_path / "gtsrb" / name).touch()
+        finding = doctor.look_at_gtsrb(None, tmp_path)
+        if num_present < 3:
+            assert finding.status == "missing" and f"has {num_present} of the 3 archives" in finding.text
+    assert (finding.status, finding.text) == ("ok", f"{tmp_path / 'gtsrb'}: the 3 official archives, downloaded")
+
+
+def test_what_the_doctor_cannot_look_at_is_a_finding_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(place_text: str | None, cache_dir: Path) -> Finding:
+        raise PermissionError(13, "Permission denied", str(tmp_path))
+
+    monkeypatch.setattr(doctor, "look_at_gtsrb", refuse)
+    *others, last = doctor_findings(tmp_path)
+    assert len(others) == 9
+    assert (last.topic, last.status) == ("gtsrb", "missing")
+    assert last.text == f"could not be looked at: [Errno 13] Permission denied: '{tmp_path}'"
 
 
 @pytest.mark.parametrize(("word", "waited"), [("cpu", []), ("cuda:1", ["cuda:1"]), ("mps", ["mps"])])

@@ -28,7 +28,7 @@ def gradients(conv: nn.Conv2d, maps_NCHW: torch.Tensor) -> list[torch.Tensor]:
 @pytest.mark.parametrize("sides", [(1, 1), (1, 2), (2, 1), (2, 2), (3, 3), (2, 3)])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("has_bias", [False, True])
-def test_values_and_gradients_are_those_of_the_convolution(sides, stride, has_bias):
+def test_values_and_gradients_are_those_of_the_convolution(sides: tuple[int, int], stride: int, has_bias: bool) -> None:
     torch.manual_seed(0)
     slow, fast = both(nn.Conv2d(5, 7, 3, stride, 1, bias=has_bias))
     maps_NCHW = torch.randn(4, 5, *sides).to(memory_format=torch.channels_last)
@@ -36,7 +36,7 @@ def test_values_and_gradients_are_those_of_the_convolution(sides, stride, has_bi
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
 
 
-def test_one_output_pixel_is_worked_out_by_hand():
+def test_one_output_pixel_is_worked_out_by_hand() -> None:
     # On 1 x 1 the kernel's middle meets the pixel and the other eight weights meet padding: 3 * 5 = 15.
     conv = nn.Conv2d(1, 1, 3, padding=1, bias=False)
     with torch.no_grad():
@@ -48,7 +48,9 @@ def test_one_output_pixel_is_worked_out_by_hand():
     assert fast.weight.grad.flatten().tolist() == [0, 0, 0, 0, 5.0, 0, 0, 0, 0]
 
 
-def test_it_is_the_convolution_in_evaluation_under_autocast_and_without_gradients(monkeypatch):
+def test_it_is_the_convolution_in_evaluation_under_autocast_and_without_gradients(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     _, fast = both(nn.Conv2d(3, 4, 3, padding=1))
     monkeypatch.setattr("roadtest.networks.small_maps._WholeMapConv", None)  # breaks whoever goes there
     maps_NCHW = torch.randn(2, 3, 2, 2)
@@ -75,13 +77,13 @@ def test_it_is_the_convolution_in_evaluation_under_autocast_and_without_gradient
         nn.ConvTranspose2d(4, 4, 3, padding=1),
     ],
 )
-def test_other_convolutions_are_left_alone(conv):
+def test_other_convolutions_are_left_alone(conv: nn.Module) -> None:
     kind = type(conv)
     speed_up_small_maps(nn.Sequential(conv))
     assert type(conv) is kind
 
 
-def test_a_residual_network_keeps_its_weights_names_and_first_step():
+def test_a_residual_network_keeps_its_weights_names_and_first_step() -> None:
     built = build_network("resnet34-imagenet", num_classes=3, image_size=32, has_stn=False, seed=0)
     plain = build_network("resnet34-imagenet", num_classes=3, image_size=32, has_stn=False, seed=0)
     for module in plain.modules():

@@ -50,7 +50,7 @@ def words(
     **options: Any,
 ) -> str:
     chosen = Options(**{"seeds": 3, **options})
-    return "\n".join(plan_sentences(plan, protocol, chosen, is_open=is_open, seen_epochs=seen))
+    return "\n".join(plan_sentences(plan, protocol, chosen, is_open=is_open, seen_epochs=seen, has_folds=True))
 
 
 def with_row(**values: Any) -> Plan:
@@ -117,9 +117,14 @@ def test_nothing_left_to_do_is_one_sentence() -> None:
     ],
 )
 def test_what_the_seeds_will_decide(num_seeds: int, end: str) -> None:
-    assert seeds_sentence(num_seeds).endswith(
+    assert seeds_sentence(num_seeds, has_folds=True).endswith(
         f"0.9 to 1.2 with 3, 0.5 to 0.6 with 5, 0.3 to 0.4 with 10 seeds (docs/statistics.md){end}"
     )
+
+
+def test_nothing_is_said_of_folds_where_the_data_has_a_validation_part() -> None:
+    assert seeds_sentence(3, has_folds=False) == "3 seeds can be judged."
+    assert seeds_sentence(1, has_folds=False) == "1 seed can be observed and not judged: 3 are needed."
 
 
 def test_the_half_widths_are_those_of_the_documented_simulation() -> None:

@@ -109,6 +109,14 @@ def test_a_notebook_gets_whole_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stream.getvalue().count("\n") == 1
 
 
+def test_a_command_in_a_notebooks_cell_gets_lines_though_it_has_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JPY_PARENT_PID", "7")
+    console = Console(file=io.StringIO(), force_terminal=True, width=40, height=30)
+    with show_progress(console=console) as on_event:
+        on_event(ROW)
+    assert console.file.getvalue() == f"{render_line(ROW)}\n"  # type: ignore[attr-defined]
+
+
 def test_quiet_shows_nothing_at_all() -> None:
     stream = io.StringIO()
     with show_progress(is_quiet=True, stream=stream) as on_event:

@@ -112,6 +112,11 @@ def test_a_limit_on_recall_names_every_class_below_it_weakest_first() -> None:
     assert "c0 (0) 50.00 %, c1 (1) 50.00 %, c2 (2) 50.00 % and 2 more classes, at least" in miss.words
     (miss,) = misses({**ROW, "val_weakest_recall": None, "weakest_classes": []}, {"min_class_recall": 0.9})
     assert miss.words == "recall was not measured"
+    unseen = [*ROW["weakest_classes"], {"label": 9, "class_name": "Rare", "recall": None}]
+    (miss,) = misses({**ROW, "weakest_classes": unseen}, {"min_class_recall": 0.8})
+    assert (miss.found, miss.words.partition(":")[0]) == (None, "recall of Rare (9) was not measured")
+    (miss,) = misses({**ROW, "weakest_classes": unseen}, {"min_class_recall": 0.9})  # one that is too weak is told
+    assert miss.words.startswith("recall of Pedestrians (27) 85.00 %")
 
 
 @pytest.mark.parametrize("value", ["90", "x", "101%"])

@@ -9,14 +9,15 @@ import pytest
 
 from exact_study import build_exact_study
 from fake_study import build_fake_study
-from roadtest.devices import add_device
+from roadtest.devices import add_device, replace_latencies
 from roadtest.record import Incumbent, IncumbentAnswers, read_rows, read_study_info, write_incumbent
 from roadtest.report import build, write_report
-from roadtest.report.elsewhere_table import WHAT_IS_TIMED, elsewhere_table
+from roadtest.report.elsewhere_table import elsewhere_table
 from roadtest.report.result_tables import latency_table, leaderboard_table
 from roadtest.report.systems_table import systems_table
 from roadtest.report.table import Table
 from roadtest.summarise import leaderboard_rows, read_results, rows_with_incumbents
+from roadtest.summarise.costs import WHAT_IS_TIMED
 
 FIRST_TEST, NUM_TEST = 10_000, 10_000  # of an exact study: 2 classes x 100 tracks x 50 frames
 
@@ -81,12 +82,26 @@ def test_another_computers_latency_and_memory_stand_beside_this_ones(tmp_path: P
     results = read_results(study)
     table = elsewhere_table(results, leaderboard_rows(results))
     assert table is not None and [column.title for column in table.columns] == ["Network", "Here", "pi5"]
+    units = ["PyTorch, 2 threads", "ONNX Runtime, 4 threads, memory below"]
+    assert [column.unit for column in table.columns[1:]] == units
     (row,) = table.rows
     assert (row[0].text, row[2].text, row[2].below) == ("lenet5", "8.00 ms", "40.0 MB")
     assert "pi5: Raspberry Pi 5, 4 cores." in table.caption and WHAT_IS_TIMED in table.caption
     latencies = latency_table(results)
     assert latencies is not None and latencies.caption.endswith(WHAT_IS_TIMED)
     assert any(row[1].text.startswith("onnxruntime, pi5") for row in latencies.rows)
+
+
+def test_networks_that_were_measured_with_different_numbers_of_threads_say_so_each(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=1, tracks_per_class=1)
+    for network, num_threads in (("lenet5", 4), ("vgg16", 1)):
+        sample = {**measurement(study)["samples"][0], "num_threads": num_threads}
+        where = {"network": network, "has_stn": False, "runtime": "onnxruntime", "device": "cpu"}
+        replace_latencies(study, [{**sample, **where}])
+    results = read_results(study)
+    table = elsewhere_table(results, leaderboard_rows(results))
+    assert table is not None and [column.unit for column in table.columns[1:]] == ["PyTorch, 2 threads", "ONNX Runtime"]
+    assert {row[0].text: row[2].below for row in table.rows} == {"lenet5": "4 threads", "vgg16": "1 thread"}
 
 
 def test_where_pytorch_alone_was_timed_nothing_is_said_of_others(tmp_path: Path) -> None:

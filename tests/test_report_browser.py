@@ -1,5 +1,6 @@
 """The page in a real browser: every chart drawn, not a word on the console, not a request, no sideways scrolling."""
 
+import contextlib
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,7 +11,8 @@ import pytest
 from fake_study import build_fake_study
 from roadtest.report import write_report
 
-playwright = pytest.importorskip("playwright.sync_api")
+with contextlib.suppress(ImportError):  # where it is missing, the fixture `chromium` skips, or fails where it may not
+    from playwright import sync_api as playwright
 pytestmark = pytest.mark.browser
 EVIL = ["<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>", "x" * 300, "{{ 7 * 7 }}"]
 

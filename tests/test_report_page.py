@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from fake_study import SIX, build_fake_study
-from roadtest.record import read_rows, write_rows
+from roadtest.config import write_config
+from roadtest.record import read_records, read_rows, write_rows
 from roadtest.report import build, write_report
+from roadtest.report.facts import machine_facts
 
 EVIL_NAMES = (
     "<img src=x onerror=alert(1)>",
@@ -152,8 +154,8 @@ def test_a_percent_sign_never_stands_alone_on_a_line(html: str) -> None:
 
 
 def test_readers_without_scripts_get_each_figure_in_words(page: Page) -> None:
-    # all figures but nine tables and three strips of pictures
-    assert page.text.count("This chart needs scripts") == page.tags.count("figure") - 9 - 3
+    # all figures but ten tables and three strips of pictures
+    assert page.text.count("This chart needs scripts") == page.tags.count("figure") - 10 - 3
 
 
 def test_linked_files_are_there(study: Path, page: Page) -> None:
@@ -164,14 +166,14 @@ def test_linked_files_are_there(study: Path, page: Page) -> None:
 
 def test_every_table_and_figure_has_its_number(page: Page) -> None:
     text = page.text
-    for kind, count in (("Figure", 10), ("Table", 9)):
+    for kind, count in (("Figure", 10), ("Table", 10)):
         numbers = [int(number) for number in re.findall(rf"{kind} (\d+)\.", text)]
         assert numbers == list(range(1, count + 1))
 
 
 def test_every_figure_and_table_has_a_link_of_its_own(page: Page) -> None:
     anchors = [link for link in page.links if re.match("#(figure|table)-", link)]
-    assert len(anchors) == 10 + 9
+    assert len(anchors) == 10 + 10
     assert sorted(link[1:] for link in anchors) == sorted(
         name for name in page.ids if re.match("(figure|table)-", name)
     )
@@ -257,6 +259,16 @@ def test_pictures_stay_out_where_they_are_not_wanted(tmp_path: Path) -> None:
     assert page.text.count("Pictures were left out of this page.") == 2
 
 
+def test_pictures_that_compare_left_out_do_not_come_back_by_themselves(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["lenet5", "lenet5+stn"], seeds=1)
+    write_config(study / "study.toml", {"source": "gtsrb", "has_images": False})
+    assert "img" not in read_page(study).tags
+    assert "img" in read_page(study, has_images=True).tags
+    write_config(study / "study.toml", {"source": "gtsrb", "has_images": True})
+    assert "img" in read_page(study).tags
+    assert "img" not in read_page(study, has_images=False).tags
+
+
 def test_a_study_published_without_its_pictures_says_so(tmp_path: Path) -> None:
     page = read_page(build_fake_study(tmp_path / "s", networks=["lenet5+stn"], seeds=1, has_examples=False))
     assert "This copy of the study holds no pictures of test images." in page.text
@@ -294,6 +306,12 @@ def test_a_link_never_leads_a_report_out_of_its_study(name: str, tmp_path: Path)
     assert sorted(path.name for path in theirs.iterdir()) == ["a.csv", "b.svg", "c.png"]
 
 
+def test_all_four_metrics_stand_in_a_table(study: Path, page: Page) -> None:
+    table = page.text[page.text.index("All four metrics") :]
+    assert all(word in table for word in ("Balanced accuracy", "Macro-F1", "Worst-class recall", "Accuracy"))
+    assert "Accuracy puts the networks in order" in table
+
+
 def test_times_of_a_busy_machine_are_marked(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=1)
     rows: list[dict[str, Any]] = [{**row, "is_busy": "True"} for row in read_rows(study / "latency.csv")]
@@ -301,8 +319,33 @@ def test_times_of_a_busy_machine_are_marked(tmp_path: Path) -> None:
     record = study / "lenet5" / "seed-0" / "record.json"
     record.write_text(record.read_text().replace('"load": 0.04', '"load": 0.5'))  # one process on one of two cores
     text = read_page(study).text
-    assert "1 of 1 run started: their times are not to be trusted" in text
+    assert "busy with other work beside lenet5, seed 0: these times are not to be trusted" in text
     assert "machine was busy" in text
+
+
+def test_runs_that_had_others_beside_them_are_said_to_have_had_them(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=2)
+    record = study / "lenet5" / "seed-0" / "record.json"
+    record.write_text(record.read_text().replace('"num_jobs": 1', '"num_jobs": 2'))
+    text = read_page(study).text
+    assert "1 of 2 runs worked with other runs of this study beside them" in text
+    assert "up to 2 runs at a time" in text
+    assert "times are not to be trusted" not in text
+
+
+def test_runs_of_several_machines_are_named_with_theirs(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["lenet5", "lenet5+stn"], seeds=2)
+    (alone,) = machine_facts(read_records(study))
+    assert (alone.term, ":" in alone.text) == ("4 runs", False)
+    record = study / "lenet5" / "seed-1" / "record.json"
+    record.write_text(record.read_text().replace("Example CPU", "Other CPU"))
+    facts = machine_facts(read_records(study))
+    assert [fact.term for fact in facts] == ["3 runs", "1 run"]
+    assert [fact.text.partition(": ")[2] for fact in facts] == [
+        "lenet5, seed 0; lenet5+stn, seeds 0 and 1",
+        "lenet5, seed 1",
+    ]
+    assert facts[1].text in read_page(study).text
 
 
 def test_tables_lie_beside_the_page_and_older_ones_go(study: Path, page: Page) -> None:
@@ -317,6 +360,7 @@ def test_tables_lie_beside_the_page_and_older_ones_go(study: Path, page: Page) -
             for name in (
                 "leaderboard",
                 "accuracies",
+                "metrics",
                 "verdicts",
                 "runs",
                 "latency",

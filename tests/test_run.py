@@ -243,3 +243,30 @@ def test_a_full_disk_leaves_the_last_state_usable(tmp_path: Path, monkeypatch: p
     assert not list(job.run_dir.glob("*.part")) and not list(job.run_dir.glob(".*part"))
     execute(job, tell=quiet)
     assert read_epochs(job.run_dir)[-1].epoch == 3
+
+
+def test_a_run_that_goes_on_elsewhere_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("roadtest.train.TICK_SECONDS", 0.0)
+    job = write_tiny_study(tmp_path, replace(TINY, max_epochs=1))
+    events: list[Event] = []
+    with pytest.raises(Stopped):
+        execute(job, tell=quiet, should_stop=lambda: True)
+    monkeypatch.setattr("roadtest.machine.describe.cpu_name", lambda: "another processor")
+    execute(job, tell=events.append)
+    (warning,) = [event.text for event in events if event.kind == "warning"]
+    assert warning.startswith("lenet5, seed 0 goes on under other conditions than it began under")
+    assert not read_record(job.run_dir).is_time_comparable
+
+
+def test_other_work_beside_a_run_is_kept_also_where_it_came_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roadtest.machine.describe.measure_load", lambda **how: 0.0)
+    monkeypatch.setattr("roadtest.run.watch_load", lambda: lambda: 0.375)
+    job = write_tiny_study(tmp_path, replace(TINY, max_epochs=1))
+    execute(job, tell=quiet)
+    assert read_record(job.run_dir).machine.load == 0.375
+    (tmp_path / "beside").mkdir()
+    beside = replace(write_tiny_study(tmp_path / "beside", replace(TINY, max_epochs=1)), num_jobs=2)
+    execute(beside, tell=quiet)
+    assert read_record(beside.run_dir).machine.load == 0.0

@@ -72,6 +72,9 @@ def test_with_a_budget_the_plan_waits_for_the_clock() -> None:
     assert not is_timed(replace_step(progress, 6), protocol, steps_per_epoch=10, timed_seconds=1.7)  # 3 % are 1.8 s
     assert is_timed(replace_step(progress, 6), protocol, steps_per_epoch=10, timed_seconds=1.8)
     assert not is_timed(replace_step(progress, 5), protocol, steps_per_epoch=10, timed_seconds=9.0)  # too few steps
+    half_an_hour = replace(protocol, budget_seconds=1800.0)  # 3 % are 54 s, and half a minute will do
+    assert not is_timed(replace_step(progress, 6), half_an_hour, steps_per_epoch=10, timed_seconds=29.0)
+    assert is_timed(replace_step(progress, 6), half_an_hour, steps_per_epoch=10, timed_seconds=30.0)
 
 
 def test_patience_counts_evaluations_without_a_lower_loss_and_shortens_the_run() -> None:

@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from roadtest.record import read_predictions, read_rows
+from roadtest.study import Interrupted, build_options, compare, read_run, read_study
 from roadtest.study import __name__ as study_name
-from roadtest.study import build_options, compare, read_run, read_study
 from small_study import NUM_IMAGES, Told, compare_small, draw_images, own, prepare
 
 HERE = Path(__file__).parent
@@ -309,6 +309,45 @@ def test_groups_are_proposed_when_they_are_asked_for(images: Path, monkeypatch: 
 def test_a_mistake_is_one_line_and_leaves_nothing(options: dict[str, Any], words: str, images: Path) -> None:
     assert words in refusal(images, "good", **options)
     assert not Path("study").exists()
+
+
+@pytest.mark.parametrize("out", ["good.py", "images"])
+def test_a_place_that_is_taken_is_refused_before_any_image_is_opened(
+    out: str, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[object] = []
+    for name in ("settle", "open_mixed"):
+        monkeypatch.setattr(f"{study_name}.{name}", lambda *_, **__: opened.append(1))
+    assert out in refusal(images, "good", out=out)
+    assert opened == []
+
+
+def test_warnings_and_failures_reach_whoever_does_not_listen(
+    images: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{study_name}.work.count_disk_bytes", lambda *_, **__: 10**21)
+    compare(images, networks=own("good", "raises"), lr=0.05, epochs=2, out="study", device="cpu")
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert out == ""
+    assert any(line.startswith("warning: the runs need ") for line in lines)
+    assert any(line.startswith("raises.py:build seed 0  failed: ") for line in lines)
+    assert all(line.startswith("warning: ") or "  failed: " in line for line in lines)
+
+
+def test_ctrl_c_counts_as_an_interrupted_study_once_the_old_one_was_moved_aside(
+    images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"{study_name}.write_plan", interrupt)
+        with pytest.raises(Interrupted):
+            compare_small(images, "good", fresh=True)
+    monkeypatch.setattr(f"{study_name}.open_mixed", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        compare_small(images, "good", fresh=True)
 
 
 def test_options_take_any_sequence(images: Path) -> None:

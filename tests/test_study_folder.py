@@ -185,6 +185,8 @@ def test_a_place_that_is_taken_is_refused(tmp_path: Path) -> None:
         make_folder(tmp_path / "file")
     with pytest.raises(ValueError, match="other things than a study"):
         make_folder(tmp_path)
+    with pytest.raises(ValueError, match="file is a file"):
+        make_folder(tmp_path / "file" / "study")
     make_folder(tmp_path / "a" / "b")
     make_folder(tmp_path / "a" / "b")
     (tmp_path / "a" / "b" / ".lock").touch()

@@ -164,7 +164,7 @@ def test_what_was_settled_stands_in_the_config_that_repeats_the_study(pictures: 
     assert (config["image_size"], config["flips"]) == (32, "on")
     assert "--image-size 32 --flips on" in study.info.command
     assert study.info.protocol["augmentation"]["flip_probability"] == 0.5
-    assert len(told.of("note")) == 3  # its size, its flips, and that its images are in order
+    assert len(told.of("note")) == 4  # its size, its flips, its test part, and that its images are in order
     _, again = compare_small(pictures, "good", image_size=32, flips="on")
     assert again.runs() == []
 

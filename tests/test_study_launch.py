@@ -141,8 +141,10 @@ def test_whoever_listens_hears_one_thing_at_a_time(tmp_path: Path) -> None:
 
 def test_ctrl_c_stops_every_worker_and_is_raised_again(tmp_path: Path) -> None:
     both_began = ctrl_c_when(lambda: all((tmp_path / name / "began").exists() for name in "ab"))
+    told: list[Event] = []
     with pytest.raises(KeyboardInterrupt), both_began:
-        run(*(task(tmp_path, "waits", name) for name in "abc"), num_parallel=2)
+        run(*(task(tmp_path, "waits", name) for name in "abc"), num_parallel=2, tell=told.append)
+    assert [event.text for event in told if event.kind == "note"] == ["stopping: states are being saved"]
     assert [(tmp_path / name / "trace").exists() for name in "abc"] == [True, True, False]
 
 

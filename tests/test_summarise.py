@@ -29,6 +29,7 @@ from roadtest.summarise import (
     seed_rows,
     stn_rows,
 )
+from roadtest.summarise.ranking import order_words
 
 COLUMNS = [
     "network",
@@ -65,6 +66,8 @@ COLUMNS = [
     "is_leading",
     "onnx_latency_p50_ms",
     "stn_worth",
+    "latency_num_threads",
+    "onnx_num_threads",
 ]
 
 
@@ -137,6 +140,12 @@ def test_a_network_that_misses_a_seed_is_placed_by_the_seeds_all_have(tmp_path: 
     }
     ranked = [label(row) for row in leaderboard_rows(study)]
     assert ranked == sorted(common, key=lambda name: -common[name])
+    assert order_words(read_results(study)).startswith("The order goes by seeds 0, 1, which all networks have")
+
+
+def test_nothing_is_said_of_the_order_where_all_have_the_same_seeds(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["vgg16", "resnet34"], seeds=2)
+    assert order_words(read_results(study)) == ""
 
 
 def test_test_intervals_take_the_track_for_the_unit(study: Path) -> None:

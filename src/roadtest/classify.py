@@ -29,7 +29,7 @@ from roadtest.data.picked import decode_picked
 from roadtest.data.pictures import to_rgb
 from roadtest.evaluate import forward
 from roadtest.networks import build_network, build_on_paper
-from roadtest.networks.own import is_own
+from roadtest.networks.own import digest_own, is_own
 from roadtest.record import RunRecord, read_record
 from roadtest.weights import WEIGHTS, check_weights, read_weights
 from roadtest.winner import find_run
@@ -151,6 +151,11 @@ def _name_to_build(folder: Path, record: RunRecord, own_network: str | None) -> 
         raise ValueError(
             f"{folder} was trained as {record.network!r}, code of its owner's{named}: reading a run never runs code; "
             f"if you trust the file, name it: --network {record.network} (from Python: own_network=)"
+        )
+    if record.own_network_digest not in ("", digest_own(own_network)):
+        raise ValueError(
+            f"{own_network!r} was changed since {folder} was trained with it: weights mean nothing in another network; "
+            "name the file as it was"
         )
     return own_network
 

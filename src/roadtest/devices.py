@@ -40,7 +40,8 @@ COLUMNS = (
     *("network", "has_stn", "runtime", "device", "batch_size", "num_threads"),
     *("round", "sample", "latency_ms", "is_busy"),
 )
-RESERVED = ("auto", "cpu", "cuda", "mps")
+RESERVED = ("auto", "cpu", "cuda", "mps", "onnx", "latency")
+"""The last two begin columns that the leaderboard has already."""
 MAX_SAMPLES = 100_000
 MAX_TEXT = 300
 MAX_LATENCY_MS = 1e7
@@ -57,6 +58,8 @@ class MeasuredRun:
     seed: int
     protocol_fingerprint: str
     data_fingerprint: str
+    protocol_name: str = ""
+    data_title: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +104,8 @@ class Measurement:
     measured_at: str
     samples: tuple[MeasuredSample, ...]
     schema_version: int
+    model_sha256: str = ""
+    """Of the file that was measured, which the bundle's manifest names too."""
 
     @property
     def label(self) -> str:
@@ -236,9 +241,19 @@ def _check(measurement: Measurement) -> None:
         raise ValueError("num_checked, num_changed and largest_difference do not fit together")
     if not 0 <= (measurement.peak_memory_bytes or 0) <= 2**50:
         raise ValueError(f"peak_memory_bytes is {measurement.peak_memory_bytes}")
-    machine = measurement.machine
+    _check_texts(measurement)
+
+
+def _check_texts(measurement: Measurement) -> None:
+    """Texts are of one line and short; a title, which nothing prints, is only short."""
+    machine, run = measurement.machine, measurement.run
     if not 1 <= machine.num_cores <= 10_000 or len(machine.versions) > 20:
         raise ValueError("num_cores or versions of the machine are out of range")
+    if re.fullmatch(r"([0-9a-f]{64})?", measurement.model_sha256) is None:
+        raise ValueError(f"model_sha256 is {measurement.model_sha256[:40]!r}, not 64 hexadecimal digits")
+    for text in (run.protocol_name, run.data_title):
+        if len(text) > MAX_TEXT:
+            raise ValueError(f"{text[:40]!r} is longer than {MAX_TEXT} characters")
     pairs = (word for pair in machine.versions.items() for word in pair)
     for text in (machine.cpu_name, machine.system, machine.python, measurement.measured_at, *pairs):
         if len(text) > MAX_TEXT or not text.isprintable():

@@ -4,7 +4,8 @@ Large batches, inference mode, no augmentation. Counts and sums are returned, ne
 divided once. Shapes: N images, H x W pixels, C = 3 channels, K classes.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,11 @@ def pixel_reader(images_NHWC: npt.NDArray[np.uint8], device: str) -> Callable[[T
         resident_NHWC = torch.from_numpy(np.ascontiguousarray(images_NHWC)).to(device)
         return lambda ids_N: resident_NHWC[ids_N.to(device, non_blocking=True)]
     return lambda ids_N: torch.from_numpy(images_NHWC[ids_N.numpy()]).to(device, non_blocking=True)
+
+
+def eval_batch_size(image_size: int) -> int:
+    """Images per evaluation batch: as many pixels as 512 images of 32 x 32 have, and at least 32 images."""
+    return max(32, 512 * 32**2 // image_size**2)
 
 
 def forward(network: nn.Module, images_NCHW: Tensor, precision: str) -> Tensor:
@@ -71,6 +77,16 @@ def count_correct(logits_NK: Tensor, labels_N: Tensor) -> SetResult:
         num_seen=len(labels_N),
         num_correct=int((logits_NK.argmax(1) == labels_N).sum()),
         loss_sum=float(F.cross_entropy(logits_NK.double(), labels_N, reduction="sum")),
+    )
+
+
+def add_up(results: Iterable[SetResult]) -> SetResult:
+    """The result on all images of at least one part, from those on the parts."""
+    parts = list(results)
+    return SetResult(
+        num_seen=sum(part.num_seen for part in parts),
+        num_correct=sum(part.num_correct for part in parts),
+        loss_sum=math.fsum(part.loss_sum for part in parts),
     )
 
 

@@ -26,6 +26,8 @@ class Job:
     device: str
     precision: str
     num_threads: int
+    num_jobs: int = 1
+    """Runs that the study does at the same time, at most, this one included."""
     reads_test: bool = True
     keeps_weights: bool = True
     anneals: bool = False

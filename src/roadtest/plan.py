@@ -193,7 +193,9 @@ def _summed_up(asked: Asked, networks: Sequence[_Network]) -> Plan:
     )
     is_open = any(time.is_open for time in times.values())
     seen = tuple(epochs for network in networks if network.missing for epochs in network.finished_epochs)
-    return replace(plan, sentences=tuple(plan_sentences(plan, protocol, options, is_open=is_open, seen_epochs=seen)))
+    has_folds = not len(asked.image_set.indices_of("val"))
+    sentences = plan_sentences(plan, protocol, options, is_open=is_open, seen_epochs=seen, has_folds=has_folds)
+    return replace(plan, sentences=tuple(sentences))
 
 
 def _total(networks: Sequence[_Network], times: dict[str, RunTime], asked: Asked) -> Span:

@@ -22,7 +22,13 @@ MAX_SHARE = 0.9
 
 
 def plan_sentences(
-    plan: "Plan", protocol: Protocol, options: Options, *, is_open: bool, seen_epochs: Sequence[float]
+    plan: "Plan",
+    protocol: Protocol,
+    options: Options,
+    *,
+    is_open: bool,
+    seen_epochs: Sequence[float],
+    has_folds: bool,
 ) -> list[str]:
     """What a person must know beside the table, most important first."""
     num_missing = plan.num_runs - plan.num_finished
@@ -33,18 +39,21 @@ def plan_sentences(
     if len(failed) < sum(row["num_runs"] > row["num_finished"] for row in plan.rows):
         sentences = [_time_sentence(plan), *_reasons(plan, protocol, options, is_open, seen_epochs), *sentences]
         sentences += [*_undertrained(plan, protocol), *_room(plan, options)]
-    return [*sentences, seeds_sentence(len(chosen_seeds(options)))]
+    return [*sentences, seeds_sentence(len(chosen_seeds(options)), has_folds=has_folds)]
 
 
-def seeds_sentence(num_seeds: int) -> str:
-    """What so many seeds will decide, as the judge's simulation found."""
+def seeds_sentence(num_seeds: int, *, has_folds: bool) -> str:
+    """What so many seeds will decide, as the judge's simulation found of validation by folds."""
+    can = f"{plural(num_seeds, 'seed')} can be"
+    if not has_folds:  # one validation part for all seeds: how much it decides depends on it, and was not simulated
+        return f"{can} judged." if num_seeds >= MIN_SEEDS else f"{can} observed and not judged: {MIN_SEEDS} are needed."
     widths = ", ".join(f"{width} with {seeds}" for seeds, width in HALF_WIDTHS.items())
     text = (
         "In simulation, near 99.5 % accuracy, the half-width of a validation difference's 95 % interval was, in "
         f"points, {widths} seeds (docs/statistics.md)"
     )
     if num_seeds < MIN_SEEDS:
-        return f"{text}; {plural(num_seeds, 'seed')} can be observed and not judged: {MIN_SEEDS} are needed."
+        return f"{text}; {can} observed and not judged: {MIN_SEEDS} are needed."
     if num_seeds < max(HALF_WIDTHS):
         return f"{text}: {num_seeds} seeds rarely decide at a tolerance of 0.5, ten do."
     return f"{text}."

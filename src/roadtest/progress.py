@@ -9,6 +9,7 @@ is written to standard error: standard output belongs to results. A notebook or 
 wrapped, an evaluation each.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -201,16 +202,27 @@ def show_progress(
     screen = console or Console(file=stream or sys.stderr, force_jupyter=False)
     if is_quiet:
         yield lambda event: None
-    elif screen.is_terminal and not screen.is_dumb_terminal:
+    elif screen.is_terminal and not screen.is_dumb_terminal and not _is_cell():
         with _live(screen) as on_event:
             yield on_event
     else:
         yield lambda event: _write_line(screen.file, event)
 
 
+def _is_cell() -> bool:
+    """Whether this is `!roadtest ...` in a notebook: its kernel lends a terminal, but what it shows moves no cursor."""
+    return "JPY_PARENT_PID" in os.environ
+
+
 def _harmless(event: Event) -> Event:
     """An event whose words, perhaps somebody's file names, do nothing to a terminal."""
     return replace(event, label=printable(event.label), text=printable(event.text))
+
+
+def write_trouble(event: Event) -> None:
+    """Write a warning or a failed run on standard error: what must be seen also where nobody shows progress."""
+    if event.kind in ("warning", "failed"):
+        _write_line(sys.stderr, event)
 
 
 def _write_line(stream: IO[str], event: Event) -> None:

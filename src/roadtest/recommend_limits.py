@@ -6,7 +6,7 @@ a million bytes. Import from recommend.py.
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -161,7 +161,8 @@ def _miss(limit: Limit, allowed: float, row: Row) -> Miss | None:
         return Miss(limit=limit.name, allowed=allowed, found=None, words=f"{what} was not measured")
     slack = 1e-9 * allowed  # a mean of fractions may miss its own printed value in the last bit
     if found >= allowed - slack if limit.is_least else found <= allowed + slack:
-        return None
+        words = _unseen_classes(row) if limit.name == "min_class_recall" else ""
+        return Miss(limit=limit.name, allowed=allowed, found=None, words=words) if words else None
     bound = "at least" if limit.is_least else "at most"
     words = f"{what} {limit.render(found)}, {bound} {limit.render(allowed)} asked for"
     if limit.name == "min_class_recall":
@@ -197,8 +198,20 @@ def _read_rate(limit: Limit, value: float | str) -> float:
 
 def _weak_classes(row: Row, least: float) -> str:
     """`recall of Bumpy road (22) 85.00 %`, and the other classes below the limit, the weakest first."""
-    weak = [one for one in row["weakest_classes"] if one["recall"] < least]
-    words = [f"{class_title(one['label'], one['class_name'])} {100 * one['recall']:.2f} %" for one in weak]
+    weak = [one for one in row["weakest_classes"] if one["recall"] is not None and one["recall"] < least]
+    return _recall_of(f"{class_title(one['label'], one['class_name'])} {100 * one['recall']:.2f} %" for one in weak)
+
+
+def _unseen_classes(row: Row) -> str:
+    """Which classes no recall was measured of; empty where all were seen. What was not measured meets no limit."""
+    unseen = [class_title(one["label"], one["class_name"]) for one in row["weakest_classes"] if one["recall"] is None]
+    reason = "no validation image; more seeds bring more folds"
+    return f"{_recall_of(unseen)} was not measured: {reason}" if unseen else ""
+
+
+def _recall_of(classes: Iterable[str]) -> str:
+    """`recall of Bumpy road (22), ...`, the first few of the classes."""
+    words = list(classes)
     more = f" and {len(words) - MAX_CLASSES} more classes" if len(words) > MAX_CLASSES else ""
     return f"recall of {', '.join(words[:MAX_CLASSES])}{more}"
 

@@ -19,7 +19,7 @@ from roadtest.evaluate import pixel_reader
 from roadtest.events import Event
 from roadtest.examples import write_examples
 from roadtest.job import Job
-from roadtest.machine import describe_machine
+from roadtest.machine import describe_machine, watch_load
 from roadtest.networks import build_network, parse_network
 from roadtest.networks.own import check_unchanged, digest_own
 from roadtest.networks.pretrained import NORMALISATION, name_weights
@@ -35,7 +35,7 @@ from roadtest.record import (
     utc_now,
     write_record,
 )
-from roadtest.run_figures import measure_cost, measure_figures
+from roadtest.run_figures import Figures, measure_cost, measure_figures
 from roadtest.schedule import UNDERTRAINED_EPOCHS
 from roadtest.state import (
     BRANCH_STATE,
@@ -63,11 +63,12 @@ def execute(job: Job, *, tell: Callable[[Event], None], should_stop: Callable[[]
     if is_finished(job.run_dir):
         return
     job.run_dir.mkdir(parents=True, exist_ok=True)
-    machine, digest = describe_machine(), digest_own(job.run.network)
+    machine, digest = describe_machine(has_siblings=job.num_jobs > 1), digest_own(job.run.network)
     if digest:
         check_unchanged(job.run.network, read_records(job.study_dir))
     image_set, training = build_training(job, should_stop)
     origin = _begin_or_go_on(job, training, image_set, machine, tell)
+    origin.load = max(origin.load, machine.load or 0.0)
     try:
         _train_and_save(job, training, origin, tell, should_stop)
         figures = measure_figures(job, training, image_set, tell)
@@ -76,7 +77,26 @@ def execute(job: Job, *, tell: Callable[[Event], None], should_stop: Callable[[]
         raise Stopped from None
     size_bytes = _write_weights(job, training)
     write_examples(job.run_dir / "examples.npz", training, figures.test_predictions)
-    record = RunRecord(
+    machine = replace(machine, load=origin.load)
+    record = _fill_record(job, training, image_set, origin, machine, digest, figures, size_bytes)
+    write_record(job.run_dir, record)
+    for name in (RUN_STATE, BRANCH_STATE):
+        (job.run_dir / name).unlink(missing_ok=True)
+    tell(_finished(job, record))
+
+
+def _fill_record(
+    job: Job,
+    training: Training,
+    image_set: ImageSet,
+    origin: Origin,
+    machine: Machine,
+    own_network_digest: str,
+    figures: Figures,
+    size_bytes: int,
+) -> RunRecord:
+    """What the run was, field by field."""
+    return RunRecord(
         **vars(job.run),
         protocol_name=job.protocol.name,
         protocol_fingerprint=job.protocol.fingerprint,
@@ -87,7 +107,7 @@ def execute(job: Job, *, tell: Callable[[Event], None], should_stop: Callable[[]
         image_size=job.protocol.image_size,
         normalisation=training.protocol.normalisation,
         pretrained_weights=name_weights(job.run.network) if parse_network(job.run.network).is_pretrained else "",
-        own_network_digest=digest,
+        own_network_digest=own_network_digest,
         learning_rate=job.learning_rate,
         batch_size=training.batch_size,
         device=job.device,
@@ -109,11 +129,8 @@ def execute(job: Job, *, tell: Callable[[Event], None], should_stop: Callable[[]
         test_title=image_set.test_title,
         test_fingerprint=image_set.test_fingerprint,
         level=image_set.level,
+        num_jobs=job.num_jobs,
     )
-    write_record(job.run_dir, record)
-    for name in (RUN_STATE, BRANCH_STATE):
-        (job.run_dir / name).unlink(missing_ok=True)
-    tell(_finished(job, record))
 
 
 def build_training(
@@ -158,7 +175,8 @@ def build_training(
 def _begin_or_go_on(
     job: Job, training: Training, image_set: ImageSet, machine: Machine, tell: Callable[[Event], None]
 ) -> Origin:
-    place = f"{platform.node()} {job.device} {job.num_threads} {torch.__version__}"
+    place = " ".join([platform.node(), machine.cpu_name, *machine.cpu_flags, job.device, str(job.num_threads)])
+    place += "".join(f" {name} {version}" for name, version in sorted(machine.versions.items()))
     fingerprints = (job.protocol.fingerprint, image_set.fingerprint, job.split_fingerprint)
     identity = " ".join([*fingerprints, str(job.learning_rate), digest_own(job.run.network)]).rstrip()
     state = read_state(job)
@@ -166,7 +184,10 @@ def _begin_or_go_on(
         training.restore(state["training"])
         origin = Origin(**state["origin"])
         origin.num_resumes += 1
-        origin.is_time_comparable = origin.is_time_comparable and origin.machine == place
+        if origin.machine != place:
+            origin.is_time_comparable = False
+            moved = f"{job.run.label}, seed {job.run.seed} goes on under other conditions than it began under"
+            tell(job.event("warning", text=f"{moved}: its times are not comparable, and its bits may differ"))
         drop_rows_after(job.run_dir / "epochs.csv", training.progress.last_eval_step)
         tell(job.event("started", text=f"from epoch {training.epoch:.1f}"))
         if job.precision not in ("auto", origin.precision):
@@ -212,6 +233,8 @@ def _train_and_save(
 ) -> None:
     """Drive the loop: rows to disk as they happen, the state now and then, events to whoever listens."""
     clock, has_saved_plan = SaveClock(), training.progress.num_steps is not None
+    # Beside other runs of the study nobody can tell whose work it was once one of them has ended.
+    load = watch_load() if job.num_jobs == 1 else lambda: 0.0
     anneal_if_due(job, training, origin, tell=tell, should_stop=should_stop)  # a run that goes on may stand at one
     for happening in train(training):
         if isinstance(happening, EpochRow):
@@ -221,10 +244,12 @@ def _train_and_save(
         is_planned = training.progress.num_steps is not None
         # The timed plan is saved at once: without it a run that is killed would be timed again and end elsewhere.
         if is_planned and (clock.is_due or not has_saved_plan):
+            origin.load = max(origin.load, load())
             clock.save(lambda: write_state(job, training, origin))
             has_saved_plan = True
         if should_stop():
             raise InterruptedError
+    origin.load = max(origin.load, load())
     write_state(job, training, origin)
 
 

@@ -11,11 +11,11 @@ import torch
 from roadtest.cost import count_macs, count_parameters, peak_memory_bytes
 from roadtest.data.imageset import ImageSet
 from roadtest.data.ledger import note_test_read
-from roadtest.evaluate import count_correct, predict_logits, to_predictions
+from roadtest.evaluate import count_correct, to_predictions
 from roadtest.events import Event
 from roadtest.job import Job
 from roadtest.record import Cost, Predictions, SetResult, write_predictions
-from roadtest.train import Training
+from roadtest.train import Training, evaluate_ids, predict_ids
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,9 @@ class Figures:
 def measure_figures(job: Job, training: Training, image_set: ImageSet, tell: Callable[[Event], None]) -> Figures:
     """Measure the final weights: on all training images, on validation, and once on test where that is wanted."""
     tell(job.event("phase", text="final evaluation"))
-    train, _ = _measure_set(training, training.train_ids_N)
+    start = time.perf_counter()
+    train = evaluate_ids(training, training.train_ids_N)
+    training.progress.eval_seconds += time.perf_counter() - start
     val, val_predictions = _measure_set(training, training.val_ids_N)
     write_predictions(job.run_dir / "val.npz", val_predictions)
     test_ids_N = image_set.indices_of("test")
@@ -52,14 +54,7 @@ def measure_figures(job: Job, training: Training, image_set: ImageSet, tell: Cal
 
 def _measure_set(training: Training, ids_N: npt.NDArray[np.int64]) -> tuple[SetResult, Predictions]:
     start = time.perf_counter()
-    logits_NK = predict_logits(
-        training.network,
-        training.read_pixels,
-        ids_N,
-        normalisation=training.protocol.normalisation,
-        precision=training.precision,
-        should_stop=training.should_stop,
-    )
+    logits_NK = predict_ids(training, ids_N)
     training.progress.eval_seconds += time.perf_counter() - start
     labels_N = training.labels_N[torch.from_numpy(ids_N)]
     return count_correct(logits_NK, labels_N), to_predictions(logits_NK, labels_N, ids_N)

@@ -149,9 +149,9 @@ def is_evaluation(progress: Progress) -> bool:
 
 
 def is_timed(progress: Progress, protocol: Protocol, *, steps_per_epoch: int, timed_seconds: float) -> bool:
-    """Enough seconds to predict the speed: 3 % of the budget, between half a second and five, and three steps."""
+    """Enough seconds to predict the speed: 3 % of the budget, between half a second and thirty, and three steps."""
     budget = protocol.budget_seconds
     assert budget is not None
-    enough = min(max(0.03 * budget, min(0.5, budget / 4)), 5.0)
+    enough = min(max(0.03 * budget, min(0.5, budget / 4)), 30.0)
     is_at_end = progress.step >= protocol.max_epochs * steps_per_epoch
     return is_at_end or (progress.step >= 2 * NUM_UNTIMED_STEPS and timed_seconds >= enough)

@@ -57,7 +57,7 @@ class Speed:
 
 def unlimited(job: Job) -> Job:
     """The job without an end: it is left when enough was measured."""
-    # A budget keeps the loop at one step a time until it has timed itself, which it has after five seconds.
+    # A budget keeps the loop at one step a time until it has timed itself, which it has after half a minute at most.
     return replace(job, protocol=replace(job.protocol, budget_seconds=3.0e7, max_epochs=1_000_000, patience=0))
 
 

@@ -59,6 +59,8 @@ class Origin:
     started_at: str
     num_resumes: int = 0
     is_time_comparable: bool = True
+    load: float = 0.0
+    """The largest share of the usable cores that other programs used: when a process began, and while it trained."""
 
 
 def write_state(job: Job, training: Training, origin: Origin, name: str = RUN_STATE) -> None:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from roadtest.augment import augment_batch
 from roadtest.data.batches import count_drawn, mix_in
 from roadtest.descent import build_loss, build_optimizer
-from roadtest.evaluate import count_correct, forward, predict_logits
+from roadtest.evaluate import add_up, count_correct, eval_batch_size, forward, predict_logits
 from roadtest.machine import wait_for_device
 from roadtest.protocol import Protocol
 from roadtest.record import EpochRow, SetResult
@@ -41,6 +41,8 @@ from roadtest.schedule import (
 
 TICK_SECONDS = 0.5
 """How often the loop shows itself between evaluations."""
+CHUNK_SIZE = 8192
+"""Images whose logits are held at a time where only counts are wanted: a thousand classes of a million are 4 GB."""
 
 
 class DivergedError(RuntimeError):
@@ -241,16 +243,23 @@ def _evaluate_row(training: Training) -> EpochRow:
 
 
 def evaluate_ids(training: Training, ids_N: npt.NDArray[np.int64]) -> SetResult:
-    """The network's counts on some images as it stands now, without augmentation."""
-    logits_NK = predict_logits(
+    """The network's counts on some images as it stands now, without augmentation; memory does not grow with them."""
+    chunks = np.split(ids_N, range(CHUNK_SIZE, len(ids_N), CHUNK_SIZE))
+    labels_N = training.labels_N
+    return add_up(count_correct(predict_ids(training, some), labels_N[torch.from_numpy(some)]) for some in chunks)
+
+
+def predict_ids(training: Training, ids_N: npt.NDArray[np.int64]) -> Tensor:
+    """The network's logits_NK for some images as it stands now, without augmentation."""
+    return predict_logits(
         training.network,
         training.read_pixels,
         ids_N,
         normalisation=training.protocol.normalisation,
         precision=training.precision,
+        batch_size=eval_batch_size(training.protocol.image_size),
         should_stop=training.should_stop,
     )
-    return count_correct(logits_NK, training.labels_N[torch.from_numpy(ids_N)])
 
 
 def _tick(training: Training, images_per_second: float) -> Tick:

@@ -1,6 +1,8 @@
 """What was typed, and what a config file says, as the arguments of `roadtest.compare`."""
 
+from collections.abc import Iterable
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from roadtest.cli.options import CompareOptions
@@ -19,6 +21,8 @@ def chosen_options(given: CompareOptions) -> dict[str, Any]:
         from roadtest.config import read_config
 
         chosen |= read_config(given.config)
+        if given.networks is None:
+            _refuse_unnamed_code(chosen.get("networks", ()), given.config)
     chosen |= {name: getattr(given, name) for name in _PLAIN if getattr(given, name) not in (None, False)}
     if given.networks is not None:
         chosen["networks"] = split_list(given.networks, "--networks")
@@ -32,3 +36,15 @@ def chosen_options(given: CompareOptions) -> dict[str, Any]:
             chosen[f"{name}_seconds"] = parse_duration(text, f"--{name.replace('_', '-')}")
     chosen |= {"reads_test": False} if given.no_test else {}
     return chosen | ({"has_images": False} if given.no_images else {})
+
+
+def _refuse_unnamed_code(networks: Iterable[str], config: Path) -> None:
+    """A config file may be anybody's, and a network of one's own is a program: it runs where it was typed."""
+    from roadtest.networks.own import is_own
+
+    own = [name for name in networks if is_own(name)]
+    if own:
+        raise ValueError(
+            f"{config} names {own[0]!r}, which is code: it runs only where it is named on the command line; if you "
+            f"trust the file, add --networks {','.join(networks)}"
+        )

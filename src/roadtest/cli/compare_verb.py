@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DEMO_DIR = Path("runs/demo")
 DEMO_BUDGET_SECONDS = 30.0  # six runs: three minutes of training, the rest of the eight for all that surrounds it
+HAS_BEGUN = "the study's folder is there"
+"""What an interruption says once an older study was moved aside: from then on `--fresh` would begin once more."""
 DryRun = Annotated[
     bool, option("--dry-run", help="Train nothing: say what it would take, as roadtest plan.", group=OUTPUT)
 ]
@@ -69,12 +71,14 @@ def _compare(source: str, chosen: dict[str, Any], *, format: Format | None, is_q
     from roadtest.study import compare as compare_networks
 
     started: list[str] = []
+    study: Study | None = None
     try:
         with show_progress(is_quiet=is_quiet) as on_event:
             study = compare_networks(source, on_event=_noting(started, on_event), **chosen)
-    except Interrupted:
-        raise KeyboardInterrupt from None
-    return _conclude(study, has_trained=bool(started), format=format, is_quiet=is_quiet)
+        return _conclude(study, has_trained=bool(started), format=format, is_quiet=is_quiet)
+    except (Interrupted, KeyboardInterrupt) as stop:
+        has_begun = study is not None or isinstance(stop, Interrupted)
+        raise KeyboardInterrupt(HAS_BEGUN if has_begun else "") from None
 
 
 def _noting(started: list[str], on_event: Callable[["Event"], None]) -> Callable[["Event"], None]:
@@ -91,6 +95,7 @@ def _conclude(study: "Study", *, has_trained: bool, format: Format | None, is_qu
     from roadtest.cli.terminal import print_leaderboard
     from roadtest.events import printable
     from roadtest.recommend import recommend
+    from roadtest.record import row_label
 
     rows = study.leaderboard()
     if sys.stderr.isatty() and not is_quiet:
@@ -98,7 +103,7 @@ def _conclude(study: "Study", *, has_trained: bool, format: Format | None, is_qu
     if format is not None or not is_quiet:
         print_leaderboard(rows, format or "table")
     failures = study.failures()
-    notes = [f"{failure.network}, seed {failure.seed} failed: {failure.reason}" for failure in failures]
+    notes = [f"{row_label(vars(failure))}, seed {failure.seed} failed: {failure.reason}" for failure in failures]
     if not has_trained and not failures:
         notes.append(f"{study.path} was complete already: nothing was trained; --fresh begins anew")
     if not is_quiet:

@@ -53,7 +53,7 @@ def export(
 ) -> int:
     """Write a network as an ONNX bundle that needs no roadtest: checked, measured, with a model card.
 
-    Preprocessing and class names are inside. Needs the extra: pip install "roadtest[export]".
+    Preprocessing and class names are inside. Needs the extra: pip install -e ".[export]", in the checkout.
     """
     from roadtest.progress import show_progress
     from roadtest.study.deploy import export_and_note

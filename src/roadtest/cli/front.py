@@ -1,5 +1,6 @@
 """The command line as a whole: the verbs in their groups, and how a mistake or an interruption becomes one line."""
 
+import io
 import os
 import shlex
 import sys
@@ -58,10 +59,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and answer with its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     is_verbose = any(word in ("-v", "--verbose") for word in words)
+    _forgive_encodings()
     try:
         return _call(words)
-    except KeyboardInterrupt:
-        return _say_interrupted(words)
+    except KeyboardInterrupt as stop:
+        return _say_interrupted(words, has_begun=compare_verb.HAS_BEGUN in stop.args)
     except BrokenPipeError:  # `roadtest leaderboard STUDY | head`: the reader has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -69,6 +71,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _say_mistake(error, is_verbose=is_verbose)
     except Exception as error:
         return _say_break(error, is_verbose=is_verbose)
+
+
+def _forgive_encodings() -> None:
+    """Let a stream that lacks a sign write a question mark: a file on Windows may not know the dash of a table."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what stands in for one in a notebook has no encoding to set
+            stream.reconfigure(errors="replace")
 
 
 def _call(words: list[str]) -> int:
@@ -172,10 +181,14 @@ def _is_disk_full(error: Exception) -> bool:
     return isinstance(error, OSError) and is_disk_full(error)
 
 
-def _say_interrupted(words: list[str]) -> int:
-    again = ""
+def _say_interrupted(words: list[str], *, has_begun: bool) -> int:
+    """Say how to go on: with --fresh as long as the older study was not moved aside, and never after that."""
+    text = "interrupted"
     if words[:1] in (["compare"], ["demo"]):
-        again = shlex.join(["roadtest", *(word for word in words if word != "--fresh")])
-        again = f"; everything finished is kept, and this goes on from there: {again}"
-    _say(f"interrupted{again}")
+        is_begun_anew = "--fresh" in words and not has_begun
+        again = [word for word in words if is_begun_anew or word != "--fresh"]
+        goes_on = "everything finished is kept, and this goes on from there"
+        advice = "nothing was moved aside yet, and this begins anew" if is_begun_anew else goes_on
+        text += f"; {advice}: {shlex.join(['roadtest', *again])}"
+    _say(text)
     return 130

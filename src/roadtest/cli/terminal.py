@@ -7,7 +7,7 @@ and as many columns as the window has room for.
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from roadtest.events import printable
@@ -21,6 +21,7 @@ Row = dict[str, Any]
 MINUS = "–"  # not measured
 GAP = 2
 ALWAYS = 99
+P50 = "_latency_p50_ms"  # how the columns with latencies elsewhere end
 STYLES = {"ok": "green", "slow": "yellow", "missing": "red", "note": "cyan", "warning": "yellow", "error": "red"}
 
 
@@ -130,7 +131,9 @@ def print_leaderboard(rows: Sequence[Row], format: str) -> None:
             parts.append((heading, []))
         parts[-1][1].append(row)
     level = [LEVEL] if any(row.get("level") for row in rows) else []
-    print_table([*leaderboard_columns(rows), *elsewhere_columns(rows), *level], parts)
+    shown = print_table([*leaderboard_columns(rows), *elsewhere_columns(rows), *level], parts)
+    if timed := timing_words(rows, [column.title for column in shown]):
+        print(printable(timed))
 
 
 def leaderboard_columns(rows: Sequence[Row]) -> Sequence[Column]:
@@ -138,28 +141,49 @@ def leaderboard_columns(rows: Sequence[Row]) -> Sequence[Column]:
     from roadtest.summarise import ACCURACY, METRICS
 
     metric = METRICS[rows[0].get("metric", ACCURACY) if rows else ACCURACY]
+    # Letters hold for one set of images, and the table has figures of two.
+    part = next((row["judged_part"] for row in rows if row.get("judged_part")), None)
+    table = [replace(one, title=f"letters ({part})") if part and one.title == "letters" else one for one in LEADERBOARD]
     if metric.name == ACCURACY:
-        return LEADERBOARD
+        return table
     column = metric.column
     figures = (
         Column(title=f"val {metric.words}", text=lambda row: percent(row[f"val_{column}_mean"])),
         Column(title="95 % interval", text=lambda row: interval(row, "val", column), rank=8),
         Column(title=f"test {metric.words}", text=lambda row: percent(row[f"test_{column}_mean"])),
     )
-    others = [one for one in LEADERBOARD if "accuracy" not in one.title and "interval" not in one.title]
+    others = [one for one in table if "accuracy" not in one.title and "interval" not in one.title]
     return (*others[:2], *figures, *others[2:])
 
 
 def elsewhere_columns(rows: Sequence[Row]) -> list[Column]:
     """Latency in ONNX Runtime and on other computers, where it was measured."""
-    end = "_latency_p50_ms"
-    names = [name for name in (rows[0] if rows else ()) if name.endswith(end)]
-    measured = [name for name in names if any(row.get(name) is not None for row in rows)]
-    return [_latency_column(name, "ONNX" if name == f"onnx{end}" else name.removesuffix(end)) for name in measured]
+    return [_latency_column(_title(place), f"{place}{P50}") for place in _places(rows)]
 
 
-def _latency_column(name: str, title: str) -> Column:
-    return Column(title=f"{title} latency", text=lambda row: milliseconds(row.get(name)), rank=2)
+def _latency_column(title: str, name: str) -> Column:
+    return Column(title=title, text=lambda row: milliseconds(row.get(name)), rank=2)
+
+
+def timing_words(rows: Sequence[Row], titles: Sequence[str]) -> str | None:
+    """What the latencies that are shown measure, with how many threads; None where there is one kind of them."""
+    from roadtest.summarise.costs import NUM_THREADS, WHAT_IS_TIMED
+
+    kinds = {"latency": NUM_THREADS} | {_title(place): f"{place}_num_threads" for place in _places(rows)}
+    shown = {title: name for title, name in kinds.items() if title in titles}
+    numbers = {title: {row[name] for row in rows if row.get(name) is not None} for title, name in shown.items()}
+    told = [f"{title} {' or '.join(map(str, sorted(found)))}" for title, found in numbers.items() if found]
+    return f"{WHAT_IS_TIMED} Threads: {', '.join(told)}." if len(told) > 1 else None
+
+
+def _places(rows: Sequence[Row]) -> list[str]:
+    """`onnx` and the other computers that any of the networks was measured on, as the columns' names begin."""
+    names = [name for name in (rows[0] if rows else ()) if name.endswith(P50)]
+    return [name.removesuffix(P50) for name in names if any(row.get(name) is not None for row in rows)]
+
+
+def _title(place: str) -> str:
+    return f"{'ONNX' if place == 'onnx' else place} latency"
 
 
 def print_findings(rows: Sequence[Row], format: str) -> None:
@@ -197,8 +221,11 @@ def choose_columns(columns: Sequence[Column], rows: Sequence[Row], width: int) -
     return [column for column in columns if column in kept]
 
 
-def print_table(columns: Sequence[Column], parts: Sequence[tuple[str, list[Row]]]) -> None:
-    """Print rows in parts, each under its heading; on a terminal in its width, in a file as wide as the table is."""
+def print_table(columns: Sequence[Column], parts: Sequence[tuple[str, list[Row]]]) -> list[Column]:
+    """Print rows in parts, each under its heading, and give the columns that there was room for.
+
+    On a terminal in its width, in a file as wide as the table is.
+    """
     from rich.console import Console
 
     rows = [row for _, part in parts for row in part]
@@ -215,6 +242,7 @@ def print_table(columns: Sequence[Column], parts: Sequence[tuple[str, list[Row]]
     hidden = [column.title for column in columns if column not in shown]
     if hidden:
         print(f"a wider window also shows: {', '.join(hidden)}", file=sys.stderr)
+    return shown
 
 
 def _draw(columns: Sequence[Column], rows: Sequence[Row], part: Sequence[Row], *, has_header: bool) -> "Table":

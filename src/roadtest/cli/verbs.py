@@ -43,11 +43,14 @@ def report(
     no_images: NoImages = False,
     verbose: Verbose = False,
 ) -> int:
-    """Build the page, the figures and the tables of a study again, from its folder alone."""
+    """Build the page, the figures and the tables of a study again, from its folder alone.
+
+    Pictures stay out where compare left them out.
+    """
     from roadtest.report import write_report
 
     points = read_points(tolerance)
-    page = write_report(study, has_images=not no_images, metric=metric, tolerance_points=points)
+    page = write_report(study, has_images=False if no_images else None, metric=metric, tolerance_points=points)
     print(page.resolve().as_uri(), file=sys.stderr)
     return 0
 
@@ -64,6 +67,9 @@ def networks(
     """
     from roadtest.cli.network_table import network_rows, print_networks
 
+    for name, value, low, high in (("--classes", classes, 1, 65_536), ("--image-size", image_size or 32, 16, 512)):
+        if not low <= value <= high:
+            raise ValueError(f"{name} {value} is out of range: it must lie between {low} and {high}; change it")
     rows, remarks = network_rows(names, image_size=32 if image_size is None else image_size, num_classes=classes)
     print_networks(rows, format or "table")
     for remark in remarks:

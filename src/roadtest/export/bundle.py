@@ -37,7 +37,7 @@ from roadtest.export.card import render_card
 from roadtest.export.engine import check_extra, open_session, run_logits
 from roadtest.export.graph import INPUT, LOGITS, PROBABILITIES, Prepared, build_graph, write_graph
 from roadtest.export.latency import PYTORCH, median_ms, time_engines
-from roadtest.export.parity import Parity, compare_answers
+from roadtest.export.parity import Parity, compare_answers, join_parities
 from roadtest.export.pictures import Pictures, RunImages, draw_pictures, find_run_images, packed_images
 from roadtest.export.quantise import write_int8
 from roadtest.machine import count_usable_cores, describe_machine
@@ -188,11 +188,14 @@ def _write_models(building: Path, work: _Work, own: RunImages | str) -> dict[str
 def _compare(work: _Work, models: dict[str, Path], pictures: Pictures) -> dict[str, Parity]:
     """Every engine's answers beside PyTorch's; a float32 file that is not the trained network is refused."""
     work.say(f"comparing answers on {pictures.words}")
-    expected_NK = work.answer(pictures.images_NHWC)
-    parities = {PYTORCH: compare_answers(expected_NK, expected_NK, pictures.labels_N)}
-    for runtime, model in models.items():
-        answers_NK = run_logits(open_session(model, num_threads=work.num_threads), pictures.images_NHWC)
-        parities[runtime] = compare_answers(expected_NK, answers_NK, pictures.labels_N)
+    sessions = {runtime: open_session(model, num_threads=work.num_threads) for runtime, model in models.items()}
+    parts: dict[str, list[Parity]] = {runtime: [] for runtime in (PYTORCH, *sessions)}
+    for images_NHWC, labels_N in pictures.batches():
+        expected_NK = work.answer(images_NHWC)
+        parts[PYTORCH].append(compare_answers(expected_NK, expected_NK, labels_N))
+        for runtime, session in sessions.items():
+            parts[runtime].append(compare_answers(expected_NK, run_logits(session, images_NHWC), labels_N))
+    parities = {runtime: join_parities(found) for runtime, found in parts.items()}
     parity = parities[ONNXRUNTIME]
     if parity.num_changed > MAX_CHANGED * parity.num_images or not np.isfinite(parity.largest_difference):
         raise ValueError(

@@ -26,7 +26,7 @@ def check_extra() -> None:
     if missing:
         raise ValueError(
             f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed, and export needs "
-            f'{", ".join(NEEDED)}: run pip install "roadtest[export]"'
+            f'{", ".join(NEEDED)}: run pip install -e ".[export]" in the checkout of roadtest'
         )
 
 

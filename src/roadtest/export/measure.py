@@ -7,6 +7,7 @@ Needs Python 3.9 or later, numpy and onnxruntime, and nothing else; it reads mod
 beside it. With all the cores that this process may use, and with one: warm-up, then rounds in which batch sizes and
 numbers of threads take turns, so that a disturbance hits all alike. Every sample is kept; what disturbs is flagged
 (on Linux, where other processes can be seen). Images are random: no network here looks at values to save work.
+What is missing or damaged is one line on standard error, and the exit code 2.
 """
 
 from __future__ import annotations
@@ -20,13 +21,20 @@ import re
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-import numpy as np
+NO_NUMPY: ImportError | None = None
+"""Why numpy cannot be imported, for `main` to say in one line."""
+try:
+    import numpy as np
+except ImportError as error:
+    NO_NUMPY = error
 
 SCHEMA_VERSION = 1
 KIND = "roadtest measurement"
 MIN_SAMPLES, MAX_SAMPLES = 3, 50
+MAX_SIDE = 4096
+"""Pixels; no network here takes images so large, and memory would run out."""
 FILES = {"float32": "model.onnx", "int8": "model-int8.onnx"}
 
 
@@ -34,6 +42,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure and print one JSON object."""
     given = _parse(arguments)
     folder = Path(__file__).resolve().parent if given.folder is None else Path(given.folder)
+    if given.rounds < 1:
+        _stop(f"--rounds {given.rounds} must be 1 or more; write --rounds 5")
+    if not 0 < given.seconds < 3600:
+        _stop(f"--seconds {given.seconds:g} must be above 0 and below 3600; write --seconds 0.25")
+    _check_libraries()
     result = measure(
         folder,
         variant="int8" if given.int8 else "float32",
@@ -52,23 +65,25 @@ def measure(
     """Everything about one model on this computer, as plain values."""
     import onnxruntime
 
-    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     path = folder / FILES[variant]
-    size = int(manifest["input"]["shape"][1])
+    if not path.is_file():
+        _stop(f"there is no {path}: " + ("export with --int8" if variant == "int8" else "copy the whole bundle here"))
+    run, size = read_manifest(folder / "manifest.json")
+    packed = read_sample(folder / "sample.npz", variant, size)
     generator = np.random.default_rng(0)
     images = {n: generator.integers(0, 256, (n, size, size, 3), np.uint8) for n in batch_sizes}
     sessions = {threads[0]: _open(path, threads[0])}
     for _ in range(10):
         _run(sessions[threads[0]], next(iter(images.values()))[:1])
     peak_memory = peak_memory_bytes()  # of one image at a time: before larger batches and other sessions raise it
-    difference, num_changed, num_checked = check_answers(sessions[threads[0]], folder / "sample.npz", variant)
+    difference, num_changed, num_checked = check_answers(sessions[threads[0]], *packed)
     _tell(f"{num_checked} packed images: largest difference {difference:.3g}, changed predictions {num_changed}")
     sessions.update({n: _open(path, n) for n in threads[1:]})
     samples = take_samples(sessions, images, num_rounds, seconds)
     return {
         "kind": KIND,
         "schema_version": SCHEMA_VERSION,
-        "run": manifest["run"],
+        "run": run,
         "variant": variant,
         "model_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "num_checked": num_checked,
@@ -110,11 +125,35 @@ def take_samples(
     return samples
 
 
-def check_answers(session: Any, path: Path, variant: str) -> tuple[float, int, int]:
+def read_manifest(path: Path) -> tuple[dict[str, Any], int]:
+    """Which run the bundle is of, and the height of its images."""
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        run, size = dict(manifest["run"]), int(manifest["input"]["shape"][1])
+        if not 1 <= size <= MAX_SIDE:
+            raise ValueError(f"images of {size} pixels")
+    except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
+        _stop_at(path, error)
+    return run, size
+
+
+def read_sample(path: Path, variant: str, size: int) -> tuple[Any, Any]:
+    """The packed images, and the logits that they must get."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            images_NHWC = arrays["images_NHWC"]
+            expected_NK = arrays["logits_NK" if variant == "float32" else "logits_int8_NK"]
+        if images_NHWC.dtype != np.uint8 or images_NHWC.shape[1:] != (size, size, 3) or not len(images_NHWC):
+            raise ValueError(f"its images are {images_NHWC.dtype} of the shape {images_NHWC.shape}")
+        if expected_NK.ndim != 2 or len(expected_NK) != len(images_NHWC):
+            raise ValueError(f"its logits have the shape {expected_NK.shape}")
+    except Exception as error:  # numpy, zipfile and zlib have each their own for a damaged file
+        _stop_at(path, error)
+    return images_NHWC, expected_NK
+
+
+def check_answers(session: Any, images_NHWC: Any, expected_NK: Any) -> tuple[float, int, int]:
     """Largest difference of logits, changed predictions and images, on the packed images."""
-    with np.load(path, allow_pickle=False) as arrays:
-        images_NHWC = arrays["images_NHWC"]
-        expected_NK = arrays["logits_NK" if variant == "float32" else "logits_int8_NK"]
     logits_NK = _run(session, images_NHWC)
     num_changed = int((logits_NK.argmax(1) != expected_NK.argmax(1)).sum())
     return float(np.abs(logits_NK - expected_NK).max()), num_changed, len(images_NHWC)
@@ -127,7 +166,10 @@ def _open(path: Path, num_threads: int) -> Any:
     options.intra_op_num_threads = num_threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors; a small board has no list of graphics cards, and need not say so
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions have no name that all versions know
+        _stop_at(path, error)
 
 
 def _run(session: Any, images_NHWC: Any) -> Any:
@@ -218,9 +260,33 @@ def _numbers(option: str, text: str) -> list[int]:
     """`4,1` as numbers, each once, in the order given."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not parts or not all(re.fullmatch("[0-9]{1,5}", part) and int(part) > 0 for part in parts):
-        _tell(f"measure.py: {option} {text!r} must be whole numbers above 0, with commas; write {option} 4,1")
-        sys.exit(2)
+        _stop(f"{option} {text!r} must be whole numbers above 0, with commas; write {option} 4,1")
     return list(dict.fromkeys(map(int, parts)))
+
+
+def _check_libraries() -> None:
+    """Stop where one of the two libraries is not there, or does not work."""
+    try:
+        if NO_NUMPY is not None:
+            raise NO_NUMPY
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        _stop(f"numpy and onnxruntime are needed ({_first_line(error)}): run python -m pip install numpy onnxruntime")
+
+
+def _stop_at(path: Path, error: Exception) -> NoReturn:
+    why = "" if isinstance(error, FileNotFoundError) else f" ({type(error).__name__}: {_first_line(error)})"
+    _stop(f"{path} {'cannot be read' if why else 'is not there'}{why}: copy the whole bundle here again")
+
+
+def _stop(text: str) -> NoReturn:
+    """Leave with one line that says what is wrong, as for a mistake of the user."""
+    _tell(f"measure.py: {text}")
+    sys.exit(2)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[0][:200]
 
 
 def _tell(text: str) -> None:

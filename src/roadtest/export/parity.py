@@ -1,8 +1,10 @@
 """Whether an exported network answers as the trained one does: largest difference, changed predictions, accuracy.
 
-A prediction has changed where the most probable class is another. Accuracies are kept as counts. N images, K classes.
+A prediction has changed where the most probable class is another. Accuracies are kept as counts, so that batches can
+be added up. N images, K classes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,4 +37,17 @@ def compare_answers(expected_NK: Floats, found_NK: Floats, labels_N: Ints | None
         largest_logit=float(np.abs(expected_NK).max()),
         num_changed=int((expected_NK.argmax(1) != found_NK.argmax(1)).sum()),
         num_correct=None if labels_N is None else int((found_NK.argmax(1) == labels_N).sum()),
+    )
+
+
+def join_parities(parts: Sequence[Parity]) -> Parity:
+    """The parity over all images of several batches."""
+    counts = [part.num_correct for part in parts if part.num_correct is not None]
+    return Parity(
+        num_images=sum(part.num_images for part in parts),
+        # numpy's maximum keeps what is no number; Python's may lose it
+        largest_difference=float(np.max([part.largest_difference for part in parts])),
+        largest_logit=float(np.max([part.largest_logit for part in parts])),
+        num_changed=sum(part.num_changed for part in parts),
+        num_correct=sum(counts) if len(counts) == len(parts) else None,
     )

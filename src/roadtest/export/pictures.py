@@ -8,7 +8,7 @@ is a measurement. Packed for other computers: drawn signs, unless the user decid
 N images, S x S pixels.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,9 @@ Answer = Callable[[Bytes], npt.NDArray[np.float32]]
 
 MAX_CHECKED = 5000
 MAX_CHECKED_BYTES = 1 << 28
-"""Large images are fewer, so that they fit into memory."""
+"""Large images are fewer: each of them takes longer."""
+MAX_AT_ONCE, MAX_BYTES_AT_ONCE = 256, 1 << 26
+"""Images that are in memory at the same time, of however many are compared."""
 NUM_CALIBRATION = 512
 """Convention: the range of an activation settles after a few hundred images."""
 NUM_DRAWN = 86
@@ -40,13 +42,23 @@ _LEAST_AGREEMENT = 0.95
 
 @dataclass(frozen=True, kw_only=True)
 class Pictures:
-    """Images to answer, as the network takes them."""
+    """Images to answer, as the network takes them. They stay in their file until they are asked for."""
 
-    images_NHWC: Bytes
+    stored_NHWC: Bytes
+    """Memory-mapped where they lie in the cache, with others among them."""
+    ids_N: Ints
+    """Which rows of it they are, in the order of answering."""
     labels_N: Ints | None
-    """None where they are not of the network's classes, or not to be looked at."""
+    """Per id; None where they are not of the network's classes, or not to be looked at."""
     words: str
     """What they are, for people."""
+
+    def batches(self) -> Iterator[tuple[Bytes, Ints | None]]:
+        """All images in their order, so few at a time that memory does not grow with their number."""
+        num_at_once = max(1, min(MAX_AT_ONCE, MAX_BYTES_AT_ONCE // self.stored_NHWC[0].nbytes))
+        for start in range(0, len(self.ids_N), num_at_once):
+            part = slice(start, start + num_at_once)
+            yield self.stored_NHWC[self.ids_N[part]], None if self.labels_N is None else self.labels_N[part]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +74,9 @@ class RunImages:
         """The run's validation images, evenly thinned out where they are many."""
         num_most = min(MAX_CHECKED, MAX_CHECKED_BYTES // self.images_NHWC[0].nbytes)
         chosen_N = _spread(np.arange(len(self.val.labels_N)), num_most)
-        ids_N = self.val.image_ids_N[chosen_N]
         return Pictures(
-            images_NHWC=self.images_NHWC[ids_N],
+            stored_NHWC=self.images_NHWC,
+            ids_N=self.val.image_ids_N[chosen_N],
             labels_N=self.val.labels_N[chosen_N],
             words=_counted(len(chosen_N), len(self.val.labels_N), "validation images"),
         )
@@ -79,7 +91,8 @@ class RunImages:
                 f"--check-on test: the test images of {self.run_dir} are not in this cache; give the study's compare "
                 "command again here, or leave it out"
             )
-        return Pictures(images_NHWC=self.images_NHWC[ids_N], labels_N=None, words=f"all {len(ids_N):,} test images")
+        words = f"all {len(ids_N):,} test images"
+        return Pictures(stored_NHWC=self.images_NHWC, ids_N=ids_N, labels_N=None, words=words)
 
     def calibration(self) -> Bytes:
         """A few hundred training images, evenly over the classes' order."""
@@ -125,17 +138,17 @@ def draw_pictures(image_size: int, num_images: int | None = None) -> Pictures:
     items = [listing.items[i] for i in np.linspace(0, len(listing.items) - 1, num_images).astype(int)]
     images = [decode_image(listing.read_image(item), image_size)[0] for item in items]
     words = f"{num_images} signs drawn by roadtest, without labels of these classes"
-    return Pictures(images_NHWC=np.stack(images), labels_N=None, words=words)
+    return Pictures(stored_NHWC=np.stack(images), ids_N=np.arange(num_images), labels_N=None, words=words)
 
 
 def packed_images(found: RunImages | str, image_size: int, *, has_own_images: bool) -> Bytes:
     """Ten images for sample.npz: drawn ones, or validation images where the user hands them out."""
     if not has_own_images:
-        return draw_pictures(image_size, NUM_PACKED).images_NHWC
+        return draw_pictures(image_size, NUM_PACKED).stored_NHWC
     if isinstance(found, str):
         raise ValueError(f"--with-images packs validation images, and {found}: leave it out to pack drawn signs")
-    images_NHWC = found.validation().images_NHWC
-    return images_NHWC[_spread(np.arange(len(images_NHWC)), NUM_PACKED)]
+    validation = found.validation()
+    return validation.stored_NHWC[_spread(validation.ids_N, NUM_PACKED)]
 
 
 def _spread(ids_N: Ints, num_most: int) -> Ints:

@@ -1,8 +1,9 @@
 """int8: weights and activations in 8 bits, their ranges taken from training images.
 
 Static quantisation by ONNX Runtime: per channel for weights, symmetric, ranges of activations by smallest and largest
-value; the graph says where values are rounded (QDQ). Left in float32: the preprocessing, the softmax, and all that a
-sampling grid is computed from: rounded to 8 bits, an affine map would move pixels by fractions of their distance.
+value; the graph says where values are rounded (QDQ). Left in float32: the preprocessing, a pretrained network's step to
+its own mean and deviation with it, the softmax, and all that a sampling grid is computed from: rounded to 8 bits, an
+affine map would move pixels by fractions of their distance.
 https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
 """
 
@@ -20,6 +21,8 @@ from roadtest.export.graph import INPUT
 if TYPE_CHECKING:
     import onnx
 
+LEARNED = ("Conv", "Gemm", "MatMul")
+"""Where the network itself begins; not every network begins with a convolution."""
 QUANTISED = ("Conv", "Gemm", "MatMul", "Add", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat")
 BATCH_SIZE = 32
 
@@ -30,6 +33,8 @@ def write_int8(source: Path, target: Path, images_NHWC: npt.NDArray[np.uint8]) -
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     graph = onnx.load(source).graph
+    kept = nodes_before_sampling(graph)
+    kept |= nodes_before_learning(graph, kept)
     with _quiet():
         quantize_static(
             str(source),
@@ -40,7 +45,7 @@ def write_int8(source: Path, target: Path, images_NHWC: npt.NDArray[np.uint8]) -
             per_channel=True,
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
-            nodes_to_exclude=sorted(nodes_before_sampling(graph)),
+            nodes_to_exclude=sorted(kept),
             calibrate_method=CalibrationMethod.MinMax,
         )
     model = onnx.load(target)
@@ -58,6 +63,23 @@ def nodes_before_sampling(graph: "onnx.GraphProto") -> set[str]:
         if node is not None and node.name not in found:
             found.add(node.name)
             waiting.extend(node.input)
+    return found
+
+
+def nodes_before_learning(graph: "onnx.GraphProto", sampled: set[str]) -> set[str]:
+    """The names of all nodes that work on the images alone, warped ones too, before any learned layer has.
+
+    `sampled` are those that a sampling is computed from: the layers among them learn where to look, not what is seen.
+    """
+    answered: set[str] = set()
+    found: set[str] = set()
+    for node in graph.node:  # in an order in which every node's inputs come first
+        if node.name in sampled:
+            continue
+        if node.op_type in LEARNED or not answered.isdisjoint(node.input):
+            answered.update(node.output)
+        else:
+            found.add(node.name)
     return found
 
 

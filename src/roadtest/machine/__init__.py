@@ -1,6 +1,6 @@
 """This computer: what it is, which device to use, what it lacks, what slows it down. Nothing here changes a setting."""
 
-from roadtest.machine.describe import count_usable_cores, describe_machine, others_cpu_seconds
+from roadtest.machine.describe import count_usable_cores, describe_machine, others_cpu_seconds, watch_load
 from roadtest.machine.device import choose_device, wait_for_device
 from roadtest.machine.doctor import Finding, doctor_findings
 
@@ -12,4 +12,5 @@ __all__ = [
     "doctor_findings",
     "others_cpu_seconds",
     "wait_for_device",
+    "watch_load",
 ]

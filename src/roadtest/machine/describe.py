@@ -4,6 +4,7 @@ Versions are read from the installed packages' metadata, never by importing them
 accelerator. Limits of containers and affinities hold: what counts is what this process may use.
 """
 
+import contextlib
 import functools
 import importlib.metadata
 import os
@@ -12,6 +13,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -30,8 +32,11 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 """Where roadtest's own checkout is, if it runs from one."""
 
 
-def describe_machine() -> Machine:
-    """Everything a record keeps about this computer; takes a quarter of a second to see what else runs on it."""
+def describe_machine(*, has_siblings: bool = False) -> Machine:
+    """Everything a record keeps about this computer; takes a quarter of a second to see what else runs on it.
+
+    Where it `has_siblings`, other processes of the same parent are not counted among what else runs.
+    """
     return Machine(
         cpu_name=cpu_name(),
         num_cores=count_usable_cores(),
@@ -42,7 +47,7 @@ def describe_machine() -> Machine:
         python=platform.python_version(),
         versions=installed_versions(LIBRARIES),
         commit=checkout_commit(),
-        load=measure_load(),
+        load=measure_load(has_siblings=has_siblings),
     )
 
 
@@ -142,15 +147,40 @@ def _busy_seconds(times: object) -> float:
     return float(sum(getattr(times, name) for name in fields if name not in idle))
 
 
-def measure_load(seconds: float = 0.25) -> float:
+def measure_load(seconds: float = 0.25, *, has_siblings: bool = False) -> float:
     """Cores that other processes keep busy now, per usable core: 0 is a quiet machine, 1 leaves nothing.
 
     Not the system's load average: that remembers our own last run for minutes.
     """
-    before, start = others_cpu_seconds(), time.perf_counter()
+    load = watch_load(has_siblings=has_siblings)
     time.sleep(seconds)
-    others_cores = (others_cpu_seconds() - before) / (time.perf_counter() - start)
-    return round(min(max(others_cores / count_usable_cores(), 0.0), 1.0), 3)
+    return load()
+
+
+def watch_load(*, has_siblings: bool = False) -> Callable[[], float]:
+    """Begin to watch what other processes use; what is returned tells it, on average from now on."""
+    before, kin_before, start = others_cpu_seconds(), _kin_cpu_seconds() if has_siblings else {}, time.perf_counter()
+
+    def load() -> float:
+        kin = _kin_cpu_seconds() if has_siblings else {}
+        kin_seconds = sum(kin[pid] - kin_before[pid] for pid in kin.keys() & kin_before.keys())
+        others_cores = (others_cpu_seconds() - before - kin_seconds) / (time.perf_counter() - start)
+        return round(min(max(others_cores / count_usable_cores(), 0.0), 1.0), 3)
+
+    return load
+
+
+def _kin_cpu_seconds() -> dict[int, float]:
+    """Processor seconds of this process's parent and of its other children, by process."""
+    me = psutil.Process()
+    parent = me.parent()
+    seconds = {}
+    for process in [parent, *parent.children(recursive=True)] if parent is not None else []:
+        with contextlib.suppress(psutil.Error):  # it may have ended meanwhile
+            times = process.cpu_times()
+            seconds[process.pid] = times.user + times.system
+    seconds.pop(me.pid, None)
+    return seconds
 
 
 def _usable_core_numbers() -> set[int]:

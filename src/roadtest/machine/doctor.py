@@ -41,19 +41,29 @@ class Finding:
 
 def doctor_findings(cache_dir: Path) -> list[Finding]:
     """Look at everything, in about three seconds."""
-    looks: tuple[Callable[[], Finding], ...] = (
-        look_at_load,
-        look_at_processor,
-        look_at_threads,
-        look_at_arithmetic,
-        look_at_memory,
-        lambda: look_at_disk(cache_dir),
-        look_at_accelerator,
-        look_at_torch,
-        look_at_extras,
-        lambda: look_at_gtsrb(os.environ.get("ROADTEST_GTSRB")),
-    )
-    return [look() for look in looks]
+    looks: dict[str, Callable[[], Finding]] = {
+        "load": look_at_load,
+        "processor": look_at_processor,
+        "threads": look_at_threads,
+        "arithmetic": look_at_arithmetic,
+        "memory": look_at_memory,
+        "disk": lambda: look_at_disk(cache_dir),
+        "accelerator": look_at_accelerator,
+        "torch": look_at_torch,
+        "extras": look_at_extras,
+        "gtsrb": lambda: look_at_gtsrb(os.environ.get("ROADTEST_GTSRB"), cache_dir),
+    }
+    return [_look(topic, look) for topic, look in looks.items()]
+
+
+def _look(topic: str, look: Callable[[], Finding]) -> Finding:
+    """One finding; what cannot be looked at is one too, and the others go on."""
+    try:
+        return look()
+    except Exception as error:  # whatever a driver, a library or a folder without rights does not like
+        reason = " ".join(str(error).split()) or type(error).__name__
+        advice = "mend that first, where you need it"
+        return Finding(topic=topic, status="missing", text=f"could not be looked at: {reason}", advice=advice)
 
 
 def look_at_load() -> Finding:
@@ -174,22 +184,43 @@ def look_at_extras() -> Finding:
     if not lacking:
         return Finding(topic="extras", status="ok", text=f"{', '.join(EXTRAS)}: all libraries are there", advice="")
     text = "; ".join(f"{extra} lacks {', '.join(names)}" for extra, names in lacking.items())
-    return Finding(topic="extras", status="missing", text=text, advice=f"pip install 'roadtest[{','.join(lacking)}]'")
+    advice = f"pip install -e '.[{','.join(lacking)}]', in the checkout of roadtest"
+    return Finding(topic="extras", status="missing", text=text, advice=advice)
 
 
-def look_at_gtsrb(place_text: str | None) -> Finding:
-    """Whether the real GTSRB lies where ROADTEST_GTSRB says."""
+def look_at_gtsrb(place_text: str | None, cache_dir: Path) -> Finding:
+    """Whether the real GTSRB lies where ROADTEST_GTSRB says; where that says nothing, whether it was downloaded."""
     if not place_text:
-        text = "ROADTEST_GTSRB is not set"
-        advice = "set it to the folder of your copy; otherwise `roadtest compare gtsrb` downloads it"
-        return Finding(topic="gtsrb", status="missing", text=text, advice=advice)
+        return _look_at_download(cache_dir / "gtsrb")
     place = Path(place_text).expanduser()
     is_there = any(place.iterdir()) if place.is_dir() else zipfile.is_zipfile(place)
     if not is_there:
         what = "an empty folder" if place.is_dir() else "neither a folder nor a zip"
         text = f"ROADTEST_GTSRB names {place}, {what}"
         return Finding(topic="gtsrb", status="missing", text=text, advice="correct it, or put your copy there")
-    num_present = sum((place / name).is_file() for name in GTSRB_FILES)
-    kind = f"{num_present} of the 3 official archives" if num_present else "unpacked, or of others"
+    absent = _absent_archives(place)
+    num_present = len(GTSRB_FILES) - len(absent)
+    if num_present and absent:
+        text = f"{place}: {num_present} of the 3 official archives"
+        advice = f"put {' and '.join(absent)} there; if it lies there unpacked, `roadtest data check gtsrb` finds it"
+        return Finding(topic="gtsrb", status="missing", text=text, advice=advice)
+    kind = "the 3 official archives" if num_present else "unpacked, or of others"
     text = f"{place}: {kind if place.is_dir() else 'a zip'}"
     return Finding(topic="gtsrb", status="ok", text=text, advice="`roadtest data check gtsrb` looks inside")
+
+
+def _look_at_download(folder: Path) -> Finding:
+    """What a download has left in the cache; each archive gets its name once it is complete."""
+    absent = _absent_archives(folder)
+    if not absent:
+        text = f"{folder}: the 3 official archives, downloaded"
+        return Finding(topic="gtsrb", status="ok", text=text, advice="`roadtest data check gtsrb` looks inside")
+    num_present = len(GTSRB_FILES) - len(absent)
+    text = "ROADTEST_GTSRB is not set" + (f"; {folder} has {num_present} of the 3 archives" if num_present else "")
+    rest = "the rest" if num_present else "it"
+    advice = f"set it to the folder of your copy; otherwise `roadtest compare gtsrb` downloads {rest}"
+    return Finding(topic="gtsrb", status="missing", text=text, advice=advice)
+
+
+def _absent_archives(folder: Path) -> list[str]:
+    return [name for name in GTSRB_FILES if not (folder / name).is_file()]

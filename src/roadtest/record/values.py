@@ -126,8 +126,8 @@ class Machine:
     commit: str | None
     """Of roadtest's own checkout; a trailing + means uncommitted changes."""
     load: float | None
-    """Share of the usable cores that other programs used when the run began, 0 to 1; above 0.1 times are not to be
-    trusted."""
+    """Share of the usable cores that other programs used, 0 to 1, when the run began or while it trained, whichever is
+    more, the study's own other runs left out; above 0.1 times are not to be trusted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +179,8 @@ class RunRecord:
     test_fingerprint: str = ""
     level: str = ""
     """What training on drawn signs alone owes to real ones: `zero-real`, `statistics`, `real-selected`; else empty."""
+    num_jobs: int = 1
+    """Runs that the study did at the same time, at most, this one included: times hold for so many side by side."""
     schema_version: int = SCHEMA_VERSION
 
     @property

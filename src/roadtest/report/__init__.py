@@ -9,16 +9,16 @@ from pathlib import Path
 def write_report(
     study_dir: Path,
     *,
-    has_images: bool = True,
+    has_images: bool | None = None,
     has_figures: bool = True,
     metric: str | None = None,
     tolerance_points: float | None = None,
 ) -> Path:
     """Write `report/index.html`, `figures/` and `tables/` into the study and return the page's path.
 
-    `has_images=False` leaves out pixels of the data set (a published study may not show them); `has_figures=False`
-    leaves out the SVG and PNG files, which take most of the time. `metric` None is the study's own, `tolerance_points`
-    None half a point.
+    `has_images=False` leaves out pixels of the data set (a published study may not show them), and None is what the
+    study was asked for; `has_figures=False` leaves out the SVG and PNG files, which take most of the time. `metric`
+    None is the study's own, `tolerance_points` None half a point.
     """
     from roadtest.report.build import build_report  # late: brings altair and jinja2
 

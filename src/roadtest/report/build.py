@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from roadtest.config import read_config
 from roadtest.data.cache import default_cache_dir
 from roadtest.record import refuse_link, write_atomically
 from roadtest.report.contents import Contents, collect_contents
@@ -39,7 +40,7 @@ Row = dict[str, Any]
 def build_report(
     study_dir: Path,
     *,
-    has_images: bool,
+    has_images: bool | None,
     has_figures: bool,
     metric: str | None = None,
     tolerance_points: float | None = None,
@@ -48,7 +49,8 @@ def build_report(
     results = read_results(study_dir, metric=metric, tolerance_points=tolerance_points)
     rows = rows_with_incumbents(results)
     board, added = ([row for row in rows if (row["status"] == STATUS) == is_added] for is_added in (False, True))
-    contents = collect_contents(results, board, added, has_images=has_images)
+    shows_images = _is_to_show_images(study_dir) if has_images is None else has_images
+    contents = collect_contents(results, board, added, has_images=shows_images)
     figures = build_figures(results, board)
     report_dir = refuse_link(study_dir / "report")
     tables_dir, figures_dir = (refuse_link(report_dir / name) for name in ("tables", "figures"))
@@ -60,6 +62,12 @@ def build_report(
     html = render_page(contents, figures, bundle=vega_bundle(default_cache_dir()), has_files=has_figures)
     write_atomically(report_dir / "index.html", html.encode())
     return report_dir / "index.html"
+
+
+def _is_to_show_images(study_dir: Path) -> bool:
+    """What the study was asked for: pictures that `compare --no-images` left out do not come back by themselves."""
+    path = study_dir / "study.toml"
+    return not path.exists() or read_config(path).get("has_images") is not False
 
 
 def _raw_tables(results: Results, board: list[Row]) -> dict[str, list[Row]]:

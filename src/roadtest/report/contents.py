@@ -15,6 +15,7 @@ from roadtest.report.conclusion import conclude
 from roadtest.report.elsewhere_table import elsewhere_table
 from roadtest.report.facts import Fact
 from roadtest.report.methods import Methods, describe_methods
+from roadtest.report.metrics_table import metrics_table
 from roadtest.report.pretraining_table import pretraining_table
 from roadtest.report.standing import Standing, describe_standing, portable_command
 from roadtest.report.systems_table import systems_table
@@ -59,6 +60,7 @@ class Contents:
     standing: Standing
     leaderboard: Table
     accuracies: Table | None
+    metrics: Table | None
     verdicts: Table | None
     claims: Table | None
     systems: Table | None
@@ -92,8 +94,8 @@ class Contents:
     @property
     def tables(self) -> list[Table]:
         """Every table, in the order of the page."""
-        found = [self.leaderboard, self.accuracies, self.verdicts, self.systems, self.latency, self.elsewhere]
-        found += [self.budgets, self.targets, self.crossovers, self.stn, self.pretraining, self.claims]
+        found = [self.leaderboard, self.accuracies, self.metrics, self.verdicts, self.systems, self.latency]
+        found += [self.elsewhere, self.budgets, self.targets, self.crossovers, self.stn, self.pretraining, self.claims]
         found += [self.errors.pairs, self.errors.classes] if self.errors else []
         return [table for table in [*found, self.runs] if table is not None]
 
@@ -117,6 +119,7 @@ def collect_contents(
         standing=describe_standing(results),
         leaderboard=result_tables.leaderboard_table(results, [*board, *added]),
         accuracies=judged_tables.accuracy_table(results, board),
+        metrics=metrics_table(results, board),
         verdicts=judged_tables.verdict_table(results),
         claims=judged_tables.claims_table(claim_rows(results)),
         systems=systems_table(results),

@@ -30,10 +30,10 @@ def summary_facts(results: Results) -> list[Fact]:
         Fact(term="Runs", text=_run_words(results)),
         Fact(term="Protocol", text=_protocol_words(results)),
     ]
-    kinds = machine_facts(results.records)
+    kinds = _machine_kinds(results.records)
     if kinds:
         more = f", and {len(kinds) - 1} more" if len(kinds) > 1 else ""
-        facts.append(Fact(term="Machine", text=f"{kinds[0].text}{more}"))
+        facts.append(Fact(term="Machine", text=f"{next(iter(kinds))}{more}"))
     facts.append(Fact(term="Test set", text=test_reads(results)))
     if info.notes:
         facts.append(Fact(term="Note", text=" ".join(info.notes)))
@@ -85,12 +85,28 @@ def _protocol_words(results: Results) -> str:
 
 
 def machine_facts(records: Sequence[RunRecord]) -> list[Fact]:
-    """Each kind of machine and setting once, with the runs it did."""
-    kinds: dict[str, list[str]] = {}
+    """Each kind of machine and setting once, with the number of its runs; which ones, where there are several kinds."""
+    kinds = _machine_kinds(records)
+    return [
+        Fact(term=words.plural(len(runs), "run"), text=f"{kind}: {_run_names(runs)}" if len(kinds) > 1 else kind)
+        for kind, runs in kinds.items()
+    ]
+
+
+def _machine_kinds(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
+    """The runs of each kind of machine and setting, the kind with most of them first."""
+    kinds: dict[str, list[RunRecord]] = {}
     for record in records:
-        kinds.setdefault(_machine_words(record), []).append(f"{record.label}/{record.seed}")
-    facts = [Fact(term=words.plural(len(runs), "run"), text=kind) for kind, runs in kinds.items()]
-    return sorted(facts, key=lambda fact: -int(fact.term.split()[0].replace(",", "")))
+        kinds.setdefault(_machine_words(record), []).append(record)
+    return dict(sorted(kinds.items(), key=lambda pair: -len(pair[1])))
+
+
+def _run_names(records: Sequence[RunRecord]) -> str:
+    """`lenet5, seeds 0 and 1; vgg16, seed 0`."""
+    seeds: dict[str, list[str]] = {}
+    for record in records:
+        seeds.setdefault(record.label, []).append(str(record.seed))
+    return "; ".join(f"{label}, seed{'s' * (len(of) > 1)} {words.listed(of)}" for label, of in seeds.items())
 
 
 def _machine_words(record: RunRecord) -> str:
@@ -102,6 +118,7 @@ def _machine_words(record: RunRecord) -> str:
         words.plural(machine.num_cores, "core"),
         words.size(machine.memory_bytes) + " memory",
         f"{record.device} with {words.plural(record.num_threads, 'thread')}",
+        *([f"up to {record.num_jobs} runs at a time"] if record.num_jobs > 1 else []),
         record.precision,
         machine.system,
         *([f"torch {torch}"] if torch else []),
@@ -175,11 +192,15 @@ def collapse_note(results: Results) -> str:
 def time_notes(results: Results) -> list[str]:
     """What a reader must know before trusting a time."""
     busy = [record for record in results.records if (record.machine.load or 0.0) > BUSY_LOAD]
+    beside = [record for record in results.records if record.num_jobs > 1]
     moved = [record for record in results.records if not record.is_time_comparable]
     notes = []
     if busy:
-        share = f"{len(busy)} of {words.plural(len(results.records), 'run')}"
-        notes.append(f"The machine was busy with other work when {share} started: their times are not to be trusted.")
+        runs = words.listed([f"{record.label}, seed {record.seed}" for record in busy])
+        notes.append(f"The machine was busy with other work beside {runs}: these times are not to be trusted.")
+    if beside:
+        share = f"{len(beside)} of {words.plural(len(results.records), 'run')}"
+        notes.append(f"{share} worked with other runs of this study beside them: their times hold for that.")
     if moved:
         runs = words.listed([f"{record.label}, seed {record.seed}" for record in moved])
         notes.append(f"Continued under other conditions, so that their times are not comparable: {runs}.")

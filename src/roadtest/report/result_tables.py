@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from roadtest.devices import is_exported
 from roadtest.report import words
-from roadtest.report.elsewhere_table import WHAT_IS_TIMED
 from roadtest.report.judged_tables import STATUS_WORDS
 from roadtest.report.table import Cell, Column, Row, Table
 from roadtest.summarise import (
@@ -19,7 +18,9 @@ from roadtest.summarise import (
     ranked_variants,
     seed_rows,
 )
+from roadtest.summarise.costs import WHAT_IS_TIMED
 from roadtest.summarise.incumbents import STATUS
+from roadtest.summarise.ranking import order_words
 from roadtest.summarise.words import WHERE
 
 LINES = {
@@ -77,10 +78,11 @@ def _leaderboard_caption(results: Results, board: Sequence[Row], judged: Judged)
         if judged.is_judged
         else ""
     )
+    seeds = f" {order}" if (order := order_words(results)) else ""
     return (
-        f"Networks in the order of validation {results.chosen_by.words}. Accuracies: mean{several}, below it the 95 % "
-        f"interval.{letters} MACs: multiply-accumulates for one image (not FLOPs). Latency: median. A dash means not "
-        "measured."
+        f"Networks in the order of validation {results.chosen_by.words}.{seeds} Accuracies: mean{several}, below it "
+        f"the 95 % interval.{letters} MACs: multiply-accumulates for one image (not FLOPs). Latency: median. A dash "
+        "means not measured."
     )
 
 

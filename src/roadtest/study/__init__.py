@@ -17,6 +17,7 @@ from roadtest.data.mix import check_sources, open_mixed
 from roadtest.events import counting
 from roadtest.incumbent import add_incumbent
 from roadtest.machine import choose_device
+from roadtest.progress import write_trouble
 from roadtest.protocol import Protocol
 from roadtest.recommend import Recommendation, recommend
 from roadtest.record import (
@@ -34,9 +35,16 @@ from roadtest.record import (
     read_study_info,
 )
 from roadtest.report import write_report
-from roadtest.study.check import check_in_short
+from roadtest.study.check import check_in_short, list_originals, tell_notes
 from roadtest.study.deploy import export_and_note, note_device
-from roadtest.study.folder import check_own_networks, check_protocol, make_folder, move_aside, write_plan
+from roadtest.study.folder import (
+    check_own_networks,
+    check_place,
+    check_protocol,
+    make_folder,
+    move_aside,
+    write_plan,
+)
 from roadtest.study.images import Source, name_source, settle
 from roadtest.study.lock import study_lock
 from roadtest.study.options import Options, chosen_protocol, chosen_seeds, planned_runs, source_kind, study_name
@@ -133,9 +141,9 @@ class Study:
         return note_device(self.path, Path(measurement), name)[0]
 
     def report(
-        self, *, has_images: bool = True, metric: str | None = None, tolerance_points: float | None = None
+        self, *, has_images: bool | None = None, metric: str | None = None, tolerance_points: float | None = None
     ) -> Path:
-        """Write the page, figures and tables anew, and return the page's path."""
+        """Write the page, figures and tables anew, and return the page's path; `has_images` None is as it was asked."""
         return write_report(self.path, has_images=has_images, metric=metric, tolerance_points=tolerance_points)
 
     def _repr_html_(self) -> str:
@@ -160,25 +168,31 @@ def compare(source: Source = "signs", *, on_event: Tell | None = None, **options
     """Train every network under one protocol, measure its costs, and leave a folder with one page to read.
 
     `source` is `signs`, `gtsrb`, a path, or two arrays: uint8 images_NHWC and labels_N. The options are the fields of
-    `roadtest.study.options.Options`, the same as on the command line. Finished runs are never repeated. Raise
+    `roadtest.study.options.Options`, the same as on the command line. Finished runs are never repeated. Where nobody
+    listens to events, warnings and failures are told on standard error; `progress.show_progress` shows all. Raise
     ValueError for a mistake, Interrupted after Ctrl-C.
     """
-    tell = on_event or (lambda event: None)
+    tell = on_event or write_trouble
     asked = ask(source, options, tell)
+    if asked.options.fresh:
+        move_aside(asked.study_dir)
+    try:
+        _work(asked, tell)
+    except KeyboardInterrupt:
+        raise Interrupted(asked.study_dir) from None
+    return Study(asked.study_dir)
+
+
+def _work(asked: "Asked", tell: Tell) -> None:
     study_dir, image_set, chosen = asked.study_dir, asked.image_set, asked.options
-    if chosen.fresh:
-        move_aside(study_dir)
     make_folder(study_dir)
     with study_lock(study_dir):
         if source_kind(asked.source) == "folder" and not (study_dir / "study.json").exists():
-            check_in_short(asked.source, image_set, tell)
+            listing = list_originals(asked.source, image_set, asked.cache_dir)
+            check_in_short(asked.source, image_set, tell, listing)
         write_plan(study_dir, asked.source, image_set, asked.protocol, asked.runs, chosen)
-        try:
-            train_missing(study_dir, image_set, asked.cache_dir, asked.runs, chosen, tell)
-            finish(study_dir, image_set, asked.cache_dir, asked.runs, chosen, tell)
-        except KeyboardInterrupt:
-            raise Interrupted(study_dir) from None
-    return Study(study_dir)
+        train_missing(study_dir, image_set, asked.cache_dir, asked.runs, chosen, tell)
+        finish(study_dir, image_set, asked.cache_dir, asked.runs, chosen, tell)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,6 +222,8 @@ def ask(source: Source, options: dict[str, Any], tell: Tell, *, is_plan: bool = 
         choose_device(chosen.device)  # a mistake is told before anything is decoded
     chosen_protocol(source, chosen, len(runs))  # and so is one here
     check_sources(source, mix=chosen.mix, test_on=chosen.test_on, validate_on=chosen.validate_on)
+    if chosen.out is not None:
+        check_place(chosen.out)
 
     def check_early(sized: Options) -> None:
         if sized.out is not None and not sized.fresh:  # another protocol under its own name is another folder
@@ -217,6 +233,7 @@ def ask(source: Source, options: dict[str, Any], tell: Tell, *, is_plan: bool = 
     chosen = settle(source, chosen, cache_dir, tell, check=check_early)
     protocol = chosen_protocol(source, chosen, len(runs))
     study_dir = chosen.out or Path("runs") / study_name(source, chosen, protocol)
+    check_place(study_dir)
     if not chosen.fresh:
         check_protocol(study_dir, protocol)
         check_own_networks(study_dir, runs)
@@ -236,6 +253,8 @@ def ask(source: Source, options: dict[str, Any], tell: Tell, *, is_plan: bool = 
         on_progress=counting(tell, "data"),
         on_download=counting(tell, "download"),
     )
+    if chosen.fresh or not (study_dir / "study.json").exists():
+        tell_notes(image_set, tell)
     return Asked(
         source=source,
         options=chosen,

@@ -117,10 +117,11 @@ def check_protocol(study_dir: Path, protocol: Protocol, *, are_flips_known: bool
 
 def check_place(study_dir: Path) -> None:
     """Refuse a place that is taken by something that is no study; one that was barely begun has hidden files only."""
+    nearest = next(path for path in (study_dir, *study_dir.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise ValueError(f"{nearest} is a file: a study is a folder; give another --out")
     if not study_dir.exists() or (study_dir / "study.json").exists():
         return
-    if not study_dir.is_dir():
-        raise ValueError(f"{study_dir} is a file: a study is a folder; give another --out")
     if not all(path.name.startswith(".") for path in study_dir.iterdir()):
         raise ValueError(f"{study_dir} holds other things than a study: give an empty or a new folder as --out")
 

@@ -86,6 +86,8 @@ def run_tasks(
                 pass
         except KeyboardInterrupt:
             stop.set()
+            if any(task.kind == "run" for task in tasks):  # it may take STOP_SECONDS, in which nothing else is seen
+                tell_one_at_a_time(Event(kind="note", text="stopping: states are being saved"))
             threads.shutdown(wait=False, cancel_futures=True)
             raise
     outcomes = [future.result() for future in futures]

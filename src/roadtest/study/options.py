@@ -123,7 +123,10 @@ def source_kind(source: str) -> str:
 
 
 def study_name(source: str, options: Options, protocol: Protocol) -> str:
-    """The study folder's name, `gtsrb-gtsrb-v1-1a2b3c4d`: other data, or another protocol, is another folder."""
+    """The study folder's name, `gtsrb-gtsrb-v1-1a2b3c4d`: another protocol or source name is another folder.
+
+    Other data of the same name has the same folder, and is refused there.
+    """
     name = source_name(source)
     if options.mix is not None:
         name += f"+{source_name(parse_mix(options.mix)[1].word)}"

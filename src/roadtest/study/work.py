@@ -68,7 +68,9 @@ def train_missing(
     rates = _find_rates(study_dir, template, missing, options, tell)
     if options.fail_fast and len(rates) < len({run.label for run in missing}):
         return
-    jobs = [replace(template, run=run, learning_rate=rates[run.label]) for run in missing if run.label in rates]
+    ready = [run for run in missing if run.label in rates]
+    num_jobs = max(1, min(options.jobs, len(ready)))
+    jobs = [replace(template, run=run, learning_rate=rates[run.label], num_jobs=num_jobs) for run in ready]
     tasks = [
         Task(
             kind="run",

@@ -10,6 +10,15 @@ from roadtest.devices import HERE, ONNXRUNTIME, Measurement, is_exported, read_d
 from roadtest.summarise.results import Results, Variant, read_results
 
 Row = dict[str, Any]
+ONNX = "onnx"
+"""ONNX Runtime on the study's computer, where a column of the leaderboard names a device."""
+NUM_THREADS = "latency_num_threads"
+"""The leaderboard's column with the threads of `latency_p50_ms`."""
+WHAT_IS_TIMED = (
+    "PyTorch is timed on prepared images, the network alone; an exported network from the pixels on, with the "
+    "preprocessing that is part of it."
+)
+"""To be said wherever times of both stand in one table."""
 _KEYS = ("network", "has_stn", "runtime", "device", "batch_size", "num_threads")
 
 
@@ -23,20 +32,25 @@ def latency_rows(study: Path | Results) -> list[Row]:
 
 def headline_latency_ms(results: Results, variant: Variant) -> float | None:
     """The median time of one image alone on the study's computer, in PyTorch."""
-    own = [row for row in results.latency_rows if _is_of(row, variant) and not is_exported(row)]
-    rows = [row for row in own if row["batch_size"] == "1"]
-    first = {tuple(row[key] for key in _KEYS): None for row in rows}
-    chosen = [float(row["latency_ms"]) for row in rows if tuple(row[key] for key in _KEYS) == next(iter(first))]
-    return float(np.median(chosen)) if chosen else None
+    return _median_ms(_headline_rows(results, variant))
 
 
 def costs_elsewhere(results: Results, variant: Variant) -> Row:
     """What the exported network costs: in ONNX Runtime on the study's computer, then on every other one."""
-    row: Row = {"onnx_latency_p50_ms": _exported_latency_ms(results, variant, HERE)}
+    row: Row = {device_column(ONNX): _median_ms(_exported_rows(results, variant, HERE))}
     for device, measurements in devices_of(results).items():
-        row[device_column(device)] = _exported_latency_ms(results, variant, device)
+        row[device_column(device)] = _median_ms(_exported_rows(results, variant, device))
         own = [one for one in measurements if (one.label, one.variant) == (variant.label, "float32")]
         row[device_column(device, "peak_memory_bytes")] = own[0].peak_memory_bytes if own else None
+    return row
+
+
+def latency_threads(results: Results, variant: Variant) -> Row:
+    """With how many threads each of these latencies was measured; two of them need not have had the same."""
+    row: Row = {NUM_THREADS: _num_threads(_headline_rows(results, variant))}
+    row[device_column(ONNX, "num_threads")] = _num_threads(_exported_rows(results, variant, HERE))
+    for device in devices_of(results):
+        row[device_column(device, "num_threads")] = _num_threads(_exported_rows(results, variant, device))
     return row
 
 
@@ -53,13 +67,27 @@ def device_column(device: str, cost: str = "latency_p50_ms") -> str:
     return f"{device}_{cost}"
 
 
-def _exported_latency_ms(results: Results, variant: Variant, device: str) -> float | None:
-    """The median time of one image alone in ONNX Runtime, float32, with all cores that were measured."""
+def _headline_rows(results: Results, variant: Variant) -> list[dict[str, str]]:
+    """The samples of one image alone in PyTorch, of the device and number of threads that stand first."""
+    own = [row for row in results.latency_rows if _is_of(row, variant) and not is_exported(row)]
+    rows = [row for row in own if row["batch_size"] == "1"]
+    return [row for row in rows if all(row[key] == rows[0][key] for key in _KEYS)]
+
+
+def _exported_rows(results: Results, variant: Variant, device: str) -> list[dict[str, str]]:
+    """The samples of one image alone in ONNX Runtime, float32, with the most threads that were measured."""
     where = {"runtime": ONNXRUNTIME, "device": device, "batch_size": "1"}
     rows = [row for row in results.latency_rows if _is_of(row, variant) and where.items() <= row.items()]
     most = max((int(row["num_threads"]) for row in rows), default=0)
-    chosen = [float(row["latency_ms"]) for row in rows if int(row["num_threads"]) == most]
-    return float(np.median(chosen)) if chosen else None
+    return [row for row in rows if int(row["num_threads"]) == most]
+
+
+def _median_ms(rows: Sequence[dict[str, str]]) -> float | None:
+    return float(np.median([float(row["latency_ms"]) for row in rows])) if rows else None
+
+
+def _num_threads(rows: Sequence[dict[str, str]]) -> int | None:
+    return int(rows[0]["num_threads"]) if rows else None
 
 
 def pareto_front(costs: Sequence[float], accuracies: Sequence[float]) -> list[int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from roadtest.record import Failure, PlannedRun, RunRecord
-from roadtest.summarise.costs import costs_elsewhere, headline_latency_ms
+from roadtest.summarise.costs import costs_elsewhere, headline_latency_ms, latency_threads
 from roadtest.summarise.intervals import estimate_accuracy, estimate_score
 from roadtest.summarise.metrics import ACCURACY, METRICS
 from roadtest.summarise.pairs import judge_networks
@@ -27,12 +27,17 @@ OTHERS = tuple(metric for metric in METRICS.values() if metric.name != ACCURACY)
 def leaderboard_rows(study: Path | Results) -> list[Row]:
     """One row for each network, best in validation first; the columns of every leaderboard.
 
-    After accuracy, costs and their intervals: the other metrics, the weakest class, letters, and the STN's worth.
+    After accuracy, costs and their intervals: the other metrics, the weakest class, letters, the STN's worth, and with
+    how many threads the latencies were measured.
     """
     results = read_results(study)
     worths = {row["network"]: row["worth"] for row in stn_rows(results)}
-    rows = [_leaderboard_row(results, variant) for variant in ranked_variants(results)]
-    return [row | {"stn_worth": worths.get(row["network"]) if row["has_stn"] else None} for row in rows]
+    rows = []
+    for variant in ranked_variants(results):
+        worth = worths.get(variant.network) if variant.has_stn else None
+        row = {**_leaderboard_row(results, variant), "stn_worth": worth}
+        rows.append(row | latency_threads(results, variant))
+    return rows
 
 
 def seed_rows(study: Path | Results) -> list[Row]:

@@ -12,9 +12,25 @@ from roadtest.summarise.scores import run_scores
 
 def ranked_variants(results: Results) -> list[Variant]:
     """The networks in the order of the leaderboard: compared ones by validation, undertrained ones, the others."""
-    compared = [{record.seed for record in variant.records} for variant in results.variants if variant.is_compared]
-    common = set.intersection(*compared) if compared else set()
+    seeds = _compared_seeds(results)
+    common = set.intersection(*seeds) if seeds else set()
     return sorted(results.variants, key=lambda variant: _rank(results, variant, common))
+
+
+def order_words(results: Results) -> str:
+    """By which seeds the order goes, where networks have different ones; empty where all have the same."""
+    seeds = _compared_seeds(results)
+    if not seeds or all(one == seeds[0] for one in seeds):
+        return ""
+    common = sorted(set.intersection(*seeds))
+    if not common:
+        return "The networks have no seed in common, and folds differ in difficulty: the order means little."
+    which = f"seed{'s' if len(common) > 1 else ''} {', '.join(map(str, common))}"
+    return f"The order goes by {which}, which all networks have; the means are over all of a network's own."
+
+
+def _compared_seeds(results: Results) -> list[set[int]]:
+    return [{record.seed for record in variant.records} for variant in results.variants if variant.is_compared]
 
 
 def best_variant(results: Results) -> Variant | None:

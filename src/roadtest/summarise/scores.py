@@ -55,14 +55,17 @@ def added_counts(results: Results, variant: Variant, part: str) -> ClassCounts |
 def weakest_classes(results: Results, variant: Variant, part: str) -> list[Row]:
     """Every class with its recall over the answers of all runs, the weakest first; nothing without answers.
 
-    The added-up answers name a class more surely than the worst one of each run, which is another in each fold.
+    The added-up answers name a class more surely than the worst one of each run, which is another in each fold. Classes
+    without an image in the part come last, with a recall of None: with few seeds no fold may hold one.
     """
     counts = added_counts(results, variant, part)
     if counts is None:
         return []
     names, recall_K = results.info.class_names, counts.recall_K
-    rows = [{"label": int(k), "class_name": names[k], "recall": float(recall_K[k])} for k in counts.present_K]
-    return sorted(rows, key=lambda row: (row["recall"], row["label"]))
+    present = {int(k) for k in counts.present_K}
+    recalls = {k: float(recall_K[k]) if k in present else None for k in range(len(names))}
+    rows = [{"label": k, "class_name": names[k], "recall": recall} for k, recall in recalls.items()]
+    return sorted(rows, key=lambda row: (row["recall"] is None, row["recall"], row["label"]))
 
 
 def _class_counts(results: Results, record: RunRecord, part: str) -> ClassCounts | None:

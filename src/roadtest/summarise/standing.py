@@ -6,6 +6,7 @@ from typing import Any
 from roadtest import judge
 from roadtest.summarise.more import GOOD_NUM_SEEDS, more_seeds
 from roadtest.summarise.pairs import judge_networks
+from roadtest.summarise.ranking import order_words
 from roadtest.summarise.results import Results, read_results
 from roadtest.summarise.stn import DOES_NOT_PAY, NOT_DECIDED, PAYS, stn_rows
 from roadtest.summarise.words import WHERE, render_duration
@@ -14,9 +15,10 @@ Row = dict[str, Any]
 
 
 def standing_words(study: Path | Results) -> list[str]:
-    """The leading set, or what a verdict needs; and the STN's worth. Nothing where nothing can be compared."""
+    """The leading set, or what a verdict needs; what the order goes by; the STN's worth; as far as there is any."""
     results = read_results(study)
-    told = [leading_words(results), _needed(results)] + [_worth(row, _by(results)) for row in stn_rows(results)]
+    told = [leading_words(results), _needed(results), order_words(results)]
+    told += [_worth(row, _by(results)) for row in stn_rows(results)]
     return [sentence for sentence in told if sentence]
 
 
