@@ -77,7 +77,7 @@ def test_the_report_is_read_by_the_metric_and_tolerance(tmp_path: Path, monkeypa
 
     monkeypatch.setattr("roadtest.report.write_report", write)
     assert cli.main(["report", str(tmp_path), "--metric", "macro-f1", "--tolerance", "1"]) == 0
-    assert calls == [{"has_images": True, "metric": "macro-f1", "tolerance_points": 1.0}]
+    assert calls == [{"has_images": None, "metric": "macro-f1", "tolerance_points": 1.0}]  # as the study was made
 
 
 def test_the_studys_own_metric_is_the_default_everywhere(tmp_path: Path, capsys: Captured) -> None:
