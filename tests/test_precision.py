@@ -45,6 +45,19 @@ def test_a_disturbed_step_does_not_decide(monkeypatch: pytest.MonkeyPatch) -> No
     assert choose_precision(TinyNet(), "auto", **WHERE) == ("bfloat16", {"float32": 10.0, "bfloat16": 4.0})  # type: ignore[arg-type]
 
 
+def test_a_precision_that_is_hopeless_on_a_few_images_is_not_tried_on_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    def clock(network: nn.Module, images_NCHW: torch.Tensor, labels_N: torch.Tensor, precision: str) -> float:
+        sizes.append(len(images_NCHW))
+        return {"float32": 600.0, "bfloat16": 4200.0}[precision]
+
+    monkeypatch.setattr(precision_module, "_one_step_ms", clock)
+    # 4200 ms are seven times 600, and more than half a second
+    assert choose_precision(TinyNet(), "auto", **WHERE) == ("float32", {"float32": 600.0, "bfloat16": 4200.0})  # type: ignore[arg-type]
+    assert sizes == [8, 8]
+
+
 def test_the_probe_leaves_network_and_generator_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision_module, "PROBE_SECONDS", 0.0)
     network = TinyNet()

@@ -17,11 +17,16 @@ from roadtest.evaluate import PRECISIONS, forward
 from roadtest.machine import wait_for_device
 
 PROBE_SECONDS = 0.5
-"""After one step of each that is not counted."""
+"""After a step of each on a few images, which is not counted."""
 MIN_ROUNDS = 2
 """Steps in each precision, however long they take."""
 PROBE_BATCH_SIZE = 64
 """Smaller than a training batch, so that the probe of a large network stays short."""
+NUM_TRIED = 8
+"""Images of the first step in each precision, which is not counted where both are in the race."""
+HOPELESS = 4.0
+"""Times as slow on those few images, and a precision is not tried on more: where nothing multiplies bfloat16, a step of
+the probe took VGG-16 half a minute, and there were three of them (docs/log.md, 2026-11-25)."""
 MIN_GAIN = 1.1
 """bfloat16 must be this much faster to be taken: with less, float32 is the simpler answer. Convention."""
 
@@ -51,15 +56,17 @@ def _measure_steps_ms(network: nn.Module, *, device: str, image_size: int, num_c
         images_NCHW = torch.randn(PROBE_BATCH_SIZE, 3, image_size, image_size, device=device)
         images_NCHW = images_NCHW.to(memory_format=torch.channels_last)
         labels_N = torch.arange(PROBE_BATCH_SIZE, device=device) % num_classes
-        samples_ms: dict[str, list[float]] = {}
+        trial_ms: dict[str, float] = {}
         for precision in PRECISIONS:
             try:
-                _one_step_ms(probed, images_NCHW, labels_N, precision)
-                samples_ms[precision] = []
+                trial_ms[precision] = _one_step_ms(probed, images_NCHW[:NUM_TRIED], labels_N[:NUM_TRIED], precision)
             except RuntimeError as error:  # an operation of the network, or of this device, has no bfloat16
                 if precision == "float32":
                     raise
                 print(f"{precision} is not used: {error}", file=sys.stderr)
+        if trial_ms.get("bfloat16", 0.0) > max(HOPELESS * trial_ms["float32"], 1000 * PROBE_SECONDS):
+            return {precision: round(step_ms, 3) for precision, step_ms in trial_ms.items()}
+        samples_ms: dict[str, list[float]] = {precision: [] for precision in trial_ms}
         start, num_rounds = time.perf_counter(), 0
         while num_rounds < MIN_ROUNDS or time.perf_counter() - start < PROBE_SECONDS:
             for precision, samples in samples_ms.items():
