@@ -16,6 +16,7 @@ from roadtest.config import write_config
 from roadtest.record import read_records, read_rows, write_rows
 from roadtest.report import build, write_report
 from roadtest.report.facts import machine_facts
+from roadtest.summarise.words import speak_of
 
 EVIL_NAMES = (
     "<img src=x onerror=alert(1)>",
@@ -387,3 +388,18 @@ def test_building_a_page_needs_no_torch(study: Path) -> None:
 def test_importing_the_report_brings_neither_altair_nor_jinja() -> None:
     code = "import sys, roadtest.report; assert not {'altair', 'jinja2', 'vl_convert'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_data_that_are_no_signs_are_not_spoken_of_as_signs(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=3)
+    assert "on new signs of this kind" in read_page(study).text
+    path = study / "study.json"
+    path.write_text(path.read_text().replace('"data_title": "GTSRB"', '"data_title": "digits"'))
+    text = read_page(study).text
+    assert "on new images of this kind" in text and "new signs" not in text
+    assert not any("new signs" in table.read_text() for table in (study / "report" / "tables").glob("*.md"))
+
+
+def test_only_the_title_decides_whether_signs_are_meant() -> None:
+    assert speak_of("on new signs", "drawn signs") == speak_of("on new signs", "GTSRB (subset)") == "on new signs"
+    assert speak_of("on new signs", "digits") == "on new images"

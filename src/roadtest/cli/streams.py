@@ -104,6 +104,8 @@ def print_evaluation(found: "Evaluation", format: str) -> None:
 
 
 def _evaluation_sentences(found: "Evaluation") -> list[str]:
+    from roadtest.summarise.words import speak_of
+
     plain = found.to_dict()
     part = "all images" if found.split == "all" else f"the {found.split} part"
     tracks = f" in {plain['num_units']:,} tracks" if found.unit_name == "tracks" else ""
@@ -114,7 +116,7 @@ def _evaluation_sentences(found: "Evaluation") -> list[str]:
     between = "one group of images has no interval"
     if plain["accuracy_low"] is not None:
         between = f"95 % interval {100 * plain['accuracy_low']:.1f} to {100 * plain['accuracy_high']:.1f}: "
-        between += str(plain["statement"])
+        between += speak_of(str(plain["statement"]), str(plain["data_title"]))
     worst = found.class_rows()[0]
     remarks = {
         column: f"95 % interval {100 * one.low:.1f} to {100 * one.high:.1f}"

@@ -33,6 +33,7 @@ from roadtest.summarise import (
     verdict_rows,
 )
 from roadtest.summarise.incumbents import STATUS
+from roadtest.summarise.words import speak_of
 
 Row = dict[str, Any]
 
@@ -55,12 +56,12 @@ def build_report(
     report_dir = refuse_link(study_dir / "report")
     tables_dir, figures_dir = (refuse_link(report_dir / name) for name in ("tables", "figures"))
     report_dir.mkdir(exist_ok=True)
-    _write_tables(tables_dir, contents, _raw_tables(results, rows))
+    _write_tables(tables_dir, contents, _raw_tables(results, rows), results.info.data_title)
     _clear(figures_dir, (".svg", ".png"))
     if has_figures:
         write_figure_files([figure for section in figures.values() for figure in section], figures_dir)
     html = render_page(contents, figures, bundle=vega_bundle(default_cache_dir()), has_files=has_figures)
-    write_atomically(report_dir / "index.html", html.encode())
+    write_atomically(report_dir / "index.html", speak_of(html, results.info.data_title).encode())
     return report_dir / "index.html"
 
 
@@ -92,7 +93,7 @@ def _raw_tables(results: Results, board: list[Row]) -> dict[str, list[Row]]:
     return tables
 
 
-def _write_tables(folder: Path, contents: Contents, raw: Mapping[str, list[Row]]) -> None:
+def _write_tables(folder: Path, contents: Contents, raw: Mapping[str, list[Row]], data_title: str) -> None:
     """Raw values as csv; what people read as Markdown and LaTeX."""
     folder.mkdir(exist_ok=True)
     _clear(folder, (".csv", ".md", ".tex"))
@@ -101,7 +102,8 @@ def _write_tables(folder: Path, contents: Contents, raw: Mapping[str, list[Row]]
             write_atomically(folder / f"{name}.csv", render_table(rows, "csv").encode())
     for table in contents.tables:
         for kind in ("md", "tex"):
-            write_atomically(folder / f"{table.name}.{kind}", render_table(table.as_rows(), kind).encode())
+            text = speak_of(render_table(table.as_rows(), kind), data_title)
+            write_atomically(folder / f"{table.name}.{kind}", text.encode())
 
 
 def _clear(folder: Path, endings: tuple[str, ...]) -> None:

@@ -21,6 +21,7 @@ from roadtest.report.gallery_errors import class_figure, confusion_figure
 from roadtest.report.labels import place_labels
 from roadtest.report.words import PART_WORDS, listed, plural
 from roadtest.summarise import Results, Variant, best_variant, judge_networks, ranked_variants
+from roadtest.summarise.words import speak_of
 
 Row = dict[str, Any]
 KEY_SETS = "filled diamond: test; open circle: validation; line: 95 % interval"
@@ -73,7 +74,7 @@ def _pair_figure(results: Results) -> Figure | None:
     if not rows:
         return None
     has_seeds = any(row["seeds_low"] is not None for row in rows)
-    judged = judge_networks(results)
+    judged, data_title = judge_networks(results), results.info.data_title
     cut = f" The {len(rows)} pairs with the first network, of {num_pairs}." if len(rows) < num_pairs else ""
     two = (
         "Thin line: 95 % interval on new signs of this kind; thick grey line: on these images, if trained again, where "
@@ -94,7 +95,7 @@ def _pair_figure(results: Results) -> Figure | None:
         name="differences",
         caption=caption,
         alt=f"Differences between networks: {listed(said)}.",
-        key="thin: on new signs; thick: these images, trained again; filled: separated"
+        key=speak_of("thin: on new signs; thick: these images, trained again; filled: separated", data_title)
         if has_seeds
         else "filled: separated",
         panels=(draw_pairs(rows, across, difference_domain(rows)),),

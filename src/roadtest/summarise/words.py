@@ -4,6 +4,12 @@ WHERE = {"test": "on test", "val": "in validation"}
 """A set in a sentence."""
 
 
+def speak_of(text: str, data_title: str) -> str:
+    """Say `new images` for the judge's `new signs` where the data are none: digits, plates, or whatever they are."""
+    is_about_signs = any(word in data_title.casefold() for word in ("sign", "gtsrb"))
+    return text if is_about_signs else text.replace("new signs", "new images")
+
+
 def percent(fraction: float) -> str:
     """0.98314 as `98.31 %`."""
     return f"{100 * fraction:.2f} %"
