@@ -27,6 +27,7 @@ TEACHES = (
     "predictions",
     "export",
     "add_device",
+    "audit_source",
 )
 
 
