@@ -151,7 +151,7 @@ def test_the_card_gives_counts_limits_and_what_was_not_measured(exported: Export
     assert f"| this run, validation | {100 * num_correct / 30:.2f} % | | {num_correct} of 30 images |" in card
     assert "**Undertrained**" in card  # one epoch
     assert "Latency was not measured." in card
-    assert "1 run, 30 images, 6 tracks: these trained weights, on new signs" in card
+    assert "1 run, 30 images, 6 tracks: these trained weights, on new images" in card
 
 
 @pytest.mark.slow
@@ -162,7 +162,7 @@ def test_a_run_outside_its_study_gets_a_card_without_intervals(
     rows = exported.rows
     machine = exported.record.machine
     card = bundle.render_card(alone, exported.record, rows, checked_on="x", packed="drawn signs", machine=machine)
-    assert "No interval is given" in card and "on new signs" not in card
+    assert "No interval is given" in card and "on new images" not in card
 
 
 def test_a_folder_that_is_there_is_never_written_over(run_dir: Path, no_work: list[str], tmp_path: Path) -> None:

@@ -146,16 +146,17 @@ CLASSES = (
 )
 
 
-def system_sentences(row: Row) -> list[str]:
+def system_sentences(row: Row, data_title: str) -> list[str]:
     """A line for each part that a system answered: its accuracy, its interval, and what that speaks of."""
     from roadtest.summarise.incumbents import THIS_SYSTEM
+    from roadtest.summarise.words import speak_of
 
-    lines = []
+    lines, statement = [], speak_of(THIS_SYSTEM, data_title)
     for part in ("test", "val"):
         accuracy, low = row.get(f"{part}_accuracy_mean"), row.get(f"{part}_accuracy_low")
         if accuracy is not None:
             between = f", 95 % interval {interval(row, part)}" if low is not None else ""
-            lines.append(f"{row['network']}: {percent(accuracy)} on {part}{between} ({THIS_SYSTEM})")
+            lines.append(f"{row['network']}: {percent(accuracy)} on {part}{between} ({statement})")
     return lines
 
 

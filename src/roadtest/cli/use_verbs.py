@@ -158,7 +158,7 @@ def add(
     results = read_results(study)
     row = next(row for row in incumbent_rows(results) if row["network"] == name)
     differences = [each for each in incumbent_difference_rows(results) if each["system"] == name]
-    _print_added(row, differences, format or "table", is_quiet=quiet)
+    _print_added(row, differences, results.info.data_title, format or "table", is_quiet=quiet)
     return 0
 
 
@@ -177,14 +177,14 @@ def _check_top(top: int) -> None:
         raise ValueError(f"--top {top} shows nothing: 1 shows the most probable class; give 1 or more")
 
 
-def _print_added(row: Row, differences: list[Row], format: Format, *, is_quiet: bool) -> None:
+def _print_added(row: Row, differences: list[Row], data_title: str, format: Format, *, is_quiet: bool) -> None:
     from roadtest.cli.streams import print_differences, system_sentences
     from roadtest.cli.terminal import print_rows
 
     if format == "json":
         sys.stdout.write(json.dumps({"system": row, "differences": differences}, indent=1) + "\n")
     elif format == "table":
-        for sentence in system_sentences(row):
+        for sentence in system_sentences(row, data_title):
             print(printable(sentence))
         print_differences(differences)
     else:

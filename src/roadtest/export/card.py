@@ -15,7 +15,7 @@ import numpy as np
 
 from roadtest.record import Machine, RunRecord, SetResult, StudyInfo, read_predictions, read_study_info
 from roadtest.summarise import Estimate, Results, Variant, estimate_accuracy, read_results
-from roadtest.summarise.words import plural
+from roadtest.summarise.words import plural, speak_of
 
 Row = dict[str, Any]
 DASH = "–"
@@ -61,7 +61,7 @@ def render_card(
         _limits(run_dir, record, rows, info),
         _files(rows, packed),
     ]
-    return "\n\n".join(parts) + "\n"
+    return speak_of("\n\n".join(parts) + "\n", record.data_title)
 
 
 def find_study_info(run_dir: Path, record: RunRecord) -> StudyInfo | None:

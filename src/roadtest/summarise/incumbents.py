@@ -19,6 +19,7 @@ from roadtest.summarise.leaderboard import leaderboard_rows
 from roadtest.summarise.metrics import METRICS, count_classes, score
 from roadtest.summarise.ranking import ranked_variants
 from roadtest.summarise.results import Ints, Results, Variant, read_results
+from roadtest.summarise.words import speak_of
 
 Row = dict[str, Any]
 STATUS = "added"
@@ -112,7 +113,7 @@ def _difference_row(results: Results, answers: IncumbentAnswers, variant: Varian
         "unit_name": "tracks" if found.num_units < len(ids_N) else "images",
         "num_only_network": round(float((correct_SN & ~theirs_N).mean(axis=0).sum()), 2),
         "num_only_system": round(float((~correct_SN & theirs_N).mean(axis=0).sum()), 2),
-        "statement": THESE_WEIGHTS,
+        "statement": speak_of(THESE_WEIGHTS, results.info.data_title),
     }
 
 
