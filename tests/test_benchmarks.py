@@ -177,5 +177,6 @@ def test_one_seed_ends_where_it_passes_and_notes_its_reading(
     monkeypatch.setenv("ROADTEST_CACHE", str(tmp_path))
     words = ["lenet5", "--budget", "600", "--threshold", "20", "--data-dir", str(gtsrb_dir)]
     row = time_to_accuracy.run_seed(words, 0, 2)
-    assert row["has_passed"] and row["epoch"] == 1 and row["val_accuracy"] > 0.2
+    # The first row: the end of the first epoch, or of the second where one is over before the budget is timed.
+    assert row["has_passed"] and row["epoch"] in (1, 2) and row["val_accuracy"] >= 0.2
     assert (tmp_path / "test-reads.csv").read_text().count("time_to_accuracy") == 1

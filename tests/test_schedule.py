@@ -75,6 +75,8 @@ def test_with_a_budget_the_plan_waits_for_the_clock() -> None:
     half_an_hour = replace(protocol, budget_seconds=1800.0)  # 3 % are 54 s, and half a minute will do
     assert not is_timed(replace_step(progress, 6), half_an_hour, steps_per_epoch=10, timed_seconds=29.0)
     assert is_timed(replace_step(progress, 6), half_an_hour, steps_per_epoch=10, timed_seconds=30.0)
+    assert not is_timed(replace_step(progress, 10), half_an_hour, steps_per_epoch=10, timed_seconds=4.9)
+    assert is_timed(replace_step(progress, 10), half_an_hour, steps_per_epoch=10, timed_seconds=5.0)  # an epoch ends
 
 
 def test_patience_counts_evaluations_without_a_lower_loss_and_shortens_the_run() -> None:

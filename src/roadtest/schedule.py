@@ -149,9 +149,13 @@ def is_evaluation(progress: Progress) -> bool:
 
 
 def is_timed(progress: Progress, protocol: Protocol, *, steps_per_epoch: int, timed_seconds: float) -> bool:
-    """Enough seconds to predict the speed: 3 % of the budget, between half a second and thirty, and three steps."""
+    """Enough seconds to predict the speed: 3 % of the budget, between half a second and thirty, and three steps.
+
+    After five seconds the end of an epoch is enough: a fast network is not kept from its evaluations.
+    """
     budget = protocol.budget_seconds
     assert budget is not None
-    enough = min(max(0.03 * budget, min(0.5, budget / 4)), 30.0)
+    wished = max(0.03 * budget, min(0.5, budget / 4))
+    enough = min(wished, 5.0 if progress.step % steps_per_epoch == 0 else 30.0)
     is_at_end = progress.step >= protocol.max_epochs * steps_per_epoch
     return is_at_end or (progress.step >= 2 * NUM_UNTIMED_STEPS and timed_seconds >= enough)
