@@ -1,5 +1,7 @@
 """Verdicts, Holm's correction, letters, the leading set, and what more would cost."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -90,6 +92,19 @@ def test_the_leading_set_holds_everybody_not_shown_worse_than_the_leader() -> No
     assert judge.leading_set(accuracies, verdicts) == ("a", "b", "c")
 
 
+def test_nobody_leads_who_is_shown_to_be_worse_than_another() -> None:
+    # a has the best mean over all its seeds, and lost to b over those that both have
+    verdicts = judge.judge_pairs({("a", "b"): _difference(-0.01, p_value=1e-9), ("b", "c"): _difference(0.01)})
+    assert judge.leading_set({"a": 0.99, "b": 0.98, "c": 0.97}, verdicts) == ("b", "c")
+    assert judge.leading_set({}, []) == ()
+
+
+def test_networks_that_were_never_compared_share_no_letter() -> None:
+    # x and y have seeds in common with a, and none with each other
+    verdicts = judge.judge_pairs({("a", "x"): _difference(p_value=0.9), ("a", "y"): _difference(p_value=0.9)})
+    assert judge.compact_letters({"a": 0.9, "x": 0.8, "y": 0.7}, verdicts) == {"a": "a", "x": "a", "y": ""}
+
+
 def test_letters_by_hand() -> None:
     accuracies = {"p": 0.99, "q": 0.98, "r": 0.97, "s": 0.90}
     verdicts = _verdicts("pqrs", {"pr", "ps", "qs", "rs"}, accuracies)
@@ -145,6 +160,13 @@ def test_no_number_of_seeds_helps_where_the_tracks_hide_it() -> None:
     more = judge.what_would_separate(_difference(0.01, seed_variance=1e-8, unit_variance=1e-4))
     assert (more.least_seeds, more.most_seeds) == (None, None)
     assert more.times_tracks == pytest.approx(3.8415, abs=1e-3)
+
+
+def test_no_number_of_seeds_helps_where_too_few_units_differ() -> None:
+    # Four units cannot give a p-value below 2 ** -3; six can give one below 5 %: half as many again.
+    difference = replace(_difference(0.01, seed_variance=4e-5, unit_variance=1e-8), num_differing_units=4)
+    more = judge.what_would_separate(difference)
+    assert (more.least_seeds, more.most_seeds, more.times_tracks) == (None, None, 1.5)
 
 
 def test_more_pairs_ask_for_more() -> None:

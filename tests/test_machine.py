@@ -147,7 +147,15 @@ def test_our_own_work_is_not_that_of_others(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_load_is_what_others_use_of_the_cores_we_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(describe, "others_cpu_seconds", lambda: 3 * time.perf_counter())
     monkeypatch.setattr(describe, "count_usable_cores", lambda: 4)
-    assert describe.measure_load(0.01) == pytest.approx(0.75, rel=0.05)
+    assert describe.measure_load() == pytest.approx(0.75, rel=0.05)
+
+
+def test_a_moment_is_too_short_to_call_the_machine_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter((0.0, 0.01))  # one tick of the clock
+    monkeypatch.setattr(describe, "others_cpu_seconds", lambda: next(moments))
+    clock = iter((0.0, 0.005))
+    monkeypatch.setattr(describe.time, "perf_counter", lambda: next(clock))
+    assert describe.watch_load()() == 0.0
 
 
 def test_the_other_runs_of_a_study_are_no_load(monkeypatch: pytest.MonkeyPatch) -> None:

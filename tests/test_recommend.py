@@ -225,6 +225,8 @@ def test_of_two_equally_accurate_networks_the_cheaper_one_leads(tmp_path: Path) 
     study = build_exact_study(tmp_path / "s", {"vgg16": [5, 6, 7], "resnet34": [7, 5, 6]})
     found = recommend(study)
     assert found.label == "resnet34" == label(found.leader)
+    (dearer,) = [row for row in found.networks if row["network"] == "vgg16"]
+    assert dearer["reason"] == "resnet34 is cheaper and not worse in validation"
 
 
 def test_prefer_says_what_cheapest_means(exact: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from branched_study import Ends, build_branched_study
 from fake_study import build_fake_study
 from roadtest.report import write_report
 
@@ -49,7 +50,10 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path
         wide = build_fake_study(
             folder / "wide", networks=["lenet5"], seeds=2, class_names=many, tracks_per_class=1, frames_per_track=4
         )
-        yield {study.name: write_report(study, has_figures=False) for study in (six, evil, wide)}
+        fast = Ends(wrong=[(60, 40, 30), (50, 40, 20), (40, 40, 10)])
+        slow = Ends(wrong=[(300, 60, 5), (320, 50, 5), (310, 40, 5)], epochs=(0.8, 2.5, 5.0))
+        budgets = build_branched_study(folder / "budgets", {"lenet5+stn": fast, "vgg16": slow})
+        yield {study.name: write_report(study, has_figures=False) for study in (six, evil, wide, budgets)}
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +77,7 @@ def visit(browser: "playwright.Browser", path: Path, *, width: int = 1280, schem
     return opened
 
 
-@pytest.mark.parametrize("name", ["six", "evil", "wide"])
+@pytest.mark.parametrize("name", ["six", "evil", "wide", "budgets"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_every_chart_is_drawn_silently_offline_and_within_the_window(
     browser: "playwright.Browser", reports: dict[str, Path], name: str, width: int

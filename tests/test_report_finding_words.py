@@ -1,12 +1,13 @@
 """The sentences under the plots: each from the records, none where nothing can be said."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from exact_study import build_exact_study, change_record
 from fake_study import build_fake_study
 from roadtest.report.finding_words import cost_sentences, fit_sentences, noise_sentence, stn_sentences
-from roadtest.summarise import Results, leaderboard_rows, read_results
+from roadtest.summarise import Results, judge_networks, leaderboard_rows, read_results
 
 
 def fit(results: Results) -> str:
@@ -65,6 +66,20 @@ def test_the_difference_of_twins_is_within_the_noise(tmp_path: Path) -> None:
     said = noise_sentence(read_results(study))
     assert said.startswith(
         "The difference is within the noise: luck alone makes differences of this size, +0.04 points, "
+    )
+
+
+def test_pairs_that_only_the_correction_leaves_unseparated_are_not_called_real(tmp_path: Path) -> None:
+    wrong = {"vgg16": (5, 5, 6, 5, 5), "lenet5": (10, 12, 8, 9, 12), "resnet34": (90, 92, 88, 91, 90)}
+    results = read_results(build_exact_study(tmp_path / "s", wrong))
+    judged = judge_networks(results, "val")
+    pair = judged.verdict(*judged.variants[:2])
+    assert pair is not None and pair.difference.low > 0  # it excludes zero; say that the correction leaves it open
+    unclear = replace(pair, word="not separated", p_adjusted=0.06)
+    verdicts = tuple(unclear if one is pair else one for one in judged.verdicts)
+    results.kept["judged on test by accuracy"] = replace(judged, verdicts=verdicts)
+    assert noise_sentence(results) == (
+        "No interval holds zero, and yet 1 of 3 pairs is not separated after correction for all of them."
     )
 
 

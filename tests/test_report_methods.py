@@ -42,9 +42,23 @@ def test_two_seeds_tell_of_no_verdicts(tmp_path: Path) -> None:
 def test_a_validation_part_of_its_own_is_judged_by_units_and_not_by_folds(tmp_path: Path) -> None:
     # as on test, all seeds answer the same images there
     study = build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=3, has_examples=False)
-    judged = judge_networks(read_results(study))
-    assert "crossed random effects" in _intervals(replace(judged, part="val"))
-    assert "the fold is the unit" in _intervals(judge_networks(read_results(study), "val"))
+    results = read_results(study)
+    own = replace(results, info=replace(results.info, num_val=100))
+    judged = judge_networks(results, "val")
+    assert "crossed random effects" in _intervals(own, judged) and "fold" not in _intervals(own, judged)
+    assert _intervals(results, judged).startswith("In validation by folds the fold is the unit")
+
+
+def test_judged_on_test_the_choice_by_folds_is_told_too(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=3, has_examples=False)
+    text = " ".join(describe_methods(read_results(study)).paragraphs)
+    assert "crossed random effects" in text and "the fold is the unit" in text
+
+
+def test_a_single_network_with_many_seeds_is_not_said_to_have_one_or_two(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=4, has_examples=False)
+    text = " ".join(describe_methods(read_results(study)).paragraphs)
+    assert "One or two seeds" not in text and "one or two seeds" not in text and "crossed random effects" in text
 
 
 def test_the_unit_of_error_has_its_name(tmp_path: Path) -> None:

@@ -262,7 +262,7 @@ def test_other_work_beside_a_run_is_kept_also_where_it_came_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("roadtest.machine.describe.measure_load", lambda **how: 0.0)
-    monkeypatch.setattr("roadtest.run.watch_load", lambda: lambda: 0.375)
+    monkeypatch.setattr("roadtest.run.watch_load", lambda **how: lambda: 0.375)
     job = write_tiny_study(tmp_path, replace(TINY, max_epochs=1))
     execute(job, tell=quiet)
     assert read_record(job.run_dir).machine.load == 0.375

@@ -54,6 +54,11 @@ def test_a_run_shorter_than_five_epochs_is_evaluated_five_times() -> None:
     assert planned(protocol, step_seconds=0.05).eval_interval == 4  # 20 steps, an epoch is 10
 
 
+def test_a_run_shorter_than_an_epoch_is_evaluated_twice() -> None:
+    protocol = replace(TINY, budget_seconds=0.4, max_epochs=1000)
+    assert planned(protocol, step_seconds=0.05).eval_interval == 4  # 8 steps, an epoch is 10
+
+
 def test_the_epochs_bound_the_budget() -> None:
     progress = planned(replace(TINY, budget_seconds=1e6, max_epochs=7), step_seconds=0.1)
     assert (progress.num_steps, progress.stop_reason) == (70, "max epochs")

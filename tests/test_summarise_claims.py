@@ -132,10 +132,21 @@ def test_below_three_seeds_nothing_is_decided_and_the_numbers_still_stand(base: 
     assert "2 seeds, for these trained weights only" in rows[0]["evidence"]
 
 
-def test_only_claims_about_networks_that_are_there_are_told(base: Path, tmp_path: Path) -> None:
+def test_claims_about_networks_that_are_not_there_are_not_decided(base: Path, tmp_path: Path) -> None:
     study = tell(base, tmp_path / "s", SUPPORTING, "supported")
     remove(study, ["vgg16", "vgg16+stn", "resnet34+stn"])
-    assert list(verdicts(study)) == [CLAIMS[0], CLAIMS[4], CLAIMS[5]]
+    rows = claim_rows(study)
+    asked = {CLAIMS[0], CLAIMS[4], CLAIMS[5]}
+    assert {row["claim"] for row in rows if row["verdict"] == "supported"} == asked
+    told = {row["claim"]: row["evidence"] for row in rows if row["claim"] not in asked}
+    assert told[CLAIMS[1]] == "Not compared: resnet34+stn." and told[CLAIMS[6]] == "Not compared: vgg16."
+    assert {row["verdict"] for row in rows if row["claim"] in told} == {"not decided"} and len(rows) == len(CLAIMS)
+
+
+def test_a_study_that_can_speak_to_no_claim_tells_none(base: Path, tmp_path: Path) -> None:
+    study = tell(base, tmp_path / "s", SUPPORTING, "supported")
+    remove(study, ["lenet5+stn", "vgg16", "vgg16+stn", "resnet34", "resnet34+stn"])
+    assert claim_rows(study) == []
 
 
 def remove(study: Path, labels: Sequence[str]) -> None:

@@ -1,11 +1,12 @@
 """Which network is ahead at which budget, said no surer than it is."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from branched_study import Ends, build_branched_study
-from roadtest.summarise import budget_sentences, crossover_rows
+from roadtest.summarise import budget_sentences, crossover_rows, read_results
 
 FIVE = range(5)
 FAST = Ends(wrong=[(50 + seed, 40, 30) for seed in FIVE])
@@ -117,3 +118,15 @@ def test_an_order_that_stays_is_said(tmp_path: Path) -> None:
 def test_a_study_without_branches_says_nothing_of_budgets(tmp_path: Path) -> None:
     alone = Ends(wrong=[(None, None, 30)] * 3)
     assert budget_sentences(build_branched_study(tmp_path / "s", {"lenet5": alone, "vgg16": alone})) == []
+
+
+def test_one_validation_part_for_all_seeds_is_not_said_to_need_more_of_them(study_dir: Path) -> None:
+    results = read_results(study_dir)
+    own = replace(results, info=replace(results.info, num_val=1000), kept={})
+    assert budget_sentences(own)[0].endswith("(observed: with one validation part for all seeds this is not judged).")
+
+
+def test_a_change_of_places_has_intervals_at_both_ends(study_dir: Path) -> None:
+    (row,) = crossover_rows(study_dir)
+    assert row["gain_from_low"] < row["gain_from"] < row["gain_from_high"]
+    assert row["gain_to_low"] < row["gain_to"] < row["gain_to_high"] < 0

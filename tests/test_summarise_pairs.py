@@ -1,6 +1,8 @@
 """All pairs judged together, letters, the STN's worth, and what more would cost."""
 
 import math
+import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -258,3 +260,58 @@ def test_a_study_that_grew_network_by_network_is_repeated_by_one_command_for_eac
     more = more_seeds(grown, 3)
     assert more is not None
     assert f" --networks {first.label},{names} --stn off --seeds 3 --out " in more.command
+
+
+def without_seeds(study: Path, label: str, seeds: Sequence[int]) -> Path:
+    for seed in seeds:
+        shutil.rmtree(study / label / f"seed-{seed}")
+    return study
+
+
+def test_on_test_all_seeds_of_both_networks_count(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["lenet5", "resnet34"], seeds=5, has_examples=False)
+    results = read_results(without_seeds(study, "lenet5", [3, 4]))
+    (row,) = verdict_rows(results)
+    means = {variant.network: mean_score(results, variant, "test") or 0.0 for variant in results.variants}
+    assert row["gain"] == pytest.approx(abs(means["resnet34"] - means["lenet5"]))
+    assert row["num_seeds"] == 3
+
+
+def test_in_validation_by_folds_the_seeds_that_both_have_count(tmp_path: Path) -> None:
+    study = build_exact_study(tmp_path / "s", {"lenet5": [10, 10, 10, 90], "resnet34": [30, 30, 30, 30]})
+    results = read_results(without_seeds(study, "resnet34", [3]))
+    (row,) = verdict_rows(results, "val")
+    assert (row["network_a"], row["num_seeds"], row["num_units"]) == ("lenet5", 3, 3)
+    assert row["gain"] == pytest.approx(0.02)
+
+
+def test_networks_without_a_common_seed_are_not_compared_and_not_called_not_separated(tmp_path: Path) -> None:
+    study = build_exact_study(tmp_path / "s", {"lenet5": [10] * 6, "resnet34": [30] * 6})
+    without_seeds(study, "lenet5", [3, 4, 5])
+    results = read_results(without_seeds(study, "resnet34", [0, 1, 2]))
+    judged = judge_networks(results, "val")
+    assert judged.remark == "not judged: no seed in common" and not judged.is_judged
+    assert judged.needs_seeds and set(judged.letters.values()) == {""}
+
+
+def test_where_seeds_are_not_the_reason_no_more_are_asked_for(tmp_path: Path) -> None:
+    # one validation part for all seeds: a lowest recall has no honest interval there, however many seeds there are
+    study = build_fake_study(tmp_path / "s", networks=["lenet5", "resnet34"], seeds=1, has_examples=False)
+    results = read_results(study, metric="worst-class-recall")
+    judged = judge_networks(replace(results, info=replace(results.info, num_val=100), kept={}))
+    assert judged.remark == "not judged: a worst-class recall is judged over three validation folds or more"
+    assert not judged.needs_seeds
+
+
+def test_a_network_with_a_seed_that_diverged_is_not_compared(tmp_path: Path) -> None:
+    study = build_fake_study(
+        tmp_path / "s", networks=["lenet5", "resnet34", "vgg16"], seeds=4, failed="vgg16", has_examples=False
+    )
+    assert [row["status"] for row in leaderboard_rows(study) if row["network"] == "vgg16"] == ["incomplete"]
+    failures = study / "failures.csv"
+    failures.write_text(failures.read_text().replace("the loss became NaN", "DivergedError: the loss is nan"))
+    results = read_results(study)
+    (lost,) = [variant for variant in results.variants if variant.network == "vgg16"]
+    assert (lost.status, lost.diverged_seeds, lost.is_compared) == ("diverged", (3,), False)
+    assert {variant.network for variant in judge_networks(results).variants} == {"lenet5", "resnet34"}
+    assert leaderboard_rows(results)[-1]["network"] == "vgg16"

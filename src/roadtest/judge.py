@@ -115,22 +115,33 @@ def judge_pairs(differences: Mapping[tuple[str, str], Difference], *, confidence
 
 
 def leading_set(accuracies: Mapping[str, float], verdicts: Sequence[Verdict]) -> tuple[str, ...]:
-    """The most accurate network and every one not shown to be worse than it, best first."""
+    """The leader and every network not shown to be worse than it; the leader first, then best first.
+
+    The leader is the most accurate network that no other is shown to be better than: where networks have different
+    seeds, the order by means and a verdict over common seeds may disagree.
+    """
     ranked = sorted(accuracies, key=lambda name: -accuracies[name])
-    shown_worse = {v.b if v.better == v.a else v.a for v in verdicts if v.better == ranked[0]}
-    return tuple(name for name in ranked if name not in shown_worse)
+    beaten = {v.b if v.better == v.a else v.a for v in verdicts if v.better}
+    if not ranked:
+        return ()
+    leader = next((name for name in ranked if name not in beaten), ranked[0])
+    shown_worse = {v.b if v.better == v.a else v.a for v in verdicts if v.better == leader}
+    return (leader, *(name for name in ranked if name != leader and name not in shown_worse))
 
 
 def compact_letters(accuracies: Mapping[str, float], verdicts: Sequence[Verdict]) -> dict[str, str]:
     """Letters, `a` for the best: networks that share one are not separated (insert and absorb, Piepho 2004).
 
-    A network that was not judged against anybody gets no letter.
+    Only networks that were judged against each other get letters: of two that were not, the more accurate one does.
     """
-    judged = {name for v in verdicts if v.word != NOT_JUDGED for name in (v.a, v.b)}
-    ranked = [name for name in sorted(accuracies, key=lambda name: -accuracies[name]) if name in judged]
+    judged = {frozenset((v.a, v.b)) for v in verdicts if v.word != NOT_JUDGED}
+    ranked: list[str] = []
+    for name in sorted(accuracies, key=lambda name: -accuracies[name]):
+        if any(name in pair for pair in judged) and all(frozenset((name, other)) in judged for other in ranked):
+            ranked.append(name)
     groups = [set(ranked)] if ranked else []
     for verdict in verdicts:
-        if verdict.word == DIFFERENT:
+        if verdict.word == DIFFERENT and {verdict.a, verdict.b} <= set(ranked):
             groups = _split(groups, verdict.a, verdict.b)
     groups.sort(key=lambda group: [ranked.index(name) for name in sorted(group, key=ranked.index)])
     letters = dict.fromkeys(accuracies, "")
@@ -149,6 +160,11 @@ def what_would_separate(difference: Difference, *, num_pairs: int = 1) -> More:
     if size == 0:
         return More(least_seeds=None, most_seeds=None, times_tracks=None)
     alpha = (1 - difference.confidence) / num_pairs
+    fewest = math.ceil(1 - math.log2(alpha))  # units that must differ: no test gives less than 2 ** (1 - their number)
+    is_by_units = difference.statement != ON_NEW_FOLDS
+    if is_by_units and difference.num_differing_units < fewest:
+        times = fewest / max(difference.num_differing_units, 1)
+        return More(least_seeds=None, most_seeds=None, times_tracks=times)
     least = _seeds_for(difference, alpha, power=0.5)
     most = _seeds_for(difference, alpha, power=0.9)
     lasting = max(difference.unit_variance - difference.cell_variance, 0.0)

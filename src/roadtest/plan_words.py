@@ -9,6 +9,7 @@ from roadtest.record import row_label
 from roadtest.schedule import UNDERTRAINED_EPOCHS
 from roadtest.study.options import Options, chosen_seeds
 from roadtest.study.spending import branch_share, render_bytes
+from roadtest.summarise.more import GOOD_NUM_SEEDS
 from roadtest.summarise.words import plural, render_duration
 
 if TYPE_CHECKING:
@@ -54,8 +55,10 @@ def seeds_sentence(num_seeds: int, *, has_folds: bool) -> str:
     )
     if num_seeds < MIN_SEEDS:
         return f"{text}; {can} observed and not judged: {MIN_SEEDS} are needed."
-    if num_seeds < max(HALF_WIDTHS):
+    if num_seeds < GOOD_NUM_SEEDS:
         return f"{text}: {num_seeds} seeds rarely decide at a tolerance of 0.5, ten do."
+    if num_seeds < max(HALF_WIDTHS):
+        return f"{text}: at a tolerance of 0.5, {num_seeds} seeds decide the clear cases, ten nearly all."
     return f"{text}."
 
 

@@ -234,7 +234,10 @@ def _figure_columns(part: str, metric: Metric) -> list[str]:
 def _verdict(row: Row, choice: Choice | None, limits: Mapping[str, float], metric: Metric) -> tuple[str, str]:
     """One word for a network, and the reason."""
     if row["status"] not in ("complete", "incomplete"):
-        reasons = {"undertrained": "less than two epochs: too little training to compare"}
+        reasons = {
+            "undertrained": "less than two epochs: too little training to compare",
+            "diverged": "a seed diverged: the mean over the others would flatter",
+        }
         return row["status"], reasons.get(row["status"], "no finished run")
     missed = misses(row, limits)
     if missed or choice is None:
@@ -248,7 +251,9 @@ def _verdict(row: Row, choice: Choice | None, limits: Mapping[str, float], metri
         verdict = RECOMMENDED if choice.is_leader else metric.superlative
         return verdict, f"the {metric.superlative}{by} in validation that meets the limits"
     better = metric.comparative
-    return f"dearer, not {better}", f"{choice.leader.label} is cheaper and {better}{by} in validation"
+    is_tie = figure(row) == figure(choice.leader.row)
+    as_good = f"not worse{by}" if is_tie else f"{better}{by}"
+    return f"dearer, not {better}", f"{choice.leader.label} is cheaper and {as_good} in validation"
 
 
 def _test(results: Results, choice: Choice | None, admissible: Sequence[Candidate]) -> Row | None:

@@ -63,7 +63,7 @@ def execute(job: Job, *, tell: Callable[[Event], None], should_stop: Callable[[]
     if is_finished(job.run_dir):
         return
     job.run_dir.mkdir(parents=True, exist_ok=True)
-    machine, digest = describe_machine(has_siblings=job.num_jobs > 1), digest_own(job.run.network)
+    machine, digest = describe_machine(has_siblings=True), digest_own(job.run.network)
     if digest:
         check_unchanged(job.run.network, read_records(job.study_dir))
     image_set, training = build_training(job, should_stop)
@@ -234,7 +234,7 @@ def _train_and_save(
     """Drive the loop: rows to disk as they happen, the state now and then, events to whoever listens."""
     clock, has_saved_plan = SaveClock(), training.progress.num_steps is not None
     # Beside other runs of the study nobody can tell whose work it was once one of them has ended.
-    load = watch_load() if job.num_jobs == 1 else lambda: 0.0
+    load = watch_load(has_siblings=True) if job.num_jobs == 1 else lambda: 0.0
     anneal_if_due(job, training, origin, tell=tell, should_stop=should_stop)  # a run that goes on may stand at one
     for happening in train(training):
         if isinstance(happening, EpochRow):

@@ -15,6 +15,8 @@ NUM_UNTIMED_STEPS = 3
 """The first steps allocate memory and choose kernels; they do not predict the others."""
 MIN_EVALUATIONS = 5
 """A run too short for this many epochs is evaluated more often than once an epoch."""
+MIN_EVALUATIONS_IN_AN_EPOCH = 2
+"""Of a run that ends before one epoch has: it is no curve to judge by, and looking would take longer than training."""
 UNDERTRAINED_EPOCHS = 2.0
 """A network that saw less is marked: too little training to compare. Convention."""
 BRANCH_FRACTIONS = (0.25, 0.5)
@@ -93,7 +95,8 @@ def plan(
     progress.budget_steps = progress.budget_steps or num_steps
     progress.decay_start = num_steps - int(num_steps * protocol.decay_fraction)
     progress.warmup_steps = max(min(protocol.warmup_steps, num_steps // 10), 1)
-    progress.eval_interval = min(steps_per_epoch, math.ceil(num_steps / MIN_EVALUATIONS))
+    num_evaluations = MIN_EVALUATIONS if num_steps >= steps_per_epoch else MIN_EVALUATIONS_IN_AN_EPOCH
+    progress.eval_interval = min(steps_per_epoch, math.ceil(num_steps / num_evaluations))
 
 
 def consider_patience(progress: Progress, protocol: Protocol, val_loss: float) -> None:

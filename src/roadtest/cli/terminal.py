@@ -93,7 +93,7 @@ LEADERBOARD = (
     Column(title="val accuracy", text=lambda row: percent(row["val_accuracy_mean"])),
     Column(title="test accuracy", text=lambda row: percent(row["test_accuracy_mean"])),
     Column(title="95 % interval", text=lambda row: interval(row, "test"), rank=8),
-    Column(title="letters", text=lambda row: row.get("letters") or MINUS, rank=3, is_right=False),
+    Column(title="letters", text=lambda row: row.get("letters") or MINUS, rank=9, is_right=False),
     Column(title="parameters", text=lambda row: count(row["num_parameters"]), rank=6),
     Column(title="MACs", text=lambda row: count(row["macs"]), rank=4),
     Column(title="size", text=lambda row: size(row["size_bytes"]), rank=2),
@@ -112,6 +112,7 @@ FINDINGS = (
 SECTIONS = {
     "complete": "",
     "incomplete": "",
+    "diverged": "a seed diverged: not compared, the mean over the others would flatter",
     "undertrained": "too little training to compare: less than two epochs",
     "failed": "failed",
     "waiting": "not trained yet",

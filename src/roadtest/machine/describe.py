@@ -28,6 +28,9 @@ DECIDING_FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_tile", "
 
 NATIVE_BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
+SHORTEST_WATCH_SECONDS = 0.2
+"""Processor time comes in ticks of 10 ms: over a shorter while a single tick would look like a busy machine."""
+
 CHECKOUT = Path(__file__).resolve().parents[3]
 """Where roadtest's own checkout is, if it runs from one."""
 
@@ -158,13 +161,19 @@ def measure_load(seconds: float = 0.25, *, has_siblings: bool = False) -> float:
 
 
 def watch_load(*, has_siblings: bool = False) -> Callable[[], float]:
-    """Begin to watch what other processes use; what is returned tells it, on average from now on."""
+    """Begin to watch what other processes use; what is returned tells it, on average from now on.
+
+    Less than SHORTEST_WATCH_SECONDS later it tells 0: not known yet.
+    """
     before, kin_before, start = others_cpu_seconds(), _kin_cpu_seconds() if has_siblings else {}, time.perf_counter()
 
     def load() -> float:
+        seconds = time.perf_counter() - start
+        if seconds < SHORTEST_WATCH_SECONDS:
+            return 0.0
         kin = _kin_cpu_seconds() if has_siblings else {}
         kin_seconds = sum(kin[pid] - kin_before[pid] for pid in kin.keys() & kin_before.keys())
-        others_cores = (others_cpu_seconds() - before - kin_seconds) / (time.perf_counter() - start)
+        others_cores = (others_cpu_seconds() - before - kin_seconds) / seconds
         return round(min(max(others_cores / count_usable_cores(), 0.0), 1.0), 3)
 
     return load

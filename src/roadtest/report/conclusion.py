@@ -31,6 +31,8 @@ Row = dict[str, Any]
 TOLD_COSTS = ("num_parameters", "macs", "latency_p50_ms", "train_seconds_mean")
 MAX_CHANGES = 2
 """The first things that would change the answer; `roadtest recommend` has them all."""
+NOTABLE_DESIGN_EFFECT = 1.05
+"""Below it an image tells as much as one that stands by itself."""
 BY_WORDS = {
     "latency": "latency",
     "params": "parameters",
@@ -181,12 +183,24 @@ def _how_sure(case: _Case) -> str:
     if case.other is None:
         return "" if num_seeds > 2 else f"{words.plural(num_seeds, 'seed')}: observed, not judged."
     if not case.is_judged:
-        one = "One seed cannot" if num_seeds == 1 else "Two seeds cannot" if num_seeds == 2 else "Too few seeds"
-        lead = f"{one} tell a network from the luck of its training" if num_seeds < 3 else "Too few seeds in common"
-        return f"This is observed, not judged: {lead[0].lower()}{lead[1:]}."
+        one = "one seed cannot" if num_seeds == 1 else "two seeds cannot"
+        lead = f"{one} tell a network from the luck of its training"
+        if num_seeds > 2:
+            remark = judge_networks(case.results, case.part).remark or "too few seeds in common"
+            lead = remark.removeprefix("not judged: ")
+        return f"This is observed, not judged: {lead}{_basis(case)}."
     gap = estimate_difference(case.results, case.own, case.other, case.part)
     told = [_verdict(case, case.other, gap), _agreement(case)]
     return " ".join(sentence for sentence in told if sentence)
+
+
+def _basis(case: _Case) -> str:
+    """What the interval rests on: ` (129 tracks, design effect 5.8)`."""
+    own = estimate_score(case.results, case.own, case.part)
+    if own is None:
+        return ""
+    design = f", {words.design_effect(own.design_effect)}" if own.design_effect >= NOTABLE_DESIGN_EFFECT else ""
+    return f" ({words.units(own.num_units, own.unit_name)}{design})"
 
 
 def _verdict(case: _Case, other: Variant, gap: Estimate | None) -> str:
@@ -197,8 +211,8 @@ def _verdict(case: _Case, other: Variant, gap: Estimate | None) -> str:
     among = f", after correction for {'both' if num_pairs == 2 else f'all {num_pairs}'} pairs," if num_pairs > 1 else ""
     better = case.own.label if gap.value > 0 else other.label
     finding = "the two are not separated" if gap.verdict == "not separated" else f"{better} is better"
-    design = f", design effect {gap.design_effect:.1f}" if gap.design_effect >= 1.05 else ""
-    basis = f"{words.plural(gap.num_units, gap.unit_name[:-1])}, {words.plural(gap.num_seeds, 'seed')}{design}"
+    design = f", {words.design_effect(gap.design_effect)}" if gap.design_effect >= NOTABLE_DESIGN_EFFECT else ""
+    basis = f"{words.units(gap.num_units, gap.unit_name)}, {words.plural(gap.num_seeds, 'seed')}{design}"
     return f"{where}{among} {finding} {gap.statement} ({basis})."
 
 

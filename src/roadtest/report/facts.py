@@ -57,8 +57,9 @@ def _test_words(results: Results) -> str:
     text = f"{results.info.num_test:,} test images"
     text += f" of {results.info.test_title}" if results.info.test_title else ""
     if 0 < num_units < len(tests):
-        how = " recovered from the images" if results.has_recovered_tracks else ""
-        text += f" in {words.plural(num_units, 'track')}{how}"
+        text += f" in {words.plural(num_units, 'track')}"
+        if results.has_recovered_tracks:
+            text = f"{text.removesuffix('s')}-like groups recovered from them"
     return text
 
 

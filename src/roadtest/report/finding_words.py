@@ -34,6 +34,12 @@ def noise_sentence(results: Results) -> str:
     if not gaps:
         return ""
     if not noisy:
+        unclear = sum(gap.verdict == "not separated" for _, _, gap in gaps)
+        if unclear:
+            return (
+                f"No interval holds zero, and yet {unclear} of {words.plural(len(gaps), 'pair')} "
+                f"{'is' if unclear == 1 else 'are'} not separated after correction for all of them."
+            )
         return "No difference lies within the noise." if len(gaps) > 1 else "The difference is not within the noise."
     if len(gaps) == 1:
         return (

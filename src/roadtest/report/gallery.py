@@ -115,9 +115,10 @@ def _cost_figure(results: Results, board: list[Row]) -> Figure | None:
         said.append(f"{kind.title}: {listed(front)}")
     caption = (
         "Mean accuracy with its 95 % interval against what a network costs; logarithmic horizontal axes. Filled, on "
-        "the dashed line: networks that no other one beats in both (the Pareto front); open: beaten by one that costs "
-        "no more. Blue circles: without STN; vermilion triangles: with STN. A line that reaches the frame goes on "
-        "beyond it. Validation first, because choosing by test would flatter the chosen."
+        "the dashed line: no other network has a higher mean at no more cost (the Pareto front, by means alone: the "
+        "intervals say how sure); open: another one has. Blue circles: without STN; vermilion triangles: with STN. A "
+        "line that reaches the frame goes on beyond it. Validation first, because choosing by test would flatter the "
+        "chosen."
     )
     return Figure(
         name="pareto",

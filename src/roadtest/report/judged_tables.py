@@ -20,6 +20,7 @@ STATUS_WORDS = {
     "complete": "complete",
     "incomplete": "some runs missing",
     "undertrained": "too little training",
+    "diverged": "a seed diverged",
     "failed": "failed",
     "waiting": "not run yet",
     "compared": "compared",

@@ -45,7 +45,7 @@ class Methods:
 def describe_methods(results: Results) -> Methods:
     """Say how the study was trained, split and judged; only what was done."""
     judged = judge_networks(results)
-    told = [_training(results), _units(results, judged), _intervals(judged), _verdicts(results, judged)]
+    told = [_training(results), _units(results, judged), _intervals(results, judged), _verdicts(results, judged)]
     return number_references([paragraph for paragraph in told if paragraph])
 
 
@@ -95,7 +95,8 @@ def _units(results: Results, judged: Judged) -> str:
     kind = unit_words(results, judged.part)
     recovered = (
         " The publisher keeps the test tracks’ numbers; they were recovered by Ward’s clustering {ward} within each "
-        "class, on small colour thumbnails; on training tracks that gave standard errors within 4 % of the true ones."
+        "class, on small colour thumbnails, two clusters for three tracks; on training tracks, whose numbers are "
+        "known, standard errors were 0.96 to 1.04 of the true ones (small networks, 91 to 96 % accurate)."
         if kind == "recovered track"
         else ""
     )
@@ -108,24 +109,28 @@ def _units(results: Results, judged: Judged) -> str:
     )
 
 
-def _intervals(judged: Judged) -> str:
-    if not judged.is_judged:
+def _intervals(results: Results, judged: Judged) -> str:
+    if max((len(variant.records) for variant in results.variants), default=0) < judge.MIN_SEEDS:
         return (
             "With one or two seeds the luck of a training cannot be told from the network: intervals are over units "
             "alone, for these trained weights, and there are no verdicts."
         )
-    if judged.statement == judge.ON_NEW_FOLDS:
-        return (
-            "On validation the fold is the unit: a paired t over folds for differences, a t on the logit scale for "
-            "accuracies. It holds the luck of seeds and of the split together."
-        )
-    return (
-        "An interval on new signs adds the luck of seeds and of units as crossed random effects {searle} {owen}, with "
-        "Satterthwaite’s degrees of freedom {satterthwaite}, an accuracy on the logit scale; where no unit errs it "
-        "reaches as far as Clopper and Pearson’s {clopper} would. Differences are paired by image. An interval for "
-        "these images, if trained again, is Welch’s t over seeds {welch}. Verdicts need both kinds of luck "
-        "{bouthillier}."
+    by_folds = (
+        "In validation by folds the fold is the unit: a paired t over folds for differences, a t on the logit scale "
+        "for accuracies. It holds the luck of seeds and of the split together."
     )
+    if judged.part == "val":
+        return _CROSSED if results.info.num_val else by_folds
+    return _CROSSED if results.info.num_val else f"{_CROSSED} {by_folds}"
+
+
+_CROSSED = (
+    "An interval on new signs adds the luck of seeds and of units as crossed random effects {searle} {owen}, with "
+    "Satterthwaite’s degrees of freedom {satterthwaite}, an accuracy on the logit scale; where no unit errs it "
+    "reaches as far as Clopper and Pearson’s {clopper} would. Differences are paired by image. An interval for "
+    "these images, if trained again, is Welch’s t over seeds {welch}. Verdicts need both kinds of luck "
+    "{bouthillier}."
+)
 
 
 def _verdicts(results: Results, judged: Judged) -> str:

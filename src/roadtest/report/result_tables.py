@@ -24,6 +24,7 @@ from roadtest.summarise.ranking import order_words
 from roadtest.summarise.words import WHERE
 
 LINES = {
+    "diverged": "A seed diverged: not compared, because the mean over the other seeds would flatter",
     "undertrained": "Under the line: too little training to compare (less than two passes over the training images)",
     STATUS: "Added: not trained here, judged on the same images; costs were not measured",
 }
@@ -74,7 +75,7 @@ def _leaderboard_caption(results: Results, board: Sequence[Row], judged: Judged)
     several = " ± standard deviation over seeds" if any(row["num_runs"] > 1 for row in board) else ""
     letters = (
         f" Networks that share a letter are not separated {WHERE[judged.part]}, which does not mean the same; "
-        "“leading” is every network not shown to be worse than the first."
+        f"“leading” is every network not shown to be worse than the best one {WHERE[judged.part]}."
         if judged.is_judged
         else ""
     )

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roadtest.report import words
-from roadtest.summarise import GOOD_NUM_SEEDS, Judged, Results, judge_networks, leading_words, more_seeds
+from roadtest.summarise import GOOD_NUM_SEEDS, NOT_JUDGED, Judged, Results, judge_networks, leading_words, more_seeds
 from roadtest.summarise.words import WHERE
+
+_NO_VERDICT = "What was observed stands here without a verdict."
+_UNJUDGED = {NOT_JUDGED: f"{_NO_VERDICT.removesuffix('.')}: luck of the training is not known."}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,17 +34,12 @@ def describe_standing(results: Results) -> Standing:
     judged, leading, more = judge_networks(results), leading_words(results), more_seeds(results)
     if len(judged.variants) < 2:
         return Standing(leading="", pairs="", more="", command="")
-    if not judged.is_judged:
-        pairs = "What was observed stands here without a verdict: luck of the training is not known."
-        if more is None:
-            return Standing(leading=leading, pairs=pairs, more="", command="")
-        time = f", {words.about(more.train_seconds)} of training" if more.train_seconds else ""
-        text = (
-            f"This command gives every network {GOOD_NUM_SEEDS} seeds: {words.plural(more.num_runs, 'more run')}{time}."
-        )
-        command = portable_command(more.command, results)
-        return Standing(leading=leading, pairs=pairs, more=text, command=command)
-    return Standing(leading=leading, pairs=_pairs(results, judged), more="", command="")
+    pairs = _pairs(results, judged) if judged.is_judged else _UNJUDGED.get(judged.remark or "", _NO_VERDICT)
+    if not judged.needs_seeds or more is None:
+        return Standing(leading=leading, pairs=pairs, more="", command="")
+    time = f", {words.about(more.train_seconds)} of training" if more.train_seconds else ""
+    text = f"This command gives every network {GOOD_NUM_SEEDS} seeds: {words.plural(more.num_runs, 'more run')}{time}."
+    return Standing(leading=leading, pairs=pairs, more=text, command=portable_command(more.command, results))
 
 
 def portable_command(command: str, results: Results) -> str:

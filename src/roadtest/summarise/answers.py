@@ -77,7 +77,11 @@ class Answers:
         )
 
     def has_images_of(self, other: "Answers") -> bool:
-        """Whether both answered the same images in the same order, seed by seed."""
+        """Whether both answered the same images in the same order, seed by seed; crossed, whatever their numbers."""
+        if self.is_crossed and other.is_crossed:
+            return np.array_equal(self.ids[0], other.ids[0])
+        if len(self.ids) != len(other.ids):
+            return False
         pairs = zip(self.ids, other.ids, strict=True)
         return all(np.array_equal(mine_N, theirs_N) for mine_N, theirs_N in pairs)
 

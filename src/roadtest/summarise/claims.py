@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from roadtest import judge
+from roadtest.record import network_label
 from roadtest.summarise.claims_costs import (
     CONTRADICTED,
     NOT_DECIDED,
@@ -34,21 +35,23 @@ SIX = tuple((name, has_stn) for name in ("lenet5", "vgg16", "resnet34") for has_
 
 
 def claim_rows(study: Path | Results) -> list[Row]:
-    """One row for each claim that the study's networks can speak to: `claim`, `verdict`, `evidence`.
+    """One row for each claim: `claim`, `verdict`, `evidence`; not decided where its networks were not all compared.
 
-    Nothing where the study is not on the whole of GTSRB, as it is.
+    Nothing where the study is not on the whole of GTSRB, as it is, or can speak to none of the claims.
     """
     results = read_results(study, metric=ACCURACY)
     if not _is_whole_gtsrb(results):
         return []
-    rows = []
+    rows, num_asked = [], 0
     for claim, labels, judge_claim in CLAIMS:
         variants = [results.variant(name, has_stn) for name, has_stn in labels]
         compared = [variant for variant in variants if variant is not None and variant.is_compared]
-        if len(compared) == len(labels):
-            verdict, evidence = judge_claim(results, compared)
-            rows.append({"claim": claim, "verdict": verdict, "evidence": evidence})
-    return rows
+        present = {variant.label for variant in compared}
+        absent = [label for label in (network_label(*one) for one in labels) if label not in present]
+        num_asked += not absent
+        asked = judge_claim(results, compared) if not absent else (NOT_DECIDED, f"Not compared: {', '.join(absent)}.")
+        rows.append({"claim": claim, "verdict": asked[0], "evidence": asked[1]})
+    return rows if num_asked else []
 
 
 def _is_whole_gtsrb(results: Results) -> bool:
@@ -87,8 +90,10 @@ def _differs(results: Results, variants: list[Variant], *, sign: int) -> Found:
         return NOT_DECIDED, words
     if gap.verdict == "separated" and sign * gap.value > 0:
         return SUPPORTED, words
-    at_most = gap.high if sign > 0 else -gap.low
-    return (CONTRADICTED if gap.verdict == "separated" or at_most < tolerance else NOT_DECIDED), words
+    if gap.verdict == "separated":
+        return CONTRADICTED, words
+    at_least, at_most = (gap.low, gap.high) if sign > 0 else (-gap.high, -gap.low)
+    return (CONTRADICTED if at_most < tolerance and at_least <= 0 else NOT_DECIDED), words
 
 
 _is_better = partial(_differs, sign=1)

@@ -23,6 +23,7 @@ from roadtest.summarise.budgets import (
     fold_results,
     has_branches,
 )
+from roadtest.summarise.ranking import order_words
 from roadtest.summarise.results import Results, Variant, read_results
 
 Row = dict[str, Any]
@@ -42,10 +43,14 @@ class Lead:
     gain: float
     """Validation accuracy of a minus that of b, over their common seeds."""
     verdict: str = OBSERVED
+    low: float | None = None
+    """The 95 % interval of the gain, uncorrected; None without folds."""
+    high: float | None = None
 
     def turned(self) -> "Lead":
         """The same, seen from the other side."""
-        return replace(self, a=self.b, b=self.a, gain=-self.gain)
+        low, high = (None if end is None else -end for end in (self.high, self.low))
+        return replace(self, a=self.b, b=self.a, gain=-self.gain, low=low, high=high)
 
 
 def crossover_rows(study: Path | Results) -> list[Row]:
@@ -78,7 +83,8 @@ def budget_sentences(study: Path | Results) -> list[str]:
     sentences += _crossing_sentences(crossovers)
     if not crossovers and len({lead.budget_fraction for lead in leads}) > 1:
         sentences.append("No two networks change places between these budgets.")
-    return sentences
+    order = order_words(results)
+    return [*sentences, order] if order else sentences
 
 
 def _by_pair(results: Results) -> list[list[Lead]]:
@@ -101,6 +107,8 @@ def _by_pair(results: Results) -> list[list[Lead]]:
 def _lead(results: Results, a: Variant, b: Variant, fraction: float) -> Lead | None:
     """None where one of the two was not judged at this budget, or they have no seed in common."""
     of_a, of_b = _paired(results, a, b, fraction)
+    if a.diverged_seeds or b.diverged_seeds:
+        return None
     if not of_a or any(ending.is_undertrained for ending in (*of_a, *of_b)):
         return None
     gain = _mean_accuracy(of_a) - _mean_accuracy(of_b)
@@ -125,8 +133,16 @@ def _with_verdicts(results: Results, leads: list[Lead]) -> list[Lead]:
         of_a, of_b = (fold_results(results, one) for one in _paired(results, lead.a, lead.b, lead.budget_fraction))
         if of_a:
             differences[f"a{place}", f"b{place}"] = judge.validation_difference(of_a, of_b)
-    words = {verdict.a: _WORDS[verdict.word] for verdict in judge.judge_pairs(differences)}
-    return [replace(lead, verdict=words.get(f"a{place}", OBSERVED)) for place, lead in enumerate(leads)]
+    verdicts = {verdict.a: verdict for verdict in judge.judge_pairs(differences)}
+    return [_with_verdict(lead, verdicts.get(f"a{place}")) for place, lead in enumerate(leads)]
+
+
+def _with_verdict(lead: Lead, verdict: judge.Verdict | None) -> Lead:
+    if verdict is None:
+        return lead
+    if verdict.word == judge.NOT_JUDGED:  # two folds or one: no interval that is worth a look
+        return replace(lead, verdict=OBSERVED)
+    return replace(lead, verdict=_WORDS[verdict.word], low=verdict.difference.low, high=verdict.difference.high)
 
 
 def _crossover_row(results: Results, before: Lead, after: Lead) -> Row:
@@ -138,7 +154,11 @@ def _crossover_row(results: Results, before: Lead, after: Lead) -> Row:
         "budget_from": budget_text(results, before.budget_fraction),
         "budget_to": budget_text(results, after.budget_fraction),
         "gain_from": before.gain,
+        "gain_from_low": before.low,
+        "gain_from_high": before.high,
         "gain_to": after.gain,
+        "gain_to_low": after.low,
+        "gain_to_high": after.high,
         "verdict_from": before.verdict,
         "verdict_to": after.verdict,
     }
@@ -154,7 +174,7 @@ def _sentences_at(results: Results, fraction: float, rows: list[Row], leads: lis
         text = f"With {budget}, {first} reaches {best} in validation"
         if len(judged) > 1:
             second, next_best = _label(judged[1]), _percent(judged[1]["val_accuracy_mean"])
-            shown = _shown(_verdict(leads, fraction, first, second))
+            shown = _shown(results, _verdict(leads, fraction, first, second))
             text = f"With {budget}, {first} is ahead: {best} in validation, {second} {next_best} ({shown})"
         sentences.append(f"{text}.")
     too_little = [_label(row) for row in rows if row["num_undertrained"]]
@@ -171,8 +191,10 @@ def _verdict(leads: list[Lead], fraction: float, *labels: str) -> str:
     return OBSERVED
 
 
-def _shown(verdict: str) -> str:
+def _shown(results: Results, verdict: str) -> str:
     words = {SEPARATED: "the difference is shown", NOT_SEPARATED: "not separated"}
+    if results.info.num_val:
+        return words.get(verdict, "observed: with one validation part for all seeds this is not judged")
     return words.get(verdict, f"observed, not judged: needs {judge.MIN_SEEDS} seeds, 5 are better")
 
 

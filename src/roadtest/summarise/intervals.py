@@ -2,10 +2,11 @@
 
 On the test set all runs of a network answer the same images: the judge sees seeds x images, and the unit is the track.
 In validation by folds each seed answers other images: from three folds on the fold is the unit, below that all answers
-stand in one row over tracks. A difference is always paired, over the seeds that both networks finished. A worst-class
-recall has an interval over folds alone: on one set, where a class may have two tracks, there is no honest one
-(docs/statistics.md). No verdict is given here: an interval that stands by itself knows nothing of how many others were
-looked at (pairs.py does). answers.py gathers what is judged.
+stand in one row over tracks. A difference is always paired by image: over all seeds of both where all saw the same
+images, else over the seeds that both finished, which share their folds. A worst-class recall has an interval over folds
+alone: on one set, where a class may have two tracks, there is no honest one (docs/statistics.md). No verdict is given
+here: an interval that stands by itself knows nothing of how many others were looked at (pairs.py does). answers.py
+gathers what is judged.
 """
 
 from collections.abc import Sequence
@@ -89,7 +90,7 @@ def difference_between(
     confidence: float = judge.CONFIDENCE,
     metric: str | None = None,
 ) -> judge.Difference | None:
-    """The figure of `a` minus that of `b` over their common seeds, by the study's metric where none is named.
+    """The figure of `a` minus that of `b`, by the study's metric where none is named; seeds as in this file's words.
 
     None where they cannot be compared, or no interval is honest.
     """
@@ -118,9 +119,9 @@ def answers_difference(
 
 def why_not_compared(results: Results, a: Variant, b: Variant, part: str) -> str:
     """Why two networks have no difference with an interval on `val` or `test`, by the study's metric."""
-    if not common_seeds(a, b):
-        return "no seed in common"
     pair = _paired_answers(results, a, b, part)
+    if pair is None and not common_seeds(a, b):
+        return "no seed in common"
     if pair is not None and results.metric == WORST and pair[0].num_folds < MIN_SEEDS_FOR_A_VERDICT:
         return "a worst-class recall is judged over three validation folds or more"
     return "no images in common" if pair is None else "a single track cannot be judged by"
@@ -132,7 +133,8 @@ def describe_difference(
     """Put beside a difference what it rests on."""
     pair = _paired_answers(results, a, b, part)
     assert pair is not None, "a difference has answers behind it"
-    return replace(_estimate(results, difference, pair[0]), verdict=verdict)
+    num_seeds = min(len(answers.outcomes) for answers in pair)
+    return replace(_estimate(results, difference, pair[0]), verdict=verdict, num_seeds=num_seeds)
 
 
 def _with_seeds(variant: Variant) -> str:
@@ -148,6 +150,9 @@ def _paired_answers(results: Results, a: Variant, b: Variant, part: str) -> tupl
     """What both networks answered on the same images; None where they cannot be compared."""
     if not (a.is_compared and b.is_compared):
         return None
+    of_a, of_b = (gather_answers(results, variant.records, part) for variant in (a, b))
+    if of_a is not None and of_b is not None and of_a.has_images_of(of_b):
+        return of_a, of_b
     seeds = common_seeds(a, b)
     of_a, of_b = (gather_answers(results, _of_seeds(variant, seeds), part) for variant in (a, b))
     if of_a is None or of_b is None or not of_a.has_images_of(of_b):

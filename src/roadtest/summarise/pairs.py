@@ -20,7 +20,7 @@ from roadtest.summarise.intervals import (
     difference_between,
     why_not_compared,
 )
-from roadtest.summarise.metrics import ACCURACY
+from roadtest.summarise.metrics import ACCURACY, WORST
 from roadtest.summarise.more import More, train_seconds_per_seed, what_more_would_cost
 from roadtest.summarise.ranking import ranked_variants
 from roadtest.summarise.results import Results, Variant, read_results
@@ -47,6 +47,10 @@ class Judged:
     """By label; networks that share a letter are not separated. Empty where too few seeds say nothing."""
     leading: tuple[str, ...]
     """Labels: the best network and every one not shown to be worse. Empty where nothing was judged."""
+    remark: str | None
+    """Why there are no letters; None where there are, or where there is nothing to compare."""
+    needs_seeds: bool
+    """More seeds would let networks be judged that are not."""
 
     @property
     def is_judged(self) -> bool:
@@ -57,11 +61,6 @@ class Judged:
     def statement(self) -> str | None:
         """What the verdicts speak of: `on new signs of this kind`; None where nothing was judged."""
         return next((v.difference.statement for v in self.verdicts if v.word != judge.NOT_JUDGED), None)
-
-    @property
-    def remark(self) -> str | None:
-        """Why there are no letters; None where there are, or where there is nothing to compare."""
-        return None if self.is_judged or len(self.variants) < 2 else NOT_JUDGED
 
     def verdict(self, a: Variant, b: Variant) -> judge.Verdict | None:
         """The verdict on two networks, in either order."""
@@ -124,6 +123,12 @@ def _judge(results: Results, part: str) -> Judged:
     # the judge asks for accuracies and uses their order, which in validation is that of the seeds all have in common
     order = {variant.label: float(-place) for place, variant in enumerate(variants)}
     has_verdicts = any(verdict.word != judge.NOT_JUDGED for verdict in verdicts)
+    unjudged = [NOT_JUDGED for verdict in verdicts if verdict.word == judge.NOT_JUDGED]
+    unjudged += [
+        f"not judged: {why_not_compared(results, a, b, part)}"
+        for a, b in combinations(variants, 2)
+        if found[a.label, b.label] is None
+    ]
     return Judged(
         part=part,
         metric=results.metric,
@@ -131,7 +136,15 @@ def _judge(results: Results, part: str) -> Judged:
         verdicts=tuple(verdicts),
         letters=judge.compact_letters(order, verdicts),
         leading=judge.leading_set(order, verdicts) if has_verdicts else (),
+        remark=unjudged[0] if unjudged and not has_verdicts else None,
+        needs_seeds=_do_seeds_help(results)
+        and any(len(common_seeds(a, b)) < judge.MIN_SEEDS for a, b in combinations(variants, 2)),
     )
+
+
+def _do_seeds_help(results: Results) -> bool:
+    """On one validation part for all seeds nothing judges a worst-class recall (intervals.py)."""
+    return results.metric != WORST or not results.info.num_val
 
 
 def _row(results: Results, judged: Judged, a: Variant, b: Variant) -> Row:
@@ -154,7 +167,7 @@ def _row(results: Results, judged: Judged, a: Variant, b: Variant) -> Row:
         if verdict
         else f"not judged: {why_not_compared(results, a, b, judged.part)}",
         "better": verdict and verdict.better,
-        "num_seeds": len(common_seeds(a, b)),
+        "num_seeds": estimate.num_seeds if estimate else len(common_seeds(a, b)),
         "num_units": estimate and estimate.num_units,
         "unit_name": estimate and estimate.unit_name,
         "design_effect": difference and difference.design_effect,

@@ -1,7 +1,8 @@
 """Which network comes first: validation puts them in order by the study's metric, and test never does.
 
 Seeds validate on different folds, and folds differ in difficulty: a network that misses a seed is placed by the seeds
-that all have in common. Undertrained networks come after the others, failed and waiting ones last.
+that all have in common. Networks with a seed that diverged come after the others, then undertrained ones, failed and
+waiting ones last.
 """
 
 import statistics
@@ -11,7 +12,7 @@ from roadtest.summarise.scores import run_scores
 
 
 def ranked_variants(results: Results) -> list[Variant]:
-    """The networks in the order of the leaderboard: compared ones by validation, undertrained ones, the others."""
+    """The networks in the order of the leaderboard: compared ones by validation, then those that are not."""
     seeds = _compared_seeds(results)
     common = set.intersection(*seeds) if seeds else set()
     return sorted(results.variants, key=lambda variant: _rank(results, variant, common))
@@ -41,7 +42,8 @@ def best_variant(results: Results) -> Variant | None:
 
 def _rank(results: Results, variant: Variant, common_seeds: set[int]) -> tuple[int, float]:
     if not variant.records:
-        return (2 if variant.failures else 3, 0.0)
+        return (3 if variant.failures else 4, 0.0)
     chosen = [record for record in variant.records if record.seed in common_seeds] or variant.records
     values = run_scores(results, chosen, "val", results.metric)
-    return (int(variant.is_undertrained), -statistics.fmean(values) if values else 1.0)
+    place = 2 if variant.is_undertrained else 0 if variant.is_compared else 1
+    return (place, -statistics.fmean(values) if values else 1.0)

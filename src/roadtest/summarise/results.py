@@ -74,15 +74,24 @@ class Variant:
         return any(record.is_undertrained for record in self.records)
 
     @property
+    def diverged_seeds(self) -> tuple[int, ...]:
+        """Seeds whose loss became infinite or no number: without them a mean over the others would flatter."""
+        finished = {record.seed for record in self.records}
+        lost = {failure.seed for failure in self.failures if failure.is_divergence}
+        return tuple(sorted(lost - finished))
+
+    @property
     def is_compared(self) -> bool:
         """It has results that may stand beside the others'."""
-        return bool(self.records) and not self.is_undertrained
+        return bool(self.records) and not self.is_undertrained and not self.diverged_seeds
 
     @property
     def status(self) -> str:
-        """`complete`, `incomplete` (some runs are missing), `undertrained`, `failed` or `waiting`."""
+        """`complete`, `incomplete` (some runs are missing), `undertrained`, `diverged`, `failed` or `waiting`."""
         if self.is_undertrained:
             return "undertrained"
+        if self.records and self.diverged_seeds:
+            return "diverged"
         if len(self.records) == len(self.planned):
             return "complete"
         if self.records:

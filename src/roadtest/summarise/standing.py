@@ -36,9 +36,11 @@ def leading_words(results: Results) -> str:
     unjudged = {
         v.a if v.b == best else v.b for v in judged.verdicts if best in (v.a, v.b) and v.word == judge.NOT_JUDGED
     }
+    compared = {label for v in judged.verdicts if best in (v.a, v.b) for label in (v.a, v.b)}
     told = {
-        f"not separated from it{corrected}": [label for label in others if label not in unjudged],
-        "with too few seeds to be judged against it": [label for label in others if label in unjudged],
+        f"not separated from it{corrected}": [one for one in others if one in compared - unjudged],
+        "with too few seeds to be judged against it": [one for one in others if one in unjudged],
+        "not compared with it": [one for one in others if one not in compared],
     }
     parts = [f"{words}: {', '.join(labels)}" for words, labels in told.items() if labels]
     return f"Leading {where}: {'; '.join([best, *parts])}."
@@ -46,7 +48,7 @@ def leading_words(results: Results) -> str:
 
 def _needed(results: Results) -> str:
     """The command that adds the seeds a verdict needs, and its time."""
-    more = more_seeds(results) if judge_networks(results).remark else None
+    more = more_seeds(results) if judge_networks(results).needs_seeds else None
     if more is None:
         return ""
     time = f", {render_duration(more.train_seconds)} of training" if more.train_seconds else ""
