@@ -6,18 +6,21 @@ standardises per image besides. Rows are timed in turn, round by round, so that 
 
     python benchmarks/augment_speed.py [--num-threads 2] [--batch-size 128] [--image-size 32] [--num-rounds 30]
 
+Writes results/augment-speed-<machine>.json and .md.
+
 Seen on a busy machine, one thread: 19 µs per 32 x 32 image for ours, and 40 to 60 times that where images are taken one
 at a time; not yet measured on an idle one. Busy threads wait for each other: compare with --num-threads 1.
 """
 
 import argparse
-import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import kornia.augmentation as K
 import torch
+from result_files import RESULTS, describe_run, render_run, render_table, results_path, write_results
 from torch import Tensor
 from torchvision.transforms import v2
 
@@ -92,33 +95,37 @@ def measure_us_per_image(rows: dict[str, Row], num_images: int, num_rounds: int)
     return samples
 
 
-def render(samples: dict[str, list[float]]) -> str:
+def render_samples(samples: Mapping[str, Sequence[float]]) -> str:
     """One line per row: median, the quarters around it, extremes, and the ratio to the first row."""
-    lines = [f"{'µs per image':42}{'median':>9}{'quartiles':>19}{'min':>9}{'max':>9}{'ratio':>8}"]
     first = statistics.median(next(iter(samples.values())))
+    rows = []
     for name, values in samples.items():
         low, median, high = statistics.quantiles(values, n=4)
-        spread = f"{low:.1f} to {high:.1f}"
-        lines.append(f"{name:42}{median:9.1f}{spread:>19}{min(values):9.1f}{max(values):9.1f}{median / first:8.1f}")
-    return "\n".join(lines)
+        figures = (f"{median:.1f}", f"{low:.1f} to {high:.1f}", f"{min(values):.1f}", f"{max(values):.1f}")
+        rows.append([name, *figures, f"{median / first:.1f}"])
+    return render_table(["µs per image", "median", "quartiles", "least", "largest", "ratio to the first"], rows)
 
 
-def main() -> None:
-    """Parse, measure, print."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--num-threads", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--image-size", type=int, default=32)
     parser.add_argument("--num-rounds", type=int, default=30)
-    options = parser.parse_args()
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args(arguments)
     torch.set_num_threads(options.num_threads)
     shape = (options.batch_size, options.image_size, options.image_size, 3)
     images_NHWC = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     rows = ours(images_NHWC) | torchvision_rows(images_NHWC) | kornia_rows(images_NHWC)
-    load = f", load {os.getloadavg()[0]:.1f} before" if hasattr(os, "getloadavg") else ""
+    about = describe_run()
     samples = measure_us_per_image(rows, options.batch_size, options.num_rounds)
-    print(f"batch {shape}, {options.num_threads} threads, {options.num_rounds} rounds, torch {torch.__version__}{load}")
-    print(render(samples))
+    how = f"A batch of {' x '.join(map(str, shape))}, {options.num_threads} threads, {options.num_rounds} rounds."
+    text = f"# Augmentation\n\n{render_run(about)}\n\n{how}\n\n{render_samples(samples)}"
+    print(text)
+    plain = {"about": about, "batch_shape": shape, "num_threads": options.num_threads, "us_per_image": samples}
+    write_results(results_path(options.out, "augment-speed", about), plain, text)
 
 
 if __name__ == "__main__":

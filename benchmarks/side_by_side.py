@@ -1,30 +1,36 @@
 """Run contenders side by side: each in a process of its own, in alternation, round after round; ratios, not seconds.
 
 A ratio is formed within one round, between neighbours in time, so that whatever slows the machine for minutes slows
-both sides; the median over rounds stands with its extremes. Samples are kept raw.
+both sides; the median over rounds stands with its extremes. Samples are kept raw, and given away after every round. A
+contender that fails is left out from then on, and said to be.
 """
 
 import json
 import os
-import platform
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from roadtest.machine import count_usable_cores, describe_machine, others_cpu_seconds
-from roadtest.record import Machine
+from result_files import render_run, without_folders
+
+from roadtest.machine import count_usable_cores, others_cpu_seconds
 from roadtest.study import launch
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 LIBRARY_VARIABLES = ("OMP_", "GOMP_", "KMP_", "MALLOC_", "MKL_", "DNNL_", "ONEDNN_", "LD_PRELOAD", "ATEN_")
 """What changes the speed of libraries; the user's own settings of them are left out for everybody."""
+MAX_OTHERS_CORES = 0.1
+"""Cores that others used, above which a sample is called busy: a tenth, as the doctor says."""
+
+
+class ProcessFailed(RuntimeError):  # noqa: N818
+    """A process of a benchmark ended without figures; the text says why, in one line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +53,57 @@ class Sample:
     round: int
     num_images: int
     seconds: float
+    num_threads: int
+    """Of torch in the process that trains; a loader's workers come besides."""
     others_cores: float
-    """Cores that other processes used meanwhile, start included; above 0.1 the sample is not to be trusted."""
+    """Cores that other processes used meanwhile, start included; above MAX_OTHERS_CORES not to be trusted."""
 
     @property
     def images_per_second(self) -> float:
         """Training speed."""
         return self.num_images / self.seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A contender that could not do a job, and was left out from there on."""
+
+    label: str
+    contender: str
+    round: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What there is so far, of one network or of several."""
+
+    samples: tuple[Sample, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+    def of(self, label: str) -> "Measured":
+        """What there is of one network."""
+        return Measured(
+            samples=tuple(sample for sample in self.samples if sample.label == label),
+            failures=tuple(failure for failure in self.failures if failure.label == label),
+        )
+
+    @property
+    def num_rounds(self) -> int:
+        """Rounds that are over."""
+        return max((sample.round + 1 for sample in self.samples), default=0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "Measured":
+        """What `to_dict` gave, whatever stands beside it."""
+        return cls(
+            samples=tuple(Sample(**sample) for sample in plain["samples"]),
+            failures=tuple(Failure(**failure) for failure in plain["failures"]),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,14 +115,15 @@ class Spread:
     high: float
 
     @classmethod
-    def over(cls, values: Iterable[float]) -> "Spread":
-        """Of at least one value."""
+    def over(cls, values: Iterable[float]) -> "Spread | None":
+        """None of nothing."""
         values = list(values)
-        return cls(median=statistics.median(values), low=min(values), high=max(values))
+        return cls(median=statistics.median(values), low=min(values), high=max(values)) if values else None
 
-    def render(self, form: str) -> str:
-        """The median, and the extremes in brackets."""
-        return f"{self.median:{form}} ({self.low:{form}} to {self.high:{form}})"
+
+def render_spread(spread: Spread | None, form: str) -> str:
+    """The median, and the extremes in brackets; empty where nothing was measured."""
+    return f"{spread.median:{form}} ({spread.low:{form}} to {spread.high:{form}})" if spread else ""
 
 
 def plain_environment() -> dict[str, str]:
@@ -86,126 +137,117 @@ def worker_environment(num_threads: int) -> dict[str, str]:
     return {name: value for name, value in ours.items() if name.startswith(LIBRARY_VARIABLES)}
 
 
+def run_process(words: Sequence[str], environment: Mapping[str, str]) -> tuple[dict[str, Any], float]:
+    """Run a script on its own: the figures in its last line, and how many cores others used meanwhile."""
+    others_before, start = others_cpu_seconds(), time.perf_counter()
+    children_before = _children_seconds()
+    done = subprocess.run(
+        [sys.executable, *words],
+        env={**plain_environment(), **environment},
+        capture_output=True,
+        text=True,
+    )
+    others = others_cpu_seconds() - others_before - (_children_seconds() - children_before)
+    if done.returncode != 0:
+        print(done.stderr[-4000:], file=sys.stderr)
+        last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
+        raise ProcessFailed(f"code {done.returncode}: {without_folders(last)[:300]}")
+    try:
+        figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        raise ProcessFailed("it ended without figures") from None
+    return figures, round(max(others, 0.0) / (time.perf_counter() - start), 3)
+
+
 def run_contender(contender: Contender, job: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
     """Run one contender once: what it reported, and how many cores others used meanwhile."""
     with tempfile.TemporaryDirectory(prefix="roadtest-bench-") as folder:
         path = Path(folder) / "job.json"
         path.write_text(json.dumps({**job, "steps": contender.steps}), encoding="utf-8")
-        others_before, start = others_cpu_seconds(), time.perf_counter()
-        children_before = _children_seconds()
-        done = subprocess.run(
-            [sys.executable, str(HERE / "peers" / contender.script), str(path)],
-            env={**plain_environment(), **contender.environment},
-            capture_output=True,
-            text=True,
-        )
-    if done.returncode != 0:
-        raise RuntimeError(f"{contender.name} failed with code {done.returncode}:\n{done.stderr[-4000:]}")
-    others = others_cpu_seconds() - others_before - (_children_seconds() - children_before)
-    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return figures, round(max(others, 0.0) / (time.perf_counter() - start), 3)
+        return run_process([str(HERE / "peers" / contender.script), str(path)], contender.environment)
 
 
 def run_rounds(
     contenders: Sequence[Contender], jobs: Mapping[str, Mapping[str, Any]], num_rounds: int
-) -> Iterator[Sample]:
-    """Every contender on every job, round by round; each round begins with another contender."""
+) -> Iterator[Measured]:
+    """Every contender on every job; after each round what there is so far. Each round begins with another contender."""
+    measured = Measured()
     for round_index in range(num_rounds):
         first = round_index % len(contenders)
         for label, job in jobs.items():
             for contender in (*contenders[first:], *contenders[:first]):
-                figures, others_cores = run_contender(contender, job)
-                sample = Sample(
-                    label=label,
-                    contender=contender.name,
-                    round=round_index,
-                    num_images=figures["num_images"],
-                    seconds=figures["seconds"],
-                    others_cores=others_cores,
-                )
-                print(
-                    f"round {round_index + 1}/{num_rounds} {label:18} {contender.name:28}"
-                    f"{sample.images_per_second:10.1f} images/s{'  busy' if others_cores > 0.1 else ''}",
-                    file=sys.stderr,
-                    flush=True,
-                )
-                yield sample
+                if all(failure.contender != contender.name for failure in measured.of(label).failures):
+                    measured = _run_once(measured, contender, label, job, round_index)
+        yield measured
 
 
-def speed_of(samples: Sequence[Sample], label: str, contender: str) -> Spread:
-    """Images per second over the rounds."""
-    return Spread.over(s.images_per_second for s in samples if (s.label, s.contender) == (label, contender))
+def _run_once(
+    measured: Measured, contender: Contender, label: str, job: Mapping[str, Any], round_index: int
+) -> Measured:
+    where: dict[str, Any] = {"label": label, "contender": contender.name, "round": round_index}
+    said = f"round {round_index + 1} {label:18} {contender.name:28}"
+    try:
+        figures, others_cores = run_contender(contender, job)
+    except ProcessFailed as error:
+        print(f"{said} left out: {error}", file=sys.stderr, flush=True)
+        return replace(measured, failures=(*measured.failures, Failure(**where, reason=str(error))))
+    kept = {name: figures[name] for name in ("num_images", "seconds", "num_threads")}
+    sample = Sample(**where, **kept, others_cores=others_cores)
+    busy = "  busy" if others_cores > MAX_OTHERS_CORES else ""
+    print(f"{said}{sample.images_per_second:10.1f} images/s{busy}", file=sys.stderr, flush=True)
+    return replace(measured, samples=(*measured.samples, sample))
 
 
-def ratio_of(samples: Sequence[Sample], label: str, contender: str, other: str) -> Spread:
-    """How many times as fast a contender is as another, round by round."""
-    speeds = {(s.contender, s.round): s.images_per_second for s in samples if s.label == label}
-    rounds = {s.round for s in samples if s.label == label}
-    return Spread.over(speeds[contender, r] / speeds[other, r] for r in rounds)
+def speed_of(samples: Sequence[Sample], contender: str) -> Spread | None:
+    """Images per second over the rounds; the samples are of one network."""
+    return Spread.over(sample.images_per_second for sample in samples if sample.contender == contender)
 
 
-def render_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; all columns but the first to the right."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+def ratio_of(samples: Sequence[Sample], contender: str, other: str) -> Spread | None:
+    """How many times as fast a contender is as another, over the rounds in which both ran."""
+    speeds = {(sample.contender, sample.round): sample.images_per_second for sample in samples}
+    rounds = [index for name, index in speeds if name == contender and (other, index) in speeds]
+    return Spread.over(speeds[contender, index] / speeds[other, index] for index in rounds)
 
 
-def name_machine(machine: Machine) -> str:
-    """A short name for files, such as `amd-epyc-2-cores-avx512-bf16`."""
-    best = [flag for flag in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if flag in machine.cpu_flags]
-    words = f"{machine.cpu_name} {machine.num_cores} cores {best[0] if best else platform.machine()}"
-    return re.sub(r"[^a-z0-9]+", "-", re.sub(r"\(R\)|\(TM\)|CPU|Processor|@.*GHz", "", words).lower()).strip("-")
-
-
-def describe_run(contenders: Sequence[Contender]) -> dict[str, Any]:
-    """Machine, command and environments: what stands beside every result."""
-    return {
-        "command": " ".join(["python", *map(_shown, sys.argv)]),
-        "machine": asdict(describe_machine()),
-        "environments": {each.name: dict(each.environment) for each in contenders},
-    }
-
-
-def render_run(about: Mapping[str, Any]) -> str:
-    """The same as text."""
-    machine = about["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    load = "unknown" if machine["load"] is None else f"{machine['load']:.2f}"
-    flags = " ".join(machine["cpu_flags"])
-    return (
-        f"`{about['command']}`\n\n{machine['cpu_name']}, {machine['num_cores']} cores, flags {flags}; "
-        f"{machine['system']}, Python {machine['python']}; {versions}; commit {machine['commit']}; "
-        f"load per core before: {load}."
-    )
-
-
-def render_environments(about: Mapping[str, Any]) -> str:
-    """Who had which variables set."""
-    lines = []
-    for name, variables in about["environments"].items():
-        text = " ".join(f"{key}={value}" for key, value in variables.items()) or "nothing set: a user's defaults"
-        lines.append(f"- {name}: {text}")
+def render_measured(measured: Measured, num_images: int, source: str) -> str:
+    """What the numbers of one network rest on, and who was left out."""
+    busiest = max((sample.others_cores for sample in measured.samples), default=0.0)
+    lines = [
+        f"{num_images:,} images of {'GTSRB' if source == 'gtsrb' else 'drawn signs'} an epoch, "
+        f"{measured.num_rounds} rounds; other processes used up to {busiest:.2f} cores meanwhile."
+    ]
+    lines += [f"- left out from round {one.round + 1}: {one.contender} ({one.reason})" for one in measured.failures]
     return "\n".join(lines)
 
 
-def write_results(folder: Path, stem: str, plain: Mapping[str, Any], text: str) -> None:
-    """Write `<stem>-<machine>.json` with every sample and `.md` with the tables."""
-    folder.mkdir(parents=True, exist_ok=True)
-    name = f"{stem}-{name_machine(Machine(**plain['about']['machine']))}"
-    (folder / f"{name}.json").write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
-    (folder / f"{name}.md").write_text(text + "\n", encoding="utf-8")
-    print(f"written: {folder / name}.json and .md", file=sys.stderr)
+def render_runs(networks: Mapping[str, Mapping[str, Any]]) -> str:
+    """Command, machine and environments of each call that measured some of the networks."""
+    calls: dict[str, list[str]] = {}
+    for label, block in networks.items():
+        calls.setdefault(json.dumps([block["about"], block["environments"]]), []).append(label)
+    parts = []
+    for labels in calls.values():
+        samples = [one for label in labels for one in Measured.from_dict(networks[label]).samples]
+        block = networks[labels[0]]
+        parts.append(f"**{', '.join(labels)}**: " + render_run(block["about"]))
+        parts.append(_render_environments(block["environments"], samples))
+    return "\n\n".join(parts)
+
+
+def _render_environments(environments: Mapping[str, Mapping[str, str]], samples: Sequence[Sample]) -> str:
+    lines = []
+    for name, variables in environments.items():
+        counts = sorted({sample.num_threads for sample in samples if sample.contender == name})
+        threads = f"{' or '.join(map(str, counts))} threads; " if counts else ""
+        text = " ".join(f"{key}={value}" for key, value in variables.items()) or "nothing set: a user's defaults"
+        lines.append(f"- {name}: {threads}{text}")
+    return "\n".join(lines)
 
 
 def usable_threads(num_threads: int | None) -> int:
     """As many threads as cores, unless told."""
     return num_threads or count_usable_cores()
-
-
-def _shown(word: str) -> str:
-    """A word of the command without the folders of this machine."""
-    path = Path(word)
-    return str(path.relative_to(HERE.parent)) if path.is_absolute() and HERE.parent in path.parents else word
 
 
 def _children_seconds() -> float:

@@ -4,20 +4,22 @@
 
 Forward and backward of a layer, and a whole step of a network (128 images in memory, no augmentation), in float32,
 channels-last, both ways in turns; medians in milliseconds, and the ratio with its least and largest over the rounds.
-Run it in the environment of roadtest's workers: GOMP_SPINCOUNT=10000. Three minutes on two cores.
+Run it in the environment of roadtest's workers: GOMP_SPINCOUNT=10000. Three minutes on two cores. Writes
+results/small-maps-<machine>.json and .md.
 """
 
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from result_files import RESULTS, describe_run, render_run, render_table, results_path, write_results
 from torch import Tensor, nn
 
 from roadtest.descent import build_optimizer
-from roadtest.machine import describe_machine
 from roadtest.networks.build import build_network
 from roadtest.networks.small_maps import SmallMapConv2d, speed_up_small_maps
 from roadtest.protocol import GTSRB_V1
@@ -79,36 +81,44 @@ def milliseconds(work: Callable[[], None]) -> float:
     return 1e3 * (time.perf_counter() - start)
 
 
-def compare(title: str, slow: Callable[[], None], fast: Callable[[], None], num_rounds: int) -> str:
-    """One row of the table; the first pass of each is not counted."""
+def measure_pairs(slow: Callable[[], None], fast: Callable[[], None], num_rounds: int) -> list[tuple[float, float]]:
+    """Milliseconds of both ways, round by round; the first pass of each is not counted."""
     milliseconds(slow), milliseconds(fast)
-    pairs = [(milliseconds(slow), milliseconds(fast)) for _ in range(num_rounds)]
-    ratios = sorted(before / after for before, after in pairs)
-    medians = [statistics.median(side) for side in zip(*pairs, strict=True)]
+    return [(milliseconds(slow), milliseconds(fast)) for _ in range(num_rounds)]
+
+
+def render_row(title: str, pairs_ms: Sequence[tuple[float, float]]) -> list[str]:
+    """One row of the table."""
+    ratios = sorted(before / after for before, after in pairs_ms)
+    before, after = (statistics.median(side) for side in zip(*pairs_ms, strict=True))
     spread = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
-    return f"| {title} | {medians[0]:,.1f} | {medians[1]:,.1f} | {spread} |"
+    return [title, f"{before:,.1f}", f"{after:,.1f}", spread]
 
 
-def main() -> None:
-    """Measure and print."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--num-threads", type=int, default=torch.get_num_threads())
-    options = parser.parse_args()
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args(arguments)
     torch.set_num_threads(options.num_threads)
-    machine = describe_machine()
-    print(
-        f"{machine.cpu_name}, {' '.join(machine.cpu_flags)}, {options.num_threads} threads, torch {torch.__version__}"
-    )
-    print("\n| | convolution, ms | linear, ms | times as fast |\n|---|---:|---:|---:|")
+    about, pairs_ms = describe_run(), {}
     for layer in LAYERS:
         channels, units, side, stride = layer
         title = f"{channels} to {units} channels on {side} x {side}, stride {stride}"
         slow, fast = (layer_pass(*layer, is_linear=is_linear) for is_linear in (False, True))
-        print(compare(title, slow, fast, options.rounds), flush=True)
+        pairs_ms[title] = measure_pairs(slow, fast, options.rounds)
     for name in NETWORKS:
         slow, fast = (network_step(name, is_linear=is_linear) for is_linear in (False, True))
-        print(compare(f"`{name}`, a whole step", slow, fast, options.rounds), flush=True)
+        pairs_ms[f"`{name}`, a whole step"] = measure_pairs(slow, fast, options.rounds)
+    table = render_table(
+        ["", "convolution, ms", "linear, ms", "times as fast"], [render_row(*each) for each in pairs_ms.items()]
+    )
+    text = f"# Small maps\n\n{render_run(about)}\n\nThreads: {options.num_threads}.\n\n{table}"
+    print(text)
+    plain = {"about": about, "num_threads": options.num_threads, "pairs_ms": pairs_ms}
+    write_results(results_path(options.out, "small-maps", about), plain, text)
 
 
 if __name__ == "__main__":

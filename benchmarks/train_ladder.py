@@ -4,29 +4,27 @@
 
 A rung's gain depends on the rungs below it: it says what the step gave there, not what it would give alone. Each rung
 is a process of its own, rounds are interleaved. Expect 20 minutes per network on two cores with five rounds. Writes
-results/train-ladder-<machine>.json and .md.
+results/train-ladder-<machine>.json and .md after every round; a later call replaces the networks that it names there.
 """
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import train_speed
+from result_files import describe_run, read_networks, render_table, results_path, write_results
 from side_by_side import (
     Contender,
-    Sample,
-    describe_run,
+    Measured,
     ratio_of,
-    render_environments,
-    render_run,
-    render_table,
+    render_measured,
+    render_runs,
+    render_spread,
     run_rounds,
     speed_of,
     usable_threads,
     worker_environment,
-    write_results,
 )
 
 STEPS = (
@@ -56,56 +54,53 @@ def list_rungs(num_threads: int) -> list[Contender]:
     ]
 
 
-def render_ladder(label: str, rungs: Sequence[Contender], samples: Sequence[Sample]) -> str:
-    """One network's ladder."""
-    rows = []
-    for below, rung in zip([None, *rungs], rungs, strict=False):
-        rows.append(
-            [
-                rung.name,
-                speed_of(samples, label, rung.name).render(",.0f"),
-                ratio_of(samples, label, rung.name, below.name).render(".2f") if below else "",
-                ratio_of(samples, label, rung.name, rungs[0].name).render(".2f") if below else "",
-            ]
-        )
-    header = ["rung", "images/s", "times the rung above", "times the idiomatic loop"]
-    return f"### {label}\n\n" + render_table(header, rows)
+def render_ladder(label: str, block: Mapping[str, Any]) -> str:
+    """One network's ladder; a rung that failed is not in it, and the next is compared with the one above."""
+    measured = Measured.from_dict(block)
+    rungs = [name for name in block["environments"] if speed_of(measured.samples, name)]
+    rows = [
+        [
+            rung,
+            render_spread(speed_of(measured.samples, rung), ",.0f"),
+            render_spread(ratio_of(measured.samples, rung, above), ".2f") if above else "",
+            render_spread(ratio_of(measured.samples, rung, FIRST), ".2f") if above else "",
+        ]
+        for above, rung in zip(["", *rungs], rungs, strict=False)
+    ]
+    table = render_table(["rung", "images/s", "times the rung above", "times the idiomatic loop"], rows)
+    rests_on = render_measured(measured, block["num_images"], block["source"])
+    return f"### {label}, {block['probe']['precision']}\n\n{rests_on}\n\n{table}"
 
 
-def render_all(results: Mapping[str, Any], rungs: Sequence[Contender], samples: Sequence[Sample]) -> str:
-    """The Markdown page."""
-    busiest = max(sample.others_cores for sample in samples)
-    precisions = ", ".join(f"{label} {probe['precision']}" for label, probe in results["probes"].items())
+def render_page(networks: Mapping[str, Mapping[str, Any]]) -> str:
+    """The Markdown page of all networks that were measured on this machine."""
     parts = [
         "# What each step gave",
-        render_run(results["about"]),
-        f"{results['images']}; whole epochs with augmentation, {results['num_rounds']} rounds, interleaved: median "
-        f"(least to largest) over the rounds, ratios formed within a round. Precision chosen: {precisions}. Other "
-        f"processes used up to {busiest:.2f} cores meanwhile.",
-        *(render_ladder(label, rungs, samples) for label in results["probes"]),
-        "Environment of each:\n\n" + render_environments(results["about"]),
+        "Whole epochs with augmentation, rounds interleaved: median (least to largest) over the rounds, ratios formed "
+        "within a round. Beside a network's name stands the precision that was chosen.",
+        *(render_ladder(*each) for each in networks.items()),
+        "## Machine, command and environments",
+        render_runs(networks),
     ]
     return "\n\n".join(parts)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Prepare, measure, print and write."""
+    """Prepare, measure, write after every round, print."""
     options = train_speed.read_options(arguments, about=__doc__ or "", has_peers=False)
     rungs = list_rungs(usable_threads(options.num_threads))
-    about = describe_run(rungs)
+    about = describe_run()
+    path = results_path(options.out, "train-ladder", about)
+    networks, text = read_networks(path), ""
     with tempfile.TemporaryDirectory(prefix="roadtest-bench-") as folder:
         jobs, probes = train_speed.prepare_jobs(options.networks, Path(folder), options)
-        samples = list(run_rounds(rungs, jobs, options.rounds))
-    results = {
-        "about": about,
-        "images": train_speed.describe_images(options.source, jobs),
-        "num_rounds": options.rounds,
-        "probes": probes,
-        "samples": [asdict(sample) for sample in samples],
-    }
-    text = render_all(results, rungs, samples)
+        for measured in run_rounds(rungs, jobs, options.rounds):
+            for label, job in jobs.items():
+                networks[label] = train_speed.describe_network(about, rungs, options.source, job)
+                networks[label] |= {"probe": probes[label]} | measured.of(label).to_dict()
+            text = render_page(networks)
+            write_results(path, {"networks": networks}, text)
     print(text)
-    write_results(options.out, "train-ladder", results, text)
 
 
 if __name__ == "__main__":

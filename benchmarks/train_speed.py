@@ -10,37 +10,39 @@ Whole epochs with augmentation, every contender in a process of its own, rounds 
 - strong: under 60 lines by a good engineer: images in memory, whole-batch transforms, channels-last, our precision
 - roadtest: its own loop, clocked from outside, in the environment of its workers
 - bare step: forward, backward and optimiser on one batch, best layout and precision; the limit of any loop
-- matrix product: the limit of the arithmetic; the bare step's share of it is 3 times the forward pass's MACs
+- matrix product: the limit of the arithmetic; the bare step's share of it counts the MACs that its step really computes
 
 The peers run in the plain environment and train the network in its usual form (peers/plain_networks.py). With five
-rounds expect 15 minutes per network on two cores. Writes results/train-speed-<machine>.json and .md.
+rounds expect 15 minutes per network on two cores. Writes results/train-speed-<machine>.json, .md and .svg after every
+round; a later call replaces the networks that it names there and leaves the others. A contender that fails, such as
+lightning where it is not installed, is left out and said to be.
 """
 
 import argparse
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import bench_images
+from result_files import RESULTS, describe_run, read_networks, render_table, results_path, write_results
 from side_by_side import (
-    HERE,
     Contender,
-    Sample,
+    Measured,
     Spread,
-    describe_run,
     ratio_of,
-    render_environments,
-    render_run,
-    render_table,
+    render_measured,
+    render_runs,
+    render_spread,
     run_contender,
     run_rounds,
     speed_of,
     usable_threads,
     worker_environment,
-    write_results,
 )
+from speed_plot import write_plot
+
+from roadtest.protocol import GTSRB_V1
 
 NUM_IMAGES = {
     "lenet5": 20_480,
@@ -69,6 +71,11 @@ def list_contenders(names: Sequence[str], num_threads: int) -> list[Contender]:
     ]
 
 
+def rate_of(label: str) -> float:
+    """The protocol's rate; for a network without one the lowest of all, because none must diverge within an epoch."""
+    return GTSRB_V1.learning_rate(label) or min(rate for _, rate in GTSRB_V1.learning_rates)
+
+
 def build_job(
     label: str, folder: Path, num_classes: int, num_images: int, options: argparse.Namespace
 ) -> dict[str, Any]:
@@ -81,6 +88,7 @@ def build_job(
         "image_size": 32,
         "num_classes": num_classes,
         "batch_size": 128,
+        "learning_rate": rate_of(label),
         "num_threads": options.num_threads,
         "min_seconds": options.min_seconds,
         "folder": str(folder),
@@ -107,48 +115,47 @@ def prepare_jobs(
     return jobs, probes
 
 
-def measure_peaks(num_rounds: int, job: Mapping[str, Any], num_threads: int) -> list[dict[str, float]]:
-    """The matrix product's rounds; they come after the others, a second each."""
+def measure_peaks(num_rounds: int, job: Mapping[str, Any], num_threads: int) -> list[dict[str, float | None]]:
+    """The matrix product's rounds, a second in each precision."""
     contender = Contender(name="peak", script="matrix_product.py", environment=worker_environment(num_threads))
     return [run_contender(contender, job)[0] for _ in range(num_rounds)]
 
 
-def render_network(label: str, names: Sequence[str], samples: Sequence[Sample]) -> str:
-    """One network's table: speed, roadtest's ratio to each peer, roadtest's share of the bare step."""
+def render_network(label: str, block: Mapping[str, Any]) -> str:
+    """One network's table: speed, and roadtest's ratio to each."""
+    measured = Measured.from_dict(block)
     rows = []
-    for name in names:
-        speed = speed_of(samples, label, name)
-        faster = ratio_of(samples, label, OURS, name).render(".2f") if name != OURS else ""
-        rows.append([name, speed.render(",.0f"), faster])
-    return f"### {label}\n\n" + render_table(["contender", "images/s", "roadtest is so many times as fast"], rows)
+    for name in block["environments"]:
+        speed = render_spread(speed_of(measured.samples, name), ",.0f")
+        faster = render_spread(ratio_of(measured.samples, OURS, name), ".2f") if name != OURS else ""
+        if speed:
+            rows.append([name, speed, faster])
+    table = render_table(["contender", "images/s", "roadtest is so many times as fast"], rows)
+    return f"### {label}\n\n{render_measured(measured, block['num_images'], block['source'])}\n\n{table}"
 
 
-def render_limits(
-    label: str,
-    peers: Sequence[str],
-    samples: Sequence[Sample],
-    probe: Mapping[str, Any],
-    peaks: Sequence[Mapping[str, float]],
-) -> list[str]:
-    """One line of the summary."""
-    speeds = {name: speed_of(samples, label, name).median for name in peers}
-    best = max(speeds, key=speeds.__getitem__) if speeds else None
-    share = ratio_of(samples, label, OURS, BARE)
-    bare = speed_of(samples, label, BARE)
-    peak = Spread.over(each[f"{probe['bare_precision']}_gmacs_per_second"] for each in peaks)
+def render_limits(label: str, block: Mapping[str, Any]) -> list[str]:
+    """One line of the summary; what was not measured stays empty."""
+    samples, probe = Measured.from_dict(block).samples, block["probe"]
+    speeds = {name: speed_of(samples, name) for name in block["environments"] if name not in (OURS, BARE)}
+    medians = {name: speed.median for name, speed in speeds.items() if speed}
+    best = max(medians, key=medians.__getitem__) if medians else ""
+    bare = speed_of(samples, BARE)
+    peaks = [each[f"{probe['bare_precision']}_gmacs_per_second"] for each in block["peaks"]]
+    peak = Spread.over(value for value in peaks if value is not None)
+    used = probe["step_macs_computed"] * bare.median / 1e9 if bare else 0.0
     return [
         label,
-        ratio_of(samples, label, OURS, "idiomatic").render(".1f") if "idiomatic" in peers else "",
-        f"{ratio_of(samples, label, OURS, best).render('.1f')}, {best}" if best else "",
-        share.render(".0%"),
+        render_spread(ratio_of(samples, OURS, "idiomatic"), ".1f"),
+        f"{render_spread(ratio_of(samples, OURS, best), '.1f')}, {best}" if best else "",
+        render_spread(ratio_of(samples, OURS, BARE), ".0%"),
         f"{probe['precision']}; {probe['bare_precision']}, {probe['bare_layout']}",
-        f"{3 * probe['macs_computed'] * bare.median / 1e9 / peak.median:.0%} of {peak.median:,.0f}",
+        f"{used / peak.median:.0%} of {peak.median:,.0f}" if peak and bare else "",
     ]
 
 
-def render_all(results: Mapping[str, Any], samples: Sequence[Sample], peers: Sequence[str]) -> str:
-    """The Markdown page."""
-    labels = list(results["probes"])
+def render_page(networks: Mapping[str, Mapping[str, Any]]) -> str:
+    """The Markdown page of all networks that were measured on this machine."""
     header = [
         "network",
         "roadtest / idiomatic",
@@ -157,25 +164,28 @@ def render_all(results: Mapping[str, Any], samples: Sequence[Sample], peers: Seq
         "precision: ours; bare step",
         "bare step's share of the matrix product, GMAC/s",
     ]
-    limits = [render_limits(each, peers, samples, results["probes"][each], results["peaks"]) for each in labels]
-    busiest = max(sample.others_cores for sample in samples)
     parts = [
         "# Training speed, side by side",
-        render_run(results["about"]),
-        f"{results['images']}; whole epochs with augmentation, {results['num_rounds']} rounds, interleaved: median "
-        f"(least to largest) over the rounds, ratios formed within a round. Other processes used up to {busiest:.2f} "
-        "cores meanwhile.",
-        render_table(header, limits),
-        *(render_network(label, [*peers, OURS, BARE], samples) for label in labels),
-        "Environment of each:\n\n" + render_environments(results["about"]),
+        "Whole epochs with augmentation, rounds interleaved: median (least to largest) over the rounds, ratios formed "
+        "within a round.",
+        render_table(header, [render_limits(*each) for each in networks.items()]),
+        *(render_network(*each) for each in networks.items()),
+        "## Machine, command and environments",
+        render_runs(networks),
     ]
     return "\n\n".join(parts)
 
 
-def describe_images(source: str, jobs: Mapping[str, Mapping[str, Any]]) -> str:
-    """What was trained on."""
-    sizes = ", ".join(f"{label} {job['num_images']:,}" for label, job in jobs.items())
-    return f"{'GTSRB' if source == 'gtsrb' else 'Drawn signs'}, images per epoch: {sizes}"
+def describe_network(
+    about: Mapping[str, Any], contenders: Sequence[Contender], source: str, job: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What stands in the results beside a network's samples."""
+    return {
+        "about": about,
+        "environments": {each.name: dict(each.environment) for each in contenders},
+        "source": source,
+        "num_images": job["num_images"],
+    }
 
 
 def read_options(arguments: Sequence[str] | None, *, about: str, has_peers: bool) -> argparse.Namespace:
@@ -190,7 +200,7 @@ def read_options(arguments: Sequence[str] | None, *, about: str, has_peers: bool
     parser.add_argument("--min-seconds", type=float, default=5.0, help="whole epochs are repeated for so long")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--num-threads", type=int, help="default: all cores for roadtest, torch's own for the peers")
-    parser.add_argument("--out", type=Path, default=HERE / "results")
+    parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     options.networks = options.networks.split(",")
     options.peers = [name for name in options.peers.split(",") if name] if has_peers else []
@@ -202,26 +212,25 @@ def read_options(arguments: Sequence[str] | None, *, about: str, has_peers: bool
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Prepare, measure, print and write."""
+    """Prepare, measure, write after every round, print."""
     options = read_options(arguments, about=__doc__ or "", has_peers=True)
     threads = usable_threads(options.num_threads)
     contenders = list_contenders(options.peers, threads)
-    about = describe_run(contenders)
+    about = describe_run()
+    path = results_path(options.out, "train-speed", about)
+    networks, text = read_networks(path), ""
     with tempfile.TemporaryDirectory(prefix="roadtest-bench-") as folder:
         jobs, probes = prepare_jobs(options.networks, Path(folder), options)
-        samples = list(run_rounds(contenders, jobs, options.rounds))
         peaks = measure_peaks(options.rounds, next(iter(jobs.values())), threads)
-    results = {
-        "about": about,
-        "images": describe_images(options.source, jobs),
-        "num_rounds": options.rounds,
-        "probes": probes,
-        "peaks": peaks,
-        "samples": [asdict(sample) for sample in samples],
-    }
-    text = render_all(results, samples, options.peers)
+        for measured in run_rounds(contenders, jobs, options.rounds):
+            for label, job in jobs.items():
+                more = {"probe": probes[label], "peaks": peaks}
+                networks[label] = describe_network(about, contenders, options.source, job) | more
+                networks[label] |= measured.of(label).to_dict()
+            text = render_page(networks)
+            write_results(path, {"networks": networks}, text)
+            write_plot(path.with_suffix(".svg"), networks)
     print(text)
-    write_results(options.out, "train-speed", results, text)
 
 
 if __name__ == "__main__":

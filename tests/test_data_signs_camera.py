@@ -26,6 +26,7 @@ def test_a_frontal_sign_fills_the_image_but_for_the_margin(track: Track) -> None
         poses_F3=np.zeros_like(track.poses_F3),
         offsets_F2=np.zeros_like(track.offsets_F2),
         sizes_F=np.full_like(track.sizes_F, 80),
+        margins=(1.0, 1.0),
     )
     width, height, to_plane = _aim(straight, 0)
     assert width == height == 96  # 80 + 2 * 8: a tenth on each side
@@ -35,8 +36,21 @@ def test_a_frontal_sign_fills_the_image_but_for_the_margin(track: Track) -> None
 
 
 def test_a_small_sign_has_five_pixels_around_it(track: Track) -> None:
-    far = replace(track, poses_F3=np.zeros_like(track.poses_F3), sizes_F=np.full_like(track.sizes_F, 20))
+    straight = np.zeros_like(track.poses_F3)
+    far = replace(track, poses_F3=straight, sizes_F=np.full_like(track.sizes_F, 20), margins=(1.0, 1.0))
     assert _aim(far, 0)[:2] == (30, 30)
+
+
+def test_the_box_is_that_of_the_plate_a_triangle_s_wider_than_high() -> None:
+    triangle = build_track(0, "train", 25, 0)
+    straight = replace(
+        triangle,
+        poses_F3=np.zeros_like(triangle.poses_F3),
+        sizes_F=np.full_like(triangle.sizes_F, 80),
+        margins=(1.0, 1.0),
+    )
+    width, height, _ = _aim(straight, 0)
+    assert width == 96 and 86 <= height <= 90  # GTSRB's boxes of these: 0.86 to 0.94 as high as wide
 
 
 def test_a_turned_sign_is_narrower_than_high(track: Track) -> None:

@@ -1,13 +1,30 @@
 """Plates: every class has one, their shapes and colours are the real ones, and all differ."""
 
+import functools
+from dataclasses import replace
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from roadtest.data.gtsrb_names import MIRRORED_CLASSES
-from roadtest.data.signs.plates import FACE_SIZE, INKS, STYLES, patches_of, raster_of
+from roadtest.data.signs.makers import Style, Wobble, draw_style
+from roadtest.data.signs.plates import FACE_SIZE, INKS, draw_plate, outline_of, patches_of
 
 MIDDLE = FACE_SIZE // 2
-VARIANTS = range(len(STYLES))
+VARIANTS = range(12)
+
+
+def style_of(variant: int) -> Style:
+    return draw_style(np.random.Generator(np.random.PCG64(variant)))
+
+
+@functools.cache
+def raster_of(label: int, variant: int, *, is_plain: bool = True) -> npt.NDArray[np.uint8]:
+    """A plate as its maker draws it, or, plain, without the maker's slips."""
+    style = style_of(variant)
+    plain = replace(style, wobble=Wobble(), phase_degrees=0.0)
+    return draw_plate(patches_of(label, plain if is_plain else style))
 
 
 def ink_at(label: int, x: float, y: float, variant: int = 0) -> str:
@@ -20,27 +37,36 @@ def ink_at(label: int, x: float, y: float, variant: int = 0) -> str:
 
 @pytest.mark.parametrize("label", range(43))
 def test_a_plate_fills_its_raster_and_is_premultiplied(label: int) -> None:
-    check_raster(label, label % len(STYLES))  # every plate, and every style with some
+    check_raster(label, label % len(VARIANTS))  # every plate, and every maker with some
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_so_does_every_plate_in_every_style(variant: int) -> None:
+def test_so_does_every_plate_of_every_maker(variant: int) -> None:
     for label in range(43):
         check_raster(label, variant)
 
 
 def check_raster(label: int, variant: int) -> None:
-    raster = raster_of(label, variant)
+    raster = raster_of(label, variant, is_plain=False)
     assert raster.shape == (FACE_SIZE, FACE_SIZE, 4) and raster.dtype == np.uint8
     assert (raster[..., :3] <= raster[..., 3:]).all()
     covered = np.flatnonzero((raster[..., 3] > 127).any(axis=0))
     assert covered[0] <= 2 and covered[-1] >= FACE_SIZE - 3
 
 
-def test_a_raster_cannot_be_changed_by_its_users() -> None:
-    with pytest.raises(ValueError, match="read-only"):
-        raster_of(0, 0)[0, 0] = 1
+@pytest.mark.parametrize("label", [1, 11, 12, 13, 14])
+def test_the_outline_is_the_edge_of_what_is_painted(label: int) -> None:
+    covered = raster_of(label, 0)[..., 3] > 127
+    outline_P3 = outline_of(patches_of(label, style_of(0)))
+    for axis, is_covered in ((0, covered.any(axis=0)), (1, covered.any(axis=1))):
+        ends = (np.flatnonzero(is_covered)[[0, -1]] + (0, 1)) / FACE_SIZE * 2 - 1
+        np.testing.assert_allclose(ends, (outline_P3[:, axis].min(), outline_P3[:, axis].max()), atol=0.03)
+
+
+def test_a_triangle_is_wider_than_high() -> None:
+    width, height, _ = np.ptp(outline_of(patches_of(25, style_of(0))), axis=0)
+    assert 0.86 < height / width < 0.92  # an equilateral one with round corners
 
 
 def test_all_plates_differ_clearly() -> None:
@@ -86,8 +112,8 @@ def test_a_plate_has_the_right_colour_in_the_right_place(label: int, x: float, y
 
 @pytest.mark.parametrize("label", [6, 32, 41, 42])
 def test_ends_of_limits_have_no_red_and_are_crossed_from_the_lower_left(label: int) -> None:
-    for variant, style in enumerate(STYLES):
-        assert "red" not in {ink for ink, _ in patches_of(label, style)}
+    for variant in VARIANTS:
+        assert "red" not in {ink for ink, _ in patches_of(label, style_of(variant))}
         light = raster_of(label, variant)[..., 1].astype(float)
         crossed, free = (light[rows, 90:102].mean() for rows in (slice(18, 30), slice(90, 102)))
         assert crossed < 0.7 * free  # upper right and lower right; the lines are thinner than the gaps between them
@@ -97,4 +123,4 @@ def test_no_overtaking_shows_the_red_vehicle_on_the_left() -> None:
     for label in (9, 10):
         inside = raster_of(label, 0)[MIDDLE - 25 : MIDDLE + 25].astype(np.int64)
         is_red = (inside[..., 0] > 60) & (inside[..., 1] < 30)
-        assert is_red[:, MIDDLE - 38 : MIDDLE].sum() > 40 and is_red[:, MIDDLE + 4 : MIDDLE + 38].sum() == 0
+        assert is_red[:, MIDDLE - 36 : MIDDLE].sum() > 40 and is_red[:, MIDDLE + 4 : MIDDLE + 36].sum() == 0

@@ -3,15 +3,16 @@
 import numpy as np
 
 from roadtest.data.signs import list_signs, read_image
-from roadtest.data.signs.plates import STYLES
 from roadtest.data.signs.scene import BACKGROUNDS
 from roadtest.data.signs.track import WEATHERS, build_track
 from roadtest.data.signs.world import AWAY, EVERYTHING, HOME, WORLDS, world_of
 
 
-def test_the_worlds_share_no_background_style_or_light_and_leave_none_out() -> None:
+def test_the_worlds_share_no_background_maker_or_light_and_leave_none_out() -> None:
     home, away = WORLDS[HOME], WORLDS[AWAY]
-    for name, things in (("styles", STYLES), ("backgrounds", BACKGROUNDS), ("weathers", WEATHERS)):
+    assert (home.makers[0], home.makers[1], away.makers[1]) == (0, away.makers[0], 1)
+    assert EVERYTHING.makers == (0, 1)
+    for name, things in (("backgrounds", BACKGROUNDS), ("weathers", WEATHERS)):
         mine, theirs = set(getattr(home, name)), set(getattr(away, name))
         assert not mine & theirs, name
         assert mine | theirs == set(getattr(EVERYTHING, name)) == set(range(len(things))), name

@@ -77,7 +77,8 @@ def test_pairs_that_only_the_correction_leaves_unseparated_are_not_called_real(t
     assert pair is not None and pair.difference.low > 0  # it excludes zero; say that the correction leaves it open
     unclear = replace(pair, word="not separated", p_adjusted=0.06)
     verdicts = tuple(unclear if one is pair else one for one in judged.verdicts)
-    results.kept["judged on test by accuracy"] = replace(judged, verdicts=verdicts)
+    for part in ("test", "val"):  # what a page is built from is judged once and kept
+        results.kept[f"judged on {part} by accuracy"] = replace(judged, verdicts=verdicts)
     assert noise_sentence(results) == (
         "No interval holds zero, and yet 1 of 3 pairs is not separated after correction for all of them."
     )

@@ -5,7 +5,7 @@ In roadtest's form of the network, in its environment, in the layout and the pre
 
 import torch
 import torch.nn.functional as F
-from contender import LEARNING_RATE, MOMENTUM, WEIGHT_DECAY, Job, measure_epochs, read_job
+from contender import MOMENTUM, WEIGHT_DECAY, Job, measure_epochs, read_job
 from torch import Tensor, nn
 
 from roadtest.evaluate import forward
@@ -23,7 +23,7 @@ def prepare_step(job: Job, layout: str) -> tuple[nn.Module, Tensor, Tensor, torc
     images_NCHW = torch.randn(job.batch_size, 3, job.image_size, job.image_size).to(memory_format=LAYOUTS[layout])
     labels_N = torch.arange(job.batch_size) % job.num_classes
     optimizer = torch.optim.SGD(
-        network.parameters(), LEARNING_RATE, MOMENTUM, weight_decay=WEIGHT_DECAY, nesterov=True, fused=True
+        network.parameters(), job.learning_rate, MOMENTUM, weight_decay=WEIGHT_DECAY, nesterov=True, fused=True
     )
     return network, images_NCHW, labels_N, optimizer
 

@@ -2,15 +2,17 @@
 
 A contender is a script that is started with the path of a job (JSON), trains whole epochs, and prints one JSON line.
 It runs in a process of its own, so that none inherits another's memory, threads or environment. The clock starts after
-a few steps that are not counted: they import, allocate and choose kernels.
+a few steps that are not counted: they import, allocate and choose kernels. When it starts, nothing is in the making.
 """
 
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,8 +22,10 @@ NUM_WARMUP_STEPS = 3
 """Steps before the clock starts: what the training loop itself leaves out of its plan (roadtest.schedule)."""
 NUM_WORKERS = 2
 """Processes of the peers' loaders."""
-LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.05, 0.9, 5e-4
+MOMENTUM, WEIGHT_DECAY = 0.9, 5e-4
 """As the protocol has them; they change no time."""
+Batches = Iterable[tuple[Tensor, Tensor]]
+"""images_NCHW and labels_N, batch by batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +39,8 @@ class Job:
     image_size: int
     num_classes: int
     batch_size: int
+    learning_rate: float
+    """The protocol's for this network: it changes no time, but at a larger one a loss may become no number."""
     num_threads: int | None
     """None leaves a library its own choice."""
     min_seconds: float
@@ -85,13 +91,28 @@ def measure_epochs(job: Job, train_epoch: Callable[[int | None], int]) -> None:
     report(num_images=num_images, seconds=time.perf_counter() - start)
 
 
+def epoch_of(loader: Batches, batch_sampler: Any, max_steps: int | None) -> Batches:
+    """A loader's whole epoch, or one of so few steps that its workers have nothing left to do when it is over."""
+    return loader if max_steps is None else _short_epoch(loader, batch_sampler, max_steps)
+
+
+def _short_epoch(loader: Batches, batch_sampler: Any, num_steps: int) -> Iterator[tuple[Tensor, Tensor]]:
+    # Broken off, a whole epoch leaves batches in the making, and the next one waits for them: on the clock.
+    whole = batch_sampler.sampler
+    batch_sampler.sampler = list(islice(whole, num_steps * batch_sampler.batch_size))
+    try:
+        yield from loader
+    finally:
+        batch_sampler.sampler = whole
+
+
 def report(**figures: object) -> None:
-    """Print the one line that the parent reads."""
-    print(json.dumps(figures), flush=True)
+    """Print the one line that the parent reads; how many threads torch uses is always in it."""
+    print(json.dumps({**figures, "num_threads": torch.get_num_threads()}), flush=True)
 
 
-def build_plain_sgd(network: nn.Module) -> torch.optim.Optimizer:
+def build_plain_sgd(network: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
     """The optimiser as most people write it."""
     return torch.optim.SGD(
-        network.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY, nesterov=True
+        network.parameters(), lr=learning_rate, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY, nesterov=True
     )

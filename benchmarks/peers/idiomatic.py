@@ -4,13 +4,9 @@ Every image is opened with Pillow at every access. Resizing comes first, which i
 original pictures would cost more. It runs in the environment that a user has, with nothing set.
 """
 
-from collections.abc import Iterable
-from itertools import islice
-
 import torch.nn.functional as F
-from contender import NUM_WORKERS, build_plain_sgd, measure_epochs, read_job
+from contender import NUM_WORKERS, build_plain_sgd, epoch_of, measure_epochs, read_job
 from plain_networks import build_plain
-from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
@@ -51,12 +47,11 @@ def main() -> None:
     network = build_plain(
         job.network, num_classes=job.num_classes, image_size=job.image_size, has_stn=job.has_stn
     ).train()
-    optimizer = build_plain_sgd(network)
+    optimizer = build_plain_sgd(network, job.learning_rate)
 
     def train_epoch(max_steps: int | None) -> int:
         num_images = 0
-        batches: Iterable[tuple[Tensor, Tensor]] = islice(loader, max_steps)
-        for images_NCHW, labels_N in batches:
+        for images_NCHW, labels_N in epoch_of(loader, loader.batch_sampler, max_steps):
             optimizer.zero_grad()
             loss = F.cross_entropy(network(images_NCHW), labels_N)
             loss.backward()  # type: ignore[no-untyped-call]

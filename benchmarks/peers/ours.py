@@ -13,21 +13,23 @@ from roadtest.protocol import GTSRB_V1
 from roadtest.train import Training, train
 
 
-def build_training(job: Job, network: nn.Module, pixels_NHWC: Tensor, labels_N: Tensor, max_steps: int) -> Training:
-    """One epoch, or fewer steps, of the published protocol."""
+def build_training(
+    job: Job, network: nn.Module, pixels_NHWC: Tensor, labels_N: Tensor, max_steps: int, *, num_evaluated: int = 2
+) -> Training:
+    """So many steps of the published protocol; `num_evaluated` images of each kind at every evaluation."""
     ids_N = torch.arange(len(labels_N)).numpy()
     return Training(
         network=network,
         protocol=GTSRB_V1,
         seed=0,
-        learning_rate=0.05,
+        learning_rate=job.learning_rate,
         precision=job.precision,
         device="cpu",
         read_pixels=pixel_reader(pixels_NHWC.numpy(), "cpu"),
         labels_N=labels_N,
         train_ids_N=ids_N,
-        train_eval_ids_N=ids_N[:2],
-        val_ids_N=ids_N[:2],
+        train_eval_ids_N=ids_N[:num_evaluated],
+        val_ids_N=ids_N[-num_evaluated:],
         max_steps=max_steps,
     )
 

@@ -1,11 +1,11 @@
 """One rung of the ladder: the training loop with some of roadtest's steps taken, in the order of train_ladder.py."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from contender import LEARNING_RATE, MOMENTUM, NUM_WORKERS, WEIGHT_DECAY, Job, measure_epochs, read_job
+from contender import MOMENTUM, NUM_WORKERS, WEIGHT_DECAY, Batches, Job, epoch_of, measure_epochs, read_job
 from idiomatic import build_transform
 from PIL import Image
 from plain_networks import build_plain
@@ -17,7 +17,8 @@ from roadtest.evaluate import forward
 from roadtest.networks import build_network
 from roadtest.protocol import GTSRB_V1
 
-Batches = Callable[[int | None], Iterable[tuple[Tensor, Tensor]]]
+Epoch = Callable[[int | None], Batches]
+"""A whole one, or one of so many steps."""
 
 
 class DecodedImages(Dataset[tuple[Tensor, int]]):
@@ -34,7 +35,7 @@ class DecodedImages(Dataset[tuple[Tensor, int]]):
         return self.transform(Image.fromarray(self.pixels_NHWC[index])), self.labels_N[index]
 
 
-def batches_by_loader(job: Job) -> Batches:
+def batches_by_loader(job: Job) -> Epoch:
     """Images in memory, workers, one image at a time."""
     loader = DataLoader(
         DecodedImages(job),
@@ -44,17 +45,10 @@ def batches_by_loader(job: Job) -> Batches:
         drop_last=True,
         persistent_workers=True,
     )
-
-    def batches(max_steps: int | None) -> Iterator[tuple[Tensor, Tensor]]:
-        for step, batch in enumerate(loader):
-            if step == max_steps:
-                return
-            yield batch
-
-    return batches
+    return lambda max_steps: epoch_of(loader, loader.batch_sampler, max_steps)
 
 
-def batches_by_key(job: Job) -> Batches:
+def batches_by_key(job: Job) -> Epoch:
     """Images in memory, varied batch by batch with a draw per image, in this process."""
     pixels_NHWC, labels_N = job.pixels_NHWC(), job.labels_N()
 
@@ -89,7 +83,7 @@ def main() -> None:
     network = build(job).to(memory_format=layout).train()
     optimizer = torch.optim.SGD(
         network.parameters(),
-        LEARNING_RATE,
+        job.learning_rate,
         MOMENTUM,
         weight_decay=WEIGHT_DECAY,
         nesterov=True,

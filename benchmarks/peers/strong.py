@@ -5,7 +5,7 @@ bfloat16 where roadtest's probe chose it. torchvision's v2 draws once per batch:
 
 import torch
 import torch.nn.functional as F
-from contender import LEARNING_RATE, MOMENTUM, WEIGHT_DECAY, measure_epochs, read_job
+from contender import MOMENTUM, WEIGHT_DECAY, measure_epochs, read_job
 from plain_networks import build_plain
 from torchvision.transforms import InterpolationMode, v2
 
@@ -17,17 +17,17 @@ def main() -> None:
     labels_N = job.labels_N()
     augment = v2.Compose(
         [
+            v2.ToDtype(torch.float32, scale=True),  # first: each step would convert uint8 there and back
             v2.RandomAffine(10, (0.1, 0.1), (0.86, 1.16), 8, InterpolationMode.BILINEAR),
             v2.ColorJitter(0.3, 0.3, 0.3, 0.02),
             v2.RandomGrayscale(0.05),
-            v2.ToDtype(torch.float32, scale=True),
             v2.Normalize([0.5] * 3, [0.25] * 3),
         ]
     )
     network = build_plain(job.network, num_classes=job.num_classes, image_size=job.image_size, has_stn=job.has_stn)
     network = network.to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.SGD(
-        network.parameters(), LEARNING_RATE, MOMENTUM, weight_decay=WEIGHT_DECAY, nesterov=True, fused=True
+        network.parameters(), job.learning_rate, MOMENTUM, weight_decay=WEIGHT_DECAY, nesterov=True, fused=True
     )
 
     def train_epoch(max_steps: int | None) -> int:

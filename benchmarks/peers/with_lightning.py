@@ -35,7 +35,7 @@ class Module(lightning.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The same optimiser as the idiomatic loop's."""
-        return build_plain_sgd(self.network)
+        return build_plain_sgd(self.network, self.job.learning_rate)
 
     def on_train_start(self) -> None:
         """Start the clock."""

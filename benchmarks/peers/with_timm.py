@@ -3,11 +3,9 @@
 Its transforms do less than the protocol's augmentation asks for: crop, zoom and colour, no rotation and no shear.
 """
 
-from itertools import islice
-
 import torch
 import torch.nn.functional as F
-from contender import LEARNING_RATE, MOMENTUM, NUM_WORKERS, WEIGHT_DECAY, measure_epochs, read_job
+from contender import MOMENTUM, NUM_WORKERS, WEIGHT_DECAY, epoch_of, measure_epochs, read_job
 from plain_networks import build_plain
 from timm.data import create_dataset, create_loader  # type: ignore[attr-defined]
 from timm.data.readers.img_extensions import add_img_extensions
@@ -32,11 +30,13 @@ def main() -> None:
     network = build_plain(
         job.network, num_classes=job.num_classes, image_size=job.image_size, has_stn=job.has_stn
     ).train()
-    optimizer = create_optimizer_v2(network, opt="sgd", lr=LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
+    optimizer = create_optimizer_v2(
+        network, opt="sgd", lr=job.learning_rate, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY
+    )
 
     def train_epoch(max_steps: int | None) -> int:
         num_images = 0
-        for images_NCHW, labels_N in islice(loader, max_steps):
+        for images_NCHW, labels_N in epoch_of(loader, loader.loader.batch_sampler, max_steps):
             loss = F.cross_entropy(network(images_NCHW), labels_N)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

@@ -276,11 +276,6 @@ class Failure:
     reason: str
     failed_at: str
 
-    @property
-    def is_divergence(self) -> bool:
-        """The network itself failed, at this rate: no accident of the machine."""
-        return self.reason.startswith("DivergedError")
-
 
 def network_label(network: str, has_stn: bool) -> str:
     """`lenet5+stn`: how people and folders name a network with its switch."""

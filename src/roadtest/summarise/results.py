@@ -77,7 +77,7 @@ class Variant:
     def diverged_seeds(self) -> tuple[int, ...]:
         """Seeds whose loss became infinite or no number: without them a mean over the others would flatter."""
         finished = {record.seed for record in self.records}
-        lost = {failure.seed for failure in self.failures if failure.is_divergence}
+        lost = {failure.seed for failure in self.failures if failure.reason.startswith("DivergedError")}
         return tuple(sorted(lost - finished))
 
     @property

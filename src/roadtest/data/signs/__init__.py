@@ -1,8 +1,8 @@
 """Traffic signs drawn by this program: the 43 classes of GTSRB without a download, for demonstrations and tests.
 
-Plates are vector shapes of our own (plates, pictograms, letters, strokes); a track ages one and puts it into a scene
-(wear, scene, track); a camera takes ten frames as it comes nearer (camera). An image depends on its key alone, so the
-same seed gives the same pixels with any number of processes. No program fits anything to GTSRB's images, but people
+Plates are vector shapes of our own (plates, makers, pictograms, letters, strokes); a track ages one and puts it into a
+scene (wear, scene, track); a camera takes ten frames as it comes nearer (camera). An image depends on its key alone, so
+the same seed gives the same pixels with any number of processes. No program fits anything to GTSRB's images, but people
 looked at them (LEVEL). Accuracy here says that the machinery works and how networks rank on easy data, never how well
 they read real signs; for that, test on them (data/mix.py).
 """
@@ -27,7 +27,7 @@ size fitted to its training images) and `real-selected` (chosen beside its label
 from them), the last: plates, colours, light and sizes were drawn while looking at them (docs/log.md)."""
 
 NUM_CLASSES = len(CLASS_NAMES)
-DRAWING_VERSION = 3
+DRAWING_VERSION = 6
 """Raise it whenever a change here moves a pixel: a cache of decoded images then draws anew."""
 _MAX_IMAGES = 1_000_000
 _KEY = re.compile(

@@ -19,7 +19,6 @@ from roadtest.data.signs.track import Track
 MARGIN = 0.1
 """GTSRB leaves a tenth of the sign's size around it, and 5 pixels at least."""
 _MIN_MARGIN_PIXELS = 5
-_CIRCLE = np.stack([(math.cos(a), math.sin(a), 1.0) for a in np.linspace(0, 2 * math.pi, 16, endpoint=False)], axis=1)
 
 
 def take_photo(track: Track, frame: int, rng: np.random.Generator) -> Image.Image:
@@ -45,11 +44,11 @@ def _aim(track: Track, frame: int) -> tuple[int, int, FloatArray]:
     to_image = np.array([distance, distance, 1.0])[:, None] * np.stack(
         [turned[:, 0], turned[:, 1], (0, 0, distance)], axis=1
     )
-    seen = to_image @ _CIRCLE
+    seen = to_image @ track.outline_P3.T
     seen = seen[:2] / seen[2]
     low, high = seen.min(axis=1), seen.max(axis=1)
     size = float(track.sizes_F[frame])
-    margin = max(_MIN_MARGIN_PIXELS, MARGIN * size)
+    margin = max(_MIN_MARGIN_PIXELS, MARGIN * size) * np.array(track.margins)
     width, height = (math.ceil(v) for v in (high - low) / 2 * size + 2 * margin)
     centre = (low + high) / 2 + track.offsets_F2[frame] * 2
     view = np.array([[2 / size, 0, centre[0] - width / size], [0, 2 / size, centre[1] - height / size], [0, 0, 1]])
@@ -107,7 +106,7 @@ def _scene_window(track: Track, frame: int, size: tuple[int, int], canvas: tuple
 
 def _blurred(light_HWC: FloatArray, sigma: float) -> FloatArray:
     """Blur with a Gaussian, rows first, then columns; the edges repeat."""
-    radius = min(math.ceil(2.2 * sigma), 4)
+    radius = min(math.ceil(2.2 * sigma), 6)
     taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     taps = (taps / taps.sum()).astype(np.float32)
     height, width = light_HWC.shape[:2]

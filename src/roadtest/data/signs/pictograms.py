@@ -57,9 +57,13 @@ class ArrowPen:
     """How arrows on blue signs are drawn."""
 
     width: float = 1.0
-    """Of shafts and heads, over the usual one."""
+    """Of shafts, over the usual one."""
+    head: float = 1.0
+    """Size of heads, over the usual one."""
     notch: float = 0.25
-    """How far the back of the head is cut in, as a fraction of its length."""
+    """How far the back of a filled head is cut in, as a fraction of its length."""
+    has_barbs: bool = False
+    """The head is two barbs as broad as the shaft, instead of a filled triangle."""
 
 
 _USUAL_PEN = ArrowPen()
@@ -68,8 +72,9 @@ _USUAL_PEN = ArrowPen()
 def priority_arrow(*, is_older: bool = False) -> list[Patch]:
     """Draw the broad arrow that a thin road crosses."""
     if not is_older:
-        broad = polygon((0.0, -0.36), (0.18, -0.1), (0.18, 0.6), (0.0, 0.46), (-0.18, 0.6), (-0.18, -0.1))
-        return [("black", broad + box(-0.42, 0.12, 0.42, 0.22))]
+        broad = polygon((0.0, -0.36), (0.19, -0.1), (0.19, 0.58), (0.0, 0.5), (-0.19, 0.58), (-0.19, -0.1))
+        road = polygon((-0.46, 0.19), (-0.38, 0.09), (0.38, 0.09), (0.46, 0.19), (0.38, 0.27), (-0.38, 0.27))
+        return [("black", broad + road)]
     shaft = box(-0.14, -0.06, 0.14, 0.58)
     road = polygon((-0.4, 0.2), (-0.33, 0.11), (0.33, 0.11), (0.4, 0.2), (0.33, 0.29), (-0.33, 0.29))
     return [("black", polygon((0.0, -0.34), (0.24, 0.0), (-0.24, 0.0)) + shaft + road)]
@@ -171,22 +176,21 @@ def walker() -> list[Patch]:
 
 
 def _runner() -> Outlines:
-    body = stroke([(0.04, -0.08), (-0.04, 0.2)], 0.17, has_round_ends=True)
-    legs = stroke([(-0.03, 0.2), (0.17, 0.3), (0.14, 0.58)], 0.095) + stroke(
-        [(-0.05, 0.2), (-0.16, 0.42), (-0.36, 0.46)], 0.095
+    """One child, a unit tall, its middle at 0."""
+    body = stroke([(0.02, -0.24), (-0.02, 0.08)], 0.16, has_round_ends=True)
+    legs = stroke([(-0.02, 0.08), (0.15, 0.26), (0.2, 0.5)], 0.1) + stroke(
+        [(-0.03, 0.08), (-0.13, 0.3), (-0.34, 0.44)], 0.1
     )
-    arms = stroke([(0.06, -0.08), (0.24, 0.08), (0.36, -0.02)], 0.07) + stroke(
-        [(0.0, -0.08), (-0.2, -0.02), (-0.3, 0.12)], 0.07
+    arms = stroke([(0.03, -0.22), (0.2, -0.1), (0.34, -0.18)], 0.075) + stroke(
+        [(0.0, -0.22), (-0.16, -0.1), (-0.3, 0.02)], 0.075
     )
-    return circle(0.09, -0.27, 0.105) + body + legs + arms
+    return circle(0.05, -0.41, 0.1) + body + legs + arms
 
 
 def two_children(*, is_older: bool = False) -> list[Patch]:
-    """Draw a taller and a smaller child, running hand in hand."""
-    if not is_older:
-        taller = place(_runner(), scale=0.95, x=-0.14, y=0.07, is_mirrored=True)
-        return [("black", taller + place(_runner(), scale=0.74, x=0.25, y=0.18, is_mirrored=True))]
-    return [("black", place(_runner(), scale=0.92, x=0.19, y=0.1) + place(_runner(), scale=0.72, x=-0.25, y=0.2))]
+    """Draw a taller child on the right and a smaller one on the left, running hand in hand."""
+    taller = place(_runner(), scale=0.78 if is_older else 0.7, x=0.16, y=0.19, is_mirrored=is_older)
+    return [("black", taller + place(_runner(), scale=0.54, x=-0.22, y=0.3, is_mirrored=is_older))]
 
 
 def bicycle() -> list[Patch]:
@@ -221,43 +225,65 @@ def deer() -> list[Patch]:
     return [("black", trunk + neck + head + antlers + front + hind)]
 
 
+def _head(tip: Point, degrees: float, size: float, shaft: float, pen: ArrowPen) -> Outlines:
+    """An arrow's head, `size` wide before the pen's own: a filled triangle, or two barbs as broad as the shaft."""
+    width = size * pen.head
+    length = 0.56 * width
+    if not pen.has_barbs:
+        return arrow_head(tip, degrees, 1.15 * length, 0.95 * width, notch=pen.notch)
+    a = math.radians(degrees)
+
+    def at(back: float, side: float) -> Point:
+        return (tip[0] - back * math.cos(a) - side * math.sin(a), tip[1] - back * math.sin(a) + side * math.cos(a))
+
+    cut = 0.7 * shaft
+    half = width / 2
+    corners = [at(length, half), at(length + cut, half - cut), at(2 * cut, 0.0)]
+    return [(tip, *corners, at(length + cut, cut - half), at(length, -half))]
+
+
 def arrow_ahead(*, x: float = 0.0, width: float = 0.22, pen: ArrowPen = _USUAL_PEN) -> Outlines:
     """Draw an arrow that points up."""
     width *= pen.width
-    head = arrow_head((x, -0.78), 270, 0.48, 3.3 * width, notch=pen.notch)
-    return box(x - width / 2, -0.48, x + width / 2, 0.7) + head
+    top = -0.56 if pen.has_barbs else -0.42
+    return box(x - width / 2, top, x + width / 2, 0.7) + _head((x, -0.76), 270, 0.8, width, pen)
 
 
 def arrow_turning(*, is_right: bool, pen: ArrowPen = _USUAL_PEN) -> Outlines:
     """Draw an arrow that comes from below and leaves to one side."""
     stem = [(-0.3, 0.66), (-0.3, 0.2), *curve((-0.3, 0.1), (-0.3, -0.2), (0.0, -0.2)), (0.4, -0.2)]
-    right = stroke(stem, 0.22 * pen.width) + arrow_head((0.7, -0.2), 0, 0.46, 0.74 * pen.width, notch=pen.notch)
+    shaft = 0.22 * pen.width
+    right = stroke(stem, shaft) + _head((0.68, -0.2), 0, 0.74, shaft, pen)
     return place(right, is_mirrored=not is_right)
 
 
 def arrow_ahead_or_aside(*, is_right: bool, pen: ArrowPen = _USUAL_PEN) -> Outlines:
     """Draw an arrow that points up and branches to one side."""
     branch = [*curve((-0.2, 0.62), (-0.16, 0.18), (0.1, 0.16)), (0.46, 0.16)]
-    right = arrow_ahead(x=-0.2, width=0.19, pen=pen) + stroke(branch, 0.19 * pen.width)
-    right += arrow_head((0.74, 0.16), 0, 0.42, 0.62 * pen.width, notch=pen.notch)
+    shaft = 0.19 * pen.width
+    right = box(-0.2 - shaft / 2, -0.5, -0.2 + shaft / 2, 0.7) + _head((-0.2, -0.76), 270, 0.64, shaft, pen)
+    right += stroke(branch, shaft) + _head((0.72, 0.16), 0, 0.6, shaft, pen)
     return place(right, is_mirrored=not is_right)
 
 
 def arrow_passing(*, is_right: bool, pen: ArrowPen = _USUAL_PEN) -> Outlines:
     """Draw an arrow that points down to one side."""
-    head = arrow_head((0.58, 0.58), 45, 0.5, 0.86 * pen.width, notch=pen.notch)
-    right = stroke([(-0.52, -0.52), (0.36, 0.36)], 0.25 * pen.width) + head
+    shaft = 0.23 * pen.width
+    right = stroke([(-0.52, -0.52), (0.4, 0.4)], shaft) + _head((0.56, 0.56), 45, 0.84, shaft, pen)
     return place(right, is_mirrored=not is_right)
 
 
-def arrows_round(*, pen: ArrowPen = _USUAL_PEN, is_older: bool = False) -> Outlines:
+def arrows_round(*, pen: ArrowPen = _USUAL_PEN, is_older: bool = False, phase_degrees: float = 0.0) -> Outlines:
     """Draw three arrows chasing each other counter-clockwise; the newer ones are slender."""
-    radius, weight, length, width = (0.53, 0.2, 0.34, 0.44) if is_older else (0.6, 0.13, 0.26, 0.36)
+    radius, weight, length, width = (0.55, 0.17, 0.3, 0.42) if is_older else (0.62, 0.125, 0.25, 0.36)
     outlines: Outlines = []
-    for start in (80, 200, 320):
+    for start in (108 + phase_degrees, 228 + phase_degrees, 348 + phase_degrees):
         end = start - 62
         a = math.radians(end - 34)
         tip = (0.95 * radius * math.cos(a), 0.95 * radius * math.sin(a))
         outlines += stroke(arc(0, 0, radius, radius, start, end), weight * pen.width)
-        outlines += arrow_head(tip, end - 102, length, width * pen.width, notch=pen.notch / 2)
+        if pen.has_barbs:
+            outlines += _head(tip, end - 102, 1.1 * width, 0.8 * weight * pen.width, pen)
+        else:
+            outlines += arrow_head(tip, end - 102, length * pen.head, width * pen.head, notch=pen.notch / 2)
     return outlines

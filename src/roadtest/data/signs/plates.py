@@ -1,13 +1,12 @@
-"""The 43 plates: shapes, rims and text put together, and their rasters, drawn once per process.
+"""The 43 plates: shapes, rims and text put together, and their rasters.
 
 A plate is drawn large, in linear light (reflectance, not sRGB), and averaged down: what a camera does afterwards is
-then plain arithmetic. `raster_of(label, variant)` is premultiplied: outside the plate all four channels are 0.
+then plain arithmetic. `draw_plate` is premultiplied: outside the plate all four channels are 0. Plates of one class
+differ by their maker's style (makers.py).
 """
 
-import functools
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,7 @@ from PIL import Image, ImageDraw
 
 from roadtest.data.signs import pictograms as show
 from roadtest.data.signs.letters import write
+from roadtest.data.signs.makers import Style, wobbled
 from roadtest.data.signs.pictograms import Patch
 from roadtest.data.signs.strokes import Outlines, box, circle, place, polygon, rounded, stroke
 
@@ -34,95 +34,51 @@ INKS: dict[str, tuple[float, float, float]] = {
 """Linear reflectance of red, green and blue."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Style:
-    """What differs between two makers of the same sign."""
-
-    rim: float
-    """Width of the red rim of round signs."""
-    weight: float
-    """Pen width of digits."""
-    digit_height: float
-    digit_width: float
-    """Of numbers with two digits; three are narrower."""
-    gap: float
-    """Between digits."""
-    triangle: float
-    """Reach of a warning triangle's white field."""
-    pictogram_scale: float
-    arrow_notch: float
-    """How far the back of an arrow's head is cut in: 0.2 is a triangle, 0.6 leaves two barbs."""
-    arrow_width: float
-    """Of all arrows on blue, over the usual width."""
-    arrow_scale: float
-    """How much of the blue disc they fill: 1 leaves hardly a margin."""
-    is_older: bool
-    """Some pictograms come in an older and a newer drawing."""
-    has_solid_band: bool
-    """End-of-limit signs carry one grey band instead of five black lines."""
-
-
-def _style(number: int) -> Style:
-    """One of a row of makers: every measure walks through its range in steps of its own, and none repeats."""
-
-    def between(low: float, high: float, step: float) -> float:
-        return low + (high - low) * ((number + 0.5) * step % 1.0)
-
-    return Style(
-        rim=between(0.20, 0.265, 0.618),
-        weight=between(0.125, 0.18, 0.414),
-        digit_height=between(0.76, 0.92, 0.732),
-        digit_width=between(0.47, 0.56, 0.236),
-        gap=between(0.06, 0.12, 0.646),
-        triangle=between(0.84, 0.92, 0.317),
-        pictogram_scale=between(1.0, 1.18, 0.606),
-        arrow_notch=between(0.15, 0.65, 0.359),
-        arrow_width=between(0.9, 1.2, 0.796),
-        arrow_scale=between(0.74, 1.0, 0.523),
-        is_older=number % 3 == 2,
-        has_solid_band=number % 2 == 1,
-    )
-
-
-STYLES = tuple(_style(number) for number in range(12))
-
-
-@functools.cache
-def raster_of(label: int, variant: int) -> npt.NDArray[np.uint8]:
-    """Draw one plate as premultiplied linear RGBA, FACE_SIZE x FACE_SIZE x 4; kept for the process, read-only."""
+def draw_plate(patches: Sequence[Patch]) -> npt.NDArray[np.uint8]:
+    """Draw what is painted on one plate as premultiplied linear RGBA, FACE_SIZE x FACE_SIZE x 4."""
     side = FACE_SIZE * _OVERSAMPLING
     canvas = Image.new("RGBA", (side, side))
     pen = ImageDraw.Draw(canvas)
-    for ink, outlines in patches_of(label, STYLES[variant]):
+    for ink, outlines in patches:
         colour = (*(round(255 * channel) for channel in INKS[ink]), 255)
         for outline in outlines:
             pen.polygon([((x + 1) / 2 * side - 0.5, (y + 1) / 2 * side - 0.5) for x, y in outline], fill=colour)
-    blocks = np.asarray(canvas).reshape(FACE_SIZE, _OVERSAMPLING, FACE_SIZE, _OVERSAMPLING, 4)
-    raster: npt.NDArray[np.uint8] = (blocks.mean(axis=(1, 3)) + 0.5).astype(np.uint8)
-    raster.flags.writeable = False
-    return raster
+    # What is painted is opaque, the rest empty: premultiplied it is the same, and Pillow averages it as it is.
+    plain = Image.frombytes("RGBa", canvas.size, canvas.tobytes()).reduce(_OVERSAMPLING)
+    return np.frombuffer(plain.tobytes(), np.uint8).reshape(FACE_SIZE, FACE_SIZE, 4)
+
+
+def outline_of(patches: Sequence[Patch]) -> npt.NDArray[np.float64]:
+    """The plate's own edge, P points as (x, y, 1): what a box is drawn around."""
+    edge = patches[0][1]
+    return np.array([(x, y, 1.0) for outline in edge for x, y in outline])
 
 
 def patches_of(label: int, style: Style) -> list[Patch]:
     """List what is painted on the plate of a class, from the bottom to the top."""
     if label in _LIMITS:
-        return [*_red_ring(style), ("black", _number(_LIMITS[label], style))]
+        return [*_red_ring(style), ("black", wobbled(_number(_LIMITS[label], style), style.wobble))]
     if label in _BLUE_ARROWS:
-        arrows = place(_BLUE_ARROWS[label](style), scale=style.arrow_scale if label != _ROUNDABOUT else 1.0)
+        scale = style.arrow_scale if label != _ROUNDABOUT else 0.85 + 0.15 * style.arrow_scale
+        arrows = wobbled(place(_BLUE_ARROWS[label](style), scale=scale), style.wobble)
         return [("white", circle(0, 0, 1)), ("blue", circle(0, 0, 0.955)), ("white", arrows)]
     if label in _WARNINGS:
         scale, y = style.pictogram_scale, 0.3 - 0.3 * style.pictogram_scale  # grows about the field's middle
         pictogram = [(ink, place(outlines, scale=scale, y=y)) for ink, outlines in _WARNINGS[label](style)]
-        return [*_warning_triangle(style), *pictogram]
+        return [*_warning_triangle(style), *_wobbled(pictogram, style, middle=0.2)]
     if label in _ENDS:
-        return [*_pale_disc(), *_ENDS[label], *_crossing_lines(style)]
+        return [*_pale_disc(), *_wobbled(_ENDS[label](style), style), *_crossing_lines(style)]
     return _OTHERS[label](style)
+
+
+def _wobbled(patches: list[Patch], style: Style, *, middle: float = 0.0) -> list[Patch]:
+    return [(ink, wobbled(outlines, style.wobble, middle=middle)) for ink, outlines in patches]
 
 
 def _number(text: str, style: Style) -> Outlines:
     if len(text) == 3:
-        height, width = 0.92 * style.digit_height, 0.76 * style.digit_width
-        return write(text, height=height, width=width, weight=style.weight * 0.85, gap=style.gap * 0.7)
+        height, width = 0.92 * style.digit_height, 0.66 * style.digit_width
+        return write(text, height=height, width=width, weight=style.weight * 0.82, gap=style.gap * 0.75)
     return write(text, height=style.digit_height, width=style.digit_width, weight=style.weight, gap=style.gap)
 
 
@@ -146,7 +102,9 @@ def _upside_down(outlines: Outlines) -> Outlines:
 
 
 def _pen(style: Style) -> show.ArrowPen:
-    return show.ArrowPen(width=style.arrow_width, notch=style.arrow_notch)
+    return show.ArrowPen(
+        width=style.arrow_width, head=style.arrow_head, notch=style.arrow_notch, has_barbs=style.has_barbs
+    )
 
 
 def _pale_disc() -> list[Patch]:
@@ -183,21 +141,32 @@ def _octagon(reach: float) -> Outlines:
 
 def _stop(style: Style) -> list[Patch]:
     word = write("STOP", height=0.64, width=0.355, weight=style.weight * 0.85, gap=0.07)
-    return [("white", _octagon(1.0)), ("red", _octagon(0.93)), ("white", word)]
+    return [("white", _octagon(1.0)), ("red", _octagon(0.93)), ("white", wobbled(word, style.wobble))]
 
 
 def _no_overtaking(style: Style) -> list[Patch]:
-    left = show.car_from_behind("red", x=-0.32, y=0, scale=0.275)
-    return [*_red_ring(style), *left, *show.car_from_behind("black", x=0.32, y=0, scale=0.275)]
+    cars = show.car_from_behind("red", x=-0.32, y=0, scale=0.275)
+    cars += show.car_from_behind("black", x=0.32, y=0, scale=0.275)
+    return [*_red_ring(style), *_wobbled(cars, style)]
 
 
 def _no_overtaking_for_trucks(style: Style) -> list[Patch]:
-    left = show.lorry_from_behind("red", x=-0.28, y=0.03, scale=0.26)
-    return [*_red_ring(style), *left, *show.car_from_behind("black", x=0.33, y=0.09, scale=0.25)]
+    both = show.lorry_from_behind("red", x=-0.28, y=0.03, scale=0.26)
+    both += show.car_from_behind("black", x=0.33, y=0.09, scale=0.25)
+    return [*_red_ring(style), *_wobbled(both, style)]
+
+
+def _two_cars(ink: str) -> list[Patch]:
+    return show.car_from_behind(ink, x=-0.34, y=0, scale=0.3) + show.car_from_behind(ink, x=0.34, y=0, scale=0.3)
+
+
+def _lorry_and_car(ink: str) -> list[Patch]:
+    lorry = show.lorry_from_behind(ink, x=-0.3, y=0.03, scale=0.29)
+    return lorry + show.car_from_behind(ink, x=0.36, y=0.1, scale=0.28)
 
 
 def _no_entry(style: Style) -> list[Patch]:
-    bar = box(-0.74, -0.16, 0.74, 0.16)
+    bar = wobbled(box(-0.74, -0.16, 0.74, 0.16), style.wobble)
     return [("white", circle(0, 0, 1)), ("red", circle(0, 0, 0.96)), ("white", bar)]
 
 
@@ -228,14 +197,15 @@ _BLUE_ARROWS: dict[int, Callable[[Style], Outlines]] = {
     37: lambda style: show.arrow_ahead_or_aside(is_right=False, pen=_pen(style)),
     38: lambda style: show.arrow_passing(is_right=True, pen=_pen(style)),
     39: lambda style: show.arrow_passing(is_right=False, pen=_pen(style)),
-    _ROUNDABOUT: lambda style: show.arrows_round(pen=_pen(style), is_older=style.is_older),
+    _ROUNDABOUT: lambda style: show.arrows_round(
+        pen=_pen(style), is_older=style.is_older, phase_degrees=style.phase_degrees
+    ),
 }
-_ENDS: dict[int, list[Patch]] = {
-    6: [("grey", _number("80", STYLES[0]))],
-    32: [],
-    41: show.car_from_behind("grey", x=-0.34, y=0, scale=0.3) + show.car_from_behind("grey", x=0.34, y=0, scale=0.3),
-    42: show.lorry_from_behind("grey", x=-0.3, y=0.03, scale=0.29)
-    + show.car_from_behind("grey", x=0.36, y=0.1, scale=0.28),
+_ENDS: dict[int, Callable[[Style], list[Patch]]] = {
+    6: lambda style: [("grey", _number("80", style))],
+    32: lambda style: [],
+    41: lambda style: _two_cars("grey"),
+    42: lambda style: _lorry_and_car("grey"),
 }
 _OTHERS = {
     9: _no_overtaking,
@@ -244,6 +214,6 @@ _OTHERS = {
     13: _give_way,
     14: _stop,
     15: _red_ring,
-    16: lambda style: [*_red_ring(style), *show.lorry_from_the_side("black")],
+    16: lambda style: [*_red_ring(style), *_wobbled(show.lorry_from_the_side("black"), style)],
     17: _no_entry,
 }

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from roadtest.data.signs.plates import FACE_SIZE, raster_of
+from roadtest.data.signs.makers import Span, draw_style
+from roadtest.data.signs.plates import FACE_SIZE, draw_plate, patches_of
 from roadtest.data.signs.world import EVERYTHING
 
 SCENE_SIZE = 224
@@ -180,22 +181,22 @@ def _horizon(rng: np.random.Generator) -> FloatArray:
 
 
 BACKGROUNDS: tuple[tuple[Callable[[np.random.Generator], FloatArray], float], ...] = (
-    (_leaves, 0.34),
+    (_leaves, 0.29),
     (_branches, 0.20),
     (_houses, 0.20),
-    (_sky, 0.12),
+    (_sky, 0.17),
     (_horizon, 0.14),
 )
 """Each kind and its chance."""
 
 
-def draw_board(rng: np.random.Generator, styles: Sequence[int] = EVERYTHING.styles) -> npt.NDArray[np.uint8]:
+def draw_board(rng: np.random.Generator, makers: Span = EVERYTHING.makers) -> npt.NDArray[np.uint8]:
     """Draw the sign's plane without the sign: premultiplied linear RGBA, BOARD_SIZE x BOARD_SIZE x 4."""
     image = Image.new("RGBA", (BOARD_SIZE, BOARD_SIZE))
     pen = ImageDraw.Draw(image)
     if rng.random() < 0.9:
         _draw_post(rng, pen)
-    if rng.random() < 0.03:
+    if rng.random() < 0.06:
         colour = ((200, 200, 196), (198, 110, 5))[int(rng.random() < 0.3)]
         reach = rng.uniform(1.08, 1.3)
         _draw_box(pen, -reach, -reach, reach, reach * rng.uniform(1.0, 1.3), (*colour, 255))
@@ -204,7 +205,7 @@ def draw_board(rng: np.random.Generator, styles: Sequence[int] = EVERYTHING.styl
     board = np.array(image)
     for chance, side in ((0.2, -1), (0.17, 1)):
         if rng.random() < chance:
-            _add_neighbour(rng, board, side, styles)
+            _add_neighbour(rng, board, side, makers)
     return board
 
 
@@ -234,9 +235,9 @@ def _draw_text_plate(rng: np.random.Generator, pen: ImageDraw.ImageDraw) -> None
             _draw_box(pen, x, y, x + rng.uniform(0.04, 0.1), bottom - 0.16, (12, 12, 12, 255))
 
 
-def _add_neighbour(rng: np.random.Generator, board: npt.NDArray[np.uint8], side: int, styles: Sequence[int]) -> None:
+def _add_neighbour(rng: np.random.Generator, board: npt.NDArray[np.uint8], side: int, makers: Span) -> None:
     """Put the near part of another sign above (-1) or below (1)."""
-    other = raster_of(int(rng.integers(43)), styles[int(rng.integers(len(styles)))])
+    other = draw_plate(patches_of(int(rng.integers(43)), draw_style(rng, makers)))
     offset = int(FACE_SIZE * rng.uniform(1.0, 1.1))
     start = (BOARD_SIZE - FACE_SIZE) // 2 + side * offset
     low, high = max(start, 0), min(start + FACE_SIZE, BOARD_SIZE)

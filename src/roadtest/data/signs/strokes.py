@@ -51,7 +51,11 @@ def stroke(points: Sequence[Point], width: float, *, has_round_ends: bool = Fals
     """Draw a line of constant width with round joints: a slab per segment, a disc per joint."""
     slabs = [_slab(a, b, width) for a, b in pairwise(points) if a != b]
     joints = points if has_round_ends else points[1:-1]
-    return slabs + [outline for x, y in joints for outline in circle(x, y, width / 2)]
+    r = width / 2
+    return slabs + [tuple([(x + r * u, y + r * v) for u, v in _JOINT]) for x, y in joints]
+
+
+_JOINT = arc(0, 0, 1, 1, 0, 360, num_points=21)[:-1]
 
 
 def _slab(a: Point, b: Point, width: float) -> Outline:

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from roadtest.data.signs.plates import FACE_SIZE, raster_of
+from roadtest.data.signs.makers import draw_style
+from roadtest.data.signs.plates import FACE_SIZE, draw_plate, outline_of, patches_of
 from roadtest.data.signs.scene import BOARD_SIZE, draw_board, draw_scene, lay_over
 from roadtest.data.signs.wear import wear_plate
 from roadtest.data.signs.world import AWAY, HOME, World, world_of
@@ -39,14 +40,14 @@ class Weather:
 
 
 WEATHERS = (
-    Weather(chance=0.33, sign_light=(0.4, 1.8), scene_light=(0.35, 1.5), tint=(1.03, 1.0, 0.95)),  # sun on the sign
-    Weather(chance=0.29, sign_light=(0.12, 0.6), scene_light=(0.30, 1.3), tint=(0.95, 1.0, 1.08)),  # overcast
+    Weather(chance=0.30, sign_light=(0.4, 1.8), scene_light=(0.35, 1.5), tint=(1.03, 1.0, 0.95)),  # sun on the sign
+    Weather(chance=0.26, sign_light=(0.12, 0.6), scene_light=(0.30, 1.3), tint=(0.95, 1.0, 1.08)),  # overcast
     Weather(chance=0.10, sign_light=(0.08, 0.30), scene_light=(1.2, 3.0), tint=(0.92, 1.0, 1.10)),  # sun behind it
     Weather(chance=0.12, sign_light=(0.03, 0.15), scene_light=(0.25, 1.1), tint=(0.92, 0.98, 1.12)),  # dusk
     Weather(chance=0.06, sign_light=(0.15, 1.2), scene_light=(0.01, 0.08), tint=(1.05, 1.0, 0.92)),  # night, headlights
     Weather(chance=0.05, sign_light=(1.2, 2.6), scene_light=(0.6, 2.0), tint=(1.03, 1.0, 0.94)),  # overexposed
     Weather(
-        chance=0.05, sign_light=(0.25, 0.8), scene_light=(0.5, 1.1), tint=(1.0, 1.0, 1.0), haze=(0.05, 0.3)
+        chance=0.11, sign_light=(0.25, 0.8), scene_light=(0.5, 1.1), tint=(1.0, 1.0, 1.0), haze=(0.05, 0.4)
     ),  # fog, flare
 )
 
@@ -58,6 +59,10 @@ class Track:
     planes: tuple[Image.Image, ...]
     """The sign's plane with plate and companions, premultiplied linear light, each half as large as the one before."""
     scene: Image.Image
+    outline_P3: npt.NDArray[np.float64]
+    """The plate's edge as (x, y, 1), which the box around it touches but for the margin."""
+    margins: tuple[float, float]
+    """How wide the margin left and right is, and that above and below, over the usual one: people drew the boxes."""
     sizes_F: FloatArray
     """The plate's apparent side in pixels, growing as the car comes nearer."""
     poses_F3: FloatArray
@@ -99,9 +104,11 @@ def build_track(seed: int, part: str, label: int, track: int) -> Track:
     rng = random_stream(seed, part, label, track, None)
     world = world_of(part)
     sign_light_F3, scene_light_F3, haze_F3 = _light(rng, world)
-    sizes_F = _sizes(rng)
+    sizes_F, patches = _sizes(rng), patches_of(label, draw_style(rng, world.makers))
     return Track(
-        planes=_planes(rng, label, world),
+        planes=_planes(rng, draw_plate(patches), world),
+        outline_P3=outline_of(patches),
+        margins=tuple(np.exp(rng.normal(0, 0.2, 2)).tolist()),
         scene=draw_scene(rng, world.backgrounds),
         sizes_F=sizes_F,
         poses_F3=_poses(rng),
@@ -112,11 +119,11 @@ def build_track(seed: int, part: str, label: int, track: int) -> Track:
         window_F3=_window(rng),
         white_balance=np.exp(rng.normal(0, 0.12 if rng.random() < 0.1 else 0.04, 3)).astype(np.float32),
         gamma=float(rng.uniform(*world.gamma)),
-        blur_F=_blur(rng),
+        blur_F=_blur(rng, sizes_F),
         motion_F2=_motion(rng, sizes_F),
         mosaic=float(rng.uniform(*world.mosaic)),
         noise=(float(rng.uniform(0.0003, 0.0022)), float(rng.uniform(0.0, 0.001))),
-        coarseness=float(rng.uniform(1.2, 1.9)) if rng.random() < 0.1 else 1.0,
+        coarseness=float(rng.uniform(1.1, 2.2)) if rng.random() < 0.18 else 1.0,
         jpeg_quality=int(rng.integers(45, 93)) if rng.random() < world.jpeg_chance else 0,
         saturation=float(rng.uniform(0.95, 1.5)),
     )
@@ -133,9 +140,9 @@ def _nearness() -> FloatArray:
     return np.linspace(0, 1, FRAMES_PER_TRACK, dtype=np.float32)
 
 
-def _planes(rng: np.random.Generator, label: int, world: World) -> tuple[Image.Image, ...]:
-    board = draw_board(rng, world.styles)
-    plate = wear_plate(rng, raster_of(label, world.styles[int(rng.integers(len(world.styles)))]))
+def _planes(rng: np.random.Generator, raster: npt.NDArray[np.uint8], world: World) -> tuple[Image.Image, ...]:
+    board = draw_board(rng, world.makers)
+    plate = wear_plate(rng, raster)
     low = (BOARD_SIZE - FACE_SIZE) // 2
     lay_over(board[low : low + FACE_SIZE, low : low + FACE_SIZE], plate)
     # RGBa is Pillow's premultiplied mode: its resampling treats the four channels alike.
@@ -179,15 +186,17 @@ def _window(rng: np.random.Generator) -> FloatArray:
     return np.concatenate([centre, zoom], axis=1).astype(np.float32)
 
 
-def _blur(rng: np.random.Generator) -> FloatArray:
-    base = rng.lognormal(np.log(0.48), 0.25) + (rng.uniform(0.3, 0.9) if rng.random() < 0.06 else 0.0)
-    blur: FloatArray = np.clip(base * np.exp(_drift(rng, 1, step=0.08)[:, 0]), 0.3, 1.7)
+def _blur(rng: np.random.Generator, sizes_F: FloatArray) -> FloatArray:
+    """Of the lens in pixels; where it is out of focus, and with a share of the sign's size where the air shimmers."""
+    base = rng.lognormal(np.log(0.48), 0.25) + (rng.uniform(0.3, 1.0) if rng.random() < 0.08 else 0.0)
+    share = rng.uniform(0.01, 0.035) if rng.random() < 0.15 else 0.0
+    blur: FloatArray = np.clip(base * np.exp(_drift(rng, 1, step=0.08)[:, 0]) + share * sizes_F, 0.3, 2.5)
     return blur
 
 
 def _motion(rng: np.random.Generator, sizes_F: FloatArray) -> FloatArray:
-    """Smear one track in seven, more so when the sign is near."""
-    length = rng.uniform(0.02, 0.09) if rng.random() < 0.15 else 0.0
+    """Smear three tracks in ten, more so when the sign is near."""
+    length = rng.uniform(0.02, 0.11) if rng.random() < 0.3 else 0.0
     angle = rng.normal(0, 0.5) if rng.random() < 0.6 else rng.uniform(0, np.pi)
     smear: FloatArray = (sizes_F * length)[:, None] * np.array((np.cos(angle), np.sin(angle)), np.float32)
     return smear

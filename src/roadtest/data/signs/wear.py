@@ -1,4 +1,4 @@
-"""What years do to a plate: fading, dirt, stickers, dents, the shadows of leaves, snow on its edge.
+"""What years do to a plate: fading, dirt, stickers; and what light does: slopes, the shadows of leaves, a shine.
 
 All of it is part of the sign's track: every frame of one sign shows the same stains.
 """
@@ -72,4 +72,8 @@ def _shading(rng: np.random.Generator) -> FloatArray:
         light *= 1 - np.float32(rng.uniform(0.2, 0.5)) * np.clip(texture * 4 + 0.3, 0, 1)
     elif kind < 0.13:
         light *= 1 - np.float32(rng.uniform(0.3, 0.6)) * np.clip((slope - rng.uniform(-0.5, 0.7)) * 15, 0, 1)
+    elif kind < 0.18:  # the sky or a lamp, mirrored in the foil
+        x, y, reach = rng.uniform(-0.9, 0.9), rng.uniform(-0.9, 0.9), rng.uniform(0.3, 1.0)
+        apart = ((_GRID[None, :] - np.float32(x)) ** 2 + (_GRID[:, None] - np.float32(y)) ** 2) / np.float32(reach**2)
+        light *= 1 + np.float32(rng.uniform(0.4, 1.5)) * np.exp(-apart)
     return light

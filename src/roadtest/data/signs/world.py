@@ -7,15 +7,18 @@ other. All other tracks draw from everything there is.
 
 from dataclasses import dataclass
 
+from roadtest.data.signs.makers import ALL, Span
+
 HOME, AWAY = "home", "away"
 """The parts of a drawing whose tracks draw from one of the two worlds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """What is possible, by the places in STYLES, BACKGROUNDS and WEATHERS, and the camera's ranges."""
+    """What is possible, by the places in BACKGROUNDS and WEATHERS; which makers; and the camera's ranges."""
 
-    styles: tuple[int, ...]
+    makers: Span
+    """The part of every measure's range that plates are drawn from."""
     backgrounds: tuple[int, ...]
     weathers: tuple[int, ...]
     gamma: tuple[float, float]
@@ -25,7 +28,7 @@ class World:
 
 
 EVERYTHING = World(
-    styles=tuple(range(12)),
+    makers=ALL,
     backgrounds=(0, 1, 2, 3, 4),
     weathers=(0, 1, 2, 3, 4, 5, 6),
     gamma=(1.4, 2.1),
@@ -34,7 +37,7 @@ EVERYTHING = World(
 )
 WORLDS = {
     HOME: World(
-        styles=(0, 2, 3, 5, 6, 8, 9, 11),
+        makers=(0.0, 0.65),
         backgrounds=(0, 3, 4),  # leaves, open sky, a horizon of trees
         weathers=(0, 1, 3, 6),  # sun, overcast, dusk, fog
         gamma=(1.4, 1.85),
@@ -42,7 +45,7 @@ WORLDS = {
         jpeg_chance=0.0,
     ),
     AWAY: World(
-        styles=(1, 4, 7, 10),
+        makers=(0.65, 1.0),
         backgrounds=(1, 2),  # bare branches, houses
         weathers=(2, 4, 5),  # the sun behind the sign, night, overexposed
         gamma=(1.85, 2.1),
