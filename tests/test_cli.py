@@ -490,7 +490,7 @@ def test_a_narrow_window_keeps_accuracies_and_drops_what_matters_less(study_dir:
         width: [c.title for c in terminal.choose_columns(terminal.LEADERBOARD, rows, width)] for width in (40, 80, 200)
     }
     assert titles[40] == ["network", "val accuracy", "test accuracy"]
-    assert titles[80] == ["network", "val accuracy", "test accuracy", "95 % interval", "trained", "latency"]
+    assert titles[80] == ["network", "val accuracy", "test accuracy", "95 % interval", "letters", "trained"]
     assert titles[200] == [column.title for column in terminal.LEADERBOARD]
 
 

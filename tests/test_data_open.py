@@ -1,5 +1,6 @@
 """Any source by its word: each goes to its own reader, and nobody gets another's options."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,20 @@ def test_test_images_without_tracks_get_recovered_ones_of_their_class() -> None:
     )
     assert image_set.groups[: test_N[0]] == original.groups[: test_N[0]]
     assert np.array_equal(image_set.images_NHWC, original.images_NHWC)
+
+
+def test_recovered_tracks_are_kept_beside_the_decoded_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = coloured_squares(num_test=120)
+    np.save(tmp_path / "images.npy", original.images_NHWC)
+    mapped = replace(original, images_NHWC=np.load(tmp_path / "images.npy", mmap_mode="r"))
+    first = with_recovered_tracks(mapped)
+    (kept,) = tmp_path.glob("tracks-*.npy")
+    with monkeypatch.context() as patch:
+        patch.setattr(open_module, "recover_tracks", lambda *_: pytest.fail("recovered once more"))
+        assert with_recovered_tracks(mapped).groups == first.groups
+    kept.write_bytes(b"no array")  # what is damaged is made anew
+    assert with_recovered_tracks(mapped).groups == first.groups
+    assert np.load(kept).shape == (120,)
 
 
 def test_known_tracks_are_kept_and_without_a_test_part_nothing_changes() -> None:

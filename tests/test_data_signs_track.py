@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from roadtest.data.signs.track import FRAMES_PER_TRACK, WEATHERS, Track, build_track, random_stream
+from roadtest.data.signs.world import USUAL
 
 TRACKS: list[Track] = [build_track(0, "train", label, number) for label in (3, 30) for number in range(8)]
 
@@ -42,8 +43,8 @@ def test_what_drifts_within_a_track_differs_more_between_tracks(name: str) -> No
     assert values_TF.std(axis=1).mean() < 0.8 * values_TF.mean(axis=1).std()
 
 
-def test_the_chances_of_the_weathers_add_up_to_one() -> None:
-    assert sum(weather.chance for weather in WEATHERS) == pytest.approx(1)
+def test_the_chances_of_the_usual_weathers_add_up_to_one() -> None:
+    assert sum(WEATHERS[place].chance for place in USUAL.weathers) == pytest.approx(1)
 
 
 def test_light_is_positive_and_finite_in_every_frame() -> None:

@@ -1,10 +1,12 @@
 """One way to open any source by its word: `gtsrb`, `signs`, `signs:20000`, or a path; decoded, cached, with tracks."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from roadtest.data.arrays import is_arrays, list_arrays
 from roadtest.data.cache import open_image_set
@@ -13,7 +15,8 @@ from roadtest.data.gtsrb import list_gtsrb
 from roadtest.data.imageset import ImageSet, Listing
 from roadtest.data.sequences import propose_groups, with_groups
 from roadtest.data.signs import is_drawn, list_signs, parse_drawing
-from roadtest.data.tracks import recover_tracks
+from roadtest.data.tracks import METHOD, recover_tracks
+from roadtest.record import replacing
 
 NO_GROUPS = "roadtest looked for groups, by names and looks (--group auto), and found none."
 
@@ -128,8 +131,24 @@ def with_recovered_tracks(image_set: ImageSet) -> ImageSet:
     if len(test_N) == 0 or any(image_set.groups[i] for i in test_N):
         return image_set
     labels_N = image_set.labels_N[test_N]
-    ids_N = recover_tracks(np.asarray(image_set.images_NHWC[test_N]), labels_N)
+    ids_N = _kept_or_recovered(image_set, test_N)
     groups = list(image_set.groups)
     for i, label, track in zip(test_N, labels_N, ids_N, strict=True):
         groups[i] = f"~{label:05d}-{track:05d}"
     return replace(image_set, groups=tuple(groups))
+
+
+def _kept_or_recovered(image_set: ImageSet, test_N: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Tracks of the test images, kept beside the decoded ones: clustering takes longer than opening all the rest."""
+    images_NHWC = image_set.images_NHWC
+    mapped = getattr(images_NHWC, "filename", None)
+    path = None if mapped is None else Path(mapped).with_name(f"tracks-{METHOD}.npy")
+    with contextlib.suppress(OSError, ValueError):
+        kept_N = None if path is None else np.load(path, mmap_mode="r", allow_pickle=False)
+        if kept_N is not None and kept_N.shape == test_N.shape and kept_N.dtype == np.int64:
+            return np.array(kept_N)
+    ids_N = recover_tracks(np.asarray(images_NHWC[test_N]), image_set.labels_N[test_N])
+    if path is not None:
+        with contextlib.suppress(OSError), replacing(path) as temporary, temporary.open("wb") as file:
+            np.save(file, ids_N)  # a cache that cannot be written to is no reason to stop
+    return ids_N

@@ -19,6 +19,8 @@ THUMBNAIL_SIZE = 8
 TRACKS_PER_CLUSTER = 1.5
 """Of 0.7, 1, 1.5 and 2, on a third of the training tracks (as many as the test set has), this one gave small CNNs
 standard errors nearest to the true-track ones: 0.97 to 1.04 of them. 1 gave 0.91 to 0.98, 2 gave 0.95 to 1.15."""
+METHOD = f"ward-{THUMBNAIL_SIZE}-{TRACKS_PER_CLUSTER:g}"
+"""What a kept answer was made with: another method asks again."""
 MAX_IMAGES_PER_CLASS = 20_000
 """Clustering holds every pair's distance: 20,000 images take 1.6 GB."""
 

@@ -17,7 +17,7 @@ from roadtest.data.imageset import TEST, TRAIN, VAL, Item, Listing
 from roadtest.data.signs.camera import take_photo
 from roadtest.data.signs.drawing import Drawing, is_drawn, parse_drawing, read_settings
 from roadtest.data.signs.track import FRAMES_PER_TRACK, build_track, random_stream
-from roadtest.data.signs.world import AWAY, HOME
+from roadtest.data.signs.world import AWAY, HOME, WILD, WILD_TEST
 
 __all__ = ["LEVEL", "NOTE", "Drawing", "is_drawn", "list_signs", "parse_drawing", "read_image", "read_settings"]
 
@@ -27,28 +27,36 @@ size fitted to its training images) and `real-selected` (chosen beside its label
 from them), the last: plates, colours, light and sizes were drawn while looking at them (docs/log.md)."""
 
 NUM_CLASSES = len(CLASS_NAMES)
-DRAWING_VERSION = 6
+DRAWING_VERSION = 9
 """Raise it whenever a change here moves a pixel: a cache of decoded images then draws anew."""
 _MAX_IMAGES = 1_000_000
 _KEY = re.compile(
-    r"(?P<seed>[0-9]{1,19})/(?P<part>train|test|home|away)/(?P<label>[0-9]{1,6})/(?P<track>[0-9]{1,9})/(?P<frame>[0-9]{1,6})"
+    r"(?P<seed>[0-9]{1,19})/(?P<part>train|test|home|away|wild|wildtest)/(?P<label>[0-9]{1,6})/(?P<track>[0-9]{1,9})/(?P<frame>[0-9]{1,6})"
 )
 NOTE = "The signs are drawn by the program: accuracies say nothing about real traffic signs."
 _WORLDS_NOTE = "Validation shows backgrounds, styles of plates, lights and cameras that training never shows."
 
 
 def list_signs(
-    *, num_train: int = 4300, num_test: int = 1290, seed: int = 0, is_skewed: bool = False, has_worlds: bool = False
+    *,
+    num_train: int = 4300,
+    num_test: int = 1290,
+    seed: int = 0,
+    is_skewed: bool = False,
+    is_wild: bool = False,
+    has_worlds: bool = False,
 ) -> Listing:
     """List drawn images in tracks of ten, equally many per class or as skewed as GTSRB; draws nothing yet.
 
-    With worlds a validation part, as large as the test part, shows what training never does.
+    Wild ones are as varied as real roads. With worlds, which are wild too, a validation part, as large as the test
+    part, shows what training never does.
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 10**19:
         raise ValueError(
             f"seed={seed!r} is not a seed: seeds are whole numbers of 1 to 19 digits; choose one such as 0"
         )
-    parts = [(TRAIN, HOME if has_worlds else TRAIN, "num_train", num_train), (TEST, TEST, "num_test", num_test)]
+    train, test = (WILD, WILD_TEST) if is_wild or has_worlds else (TRAIN, TEST)
+    parts = [(TRAIN, HOME if has_worlds else train, "num_train", num_train), (TEST, test, "num_test", num_test)]
     if has_worlds:
         parts.insert(1, (VAL, AWAY, "num_test", num_test))
     items = [

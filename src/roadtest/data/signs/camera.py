@@ -24,7 +24,7 @@ _MIN_MARGIN_PIXELS = 5
 def take_photo(track: Track, frame: int, rng: np.random.Generator) -> Image.Image:
     """Photograph one frame of a track; `rng` makes the noise."""
     width, height, to_plane = _aim(track, frame)
-    fineness = 2 if max(width, height) < 60 else 1
+    fineness = 2 if max(width, height) < 48 else 1
     light_HWC = _composed(track, frame, (width, height), to_plane, fineness)
     light_HWC = _blurred(light_HWC, float(track.blur_F[frame]))
     light_HWC = _smeared(light_HWC, *track.motion_F2[frame])

@@ -1,8 +1,9 @@
 """What a set of drawn signs is asked to be, as one word: `signs`, `signs:20000,skewed`, `signs:20000,worlds,seed=3`.
 
 After the colon stand, in any order and with commas between them: a number of training images, `test=N` of test images,
-`skewed` (classes as frequent as in GTSRB), `worlds` (a validation part from worlds that training never shows) and
-`seed=N`. One word instead of options, because it then goes wherever a source goes and names the study's folder.
+`skewed` (classes as frequent as in GTSRB), `wild` (as varied as real roads), `worlds` (wild too, with a validation part
+from worlds that training never shows) and `seed=N`. One word instead of options, because it then goes wherever a source
+goes and names the study's folder.
 """
 
 import re
@@ -11,7 +12,7 @@ from dataclasses import dataclass, fields
 NAME = "signs"
 MAX_SEED = 10**19 - 1
 _SETTING = re.compile(r"(?:(?P<name>test|seed)=)?(?P<number>[0-9]{1,19})")
-_FLAGS = {"skewed": "is_skewed", "worlds": "has_worlds"}
+_FLAGS = {"skewed": "is_skewed", "wild": "is_wild", "worlds": "has_worlds"}
 _NAMES = {None: "num_train", "test": "num_test", "seed": "seed"}
 
 
@@ -24,6 +25,8 @@ class Drawing:
     seed: int = 0
     is_skewed: bool = False
     """Classes are as frequent as in GTSRB's training images, instead of equally so."""
+    is_wild: bool = False
+    """Light, cameras and makers are as varied as on real roads: harder, and it teaches more of real signs."""
     has_worlds: bool = False
     """Training shows some backgrounds, makers' styles, lights and cameras, and a validation part shows the others."""
 
@@ -58,8 +61,8 @@ def read_settings(source: str, settings: list[str]) -> Drawing:
         if name is None or name in chosen:
             what = "stands there twice" if name else "is no setting of drawn signs"
             raise ValueError(
-                f"{source[:80]!r}: {setting[:40]!r} {what}: a number of training images, test=N, seed=N, skewed and "
-                "worlds are settings, with commas; write for instance signs:20000,skewed"
+                f"{source[:80]!r}: {setting[:40]!r} {what}: a number of training images, test=N, seed=N, skewed, wild "
+                "and worlds are settings, with commas; write for instance signs:20000,skewed"
             )
         chosen[name] = value
     return Drawing(**chosen)  # type: ignore[arg-type]

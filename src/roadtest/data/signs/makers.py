@@ -65,20 +65,20 @@ class Style:
     wobble: Wobble = Wobble()
 
 
-def draw_style(rng: np.random.Generator, span: Span = ALL) -> Style:
-    """Draw one maker, every measure from the same part of its range."""
+def draw_style(rng: np.random.Generator, span: Span = ALL, *, slips: float = 1.0) -> Style:
+    """Draw one maker, every measure from the same part of its range; `slips` is how far figures are off the usual."""
 
     def between(low: float, high: float) -> float:
         return low + (high - low) * float(rng.uniform(*span))
 
     return Style(
-        rim=between(0.19, 0.27),
-        weight=between(0.105, 0.175),
-        digit_height=between(0.74, 0.92),
+        rim=between(0.20, 0.285),
+        weight=between(0.12, 0.19),
+        digit_height=between(0.78, 0.95),
         digit_width=between(0.40, 0.54),
         gap=between(0.05, 0.13),
         triangle=between(0.82, 0.93),
-        pictogram_scale=between(0.74, 1.12),
+        pictogram_scale=between(0.8, 1.12),
         arrow_notch=between(0.0, 0.45),
         arrow_width=between(0.68, 1.25),
         arrow_head=between(0.85, 1.2),
@@ -87,16 +87,16 @@ def draw_style(rng: np.random.Generator, span: Span = ALL) -> Style:
         phase_degrees=between(-18, 18),
         is_older=bool(rng.random() < 0.35),
         has_solid_band=bool(rng.random() < 0.5),
-        wobble=_wobble(rng),
+        wobble=_wobble(rng, slips),
     )
 
 
-def _wobble(rng: np.random.Generator) -> Wobble:
-    bends = [(*rng.normal(0, 0.012, 2), rng.uniform(2.0, 6.0), rng.uniform(0, 2 * math.pi)) for _ in range(4)]
+def _wobble(rng: np.random.Generator, slips: float) -> Wobble:
+    bends = [(*rng.normal(0, 0.012 * slips, 2), rng.uniform(2.0, 6.0), rng.uniform(0, 2 * math.pi)) for _ in range(4)]
     return Wobble(
-        turn_degrees=float(np.clip(rng.normal(0, 1.5), -4, 4)),
-        stretch=tuple(np.exp(np.clip(rng.normal(0, 0.05, 2), -0.1, 0.1)).tolist()),
-        shift=tuple(np.clip(rng.normal(0, 0.015, 2), -0.03, 0.03).tolist()),
+        turn_degrees=float(np.clip(rng.normal(0, 1.5 * slips), -4, 4)),
+        stretch=tuple(np.exp(np.clip(rng.normal(0, 0.05 * slips, 2), -0.1, 0.1)).tolist()),
+        shift=tuple(np.clip(rng.normal(0, 0.015 * slips, 2), -0.03, 0.03).tolist()),
         bends=tuple((float(dx), float(dy), float(rate), float(start)) for dx, dy, rate, start in bends),
     )
 

@@ -195,9 +195,9 @@ def two_children(*, is_older: bool = False) -> list[Patch]:
 
 def bicycle() -> list[Patch]:
     """Draw a bicycle from the side."""
-    wheels = [stroke(arc(x, 0.38, 0.2, 0.2, 0, 360), 0.05) for x in (-0.27, 0.27)]
-    frame = stroke([(-0.27, 0.38), (-0.1, 0.12), (0.17, 0.12), (0.0, 0.38), (-0.27, 0.38)], 0.05)
-    rest = stroke([(-0.12, 0.05), (0.0, 0.38)], 0.05) + stroke([(0.27, 0.38), (0.14, 0.0), (0.26, 0.0)], 0.05)
+    wheels = [stroke(arc(x, 0.38, 0.18, 0.18, 0, 360), 0.042) for x in (-0.29, 0.29)]
+    frame = stroke([(-0.29, 0.38), (-0.1, 0.14), (0.17, 0.14), (0.0, 0.38), (-0.29, 0.38)], 0.042)
+    rest = stroke([(-0.12, 0.06), (0.0, 0.38)], 0.042) + stroke([(0.29, 0.38), (0.14, 0.02), (0.26, 0.02)], 0.042)
     return [("black", [*wheels[0], *wheels[1], *frame, *rest, *box(-0.2, 0.02, -0.04, 0.07)])]
 
 

@@ -77,8 +77,8 @@ def _wobbled(patches: list[Patch], style: Style, *, middle: float = 0.0) -> list
 
 def _number(text: str, style: Style) -> Outlines:
     if len(text) == 3:
-        height, width = 0.92 * style.digit_height, 0.66 * style.digit_width
-        return write(text, height=height, width=width, weight=style.weight * 0.82, gap=style.gap * 0.75)
+        height, width = 0.92 * style.digit_height, 0.70 * style.digit_width
+        return write(text, height=height, width=width, weight=style.weight * 0.88, gap=style.gap * 0.75)
     return write(text, height=style.digit_height, width=style.digit_width, weight=style.weight, gap=style.gap)
 
 

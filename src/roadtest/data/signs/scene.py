@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from roadtest.data.signs.makers import Span, draw_style
 from roadtest.data.signs.plates import FACE_SIZE, draw_plate, patches_of
-from roadtest.data.signs.world import EVERYTHING
+from roadtest.data.signs.world import USUAL
 
 SCENE_SIZE = 224
 """Side of the background texture in pixels."""
@@ -54,7 +54,7 @@ def noise_texture(rng: np.random.Generator, size: int, cells: tuple[int, ...], *
     return total
 
 
-def draw_scene(rng: np.random.Generator, backgrounds: Sequence[int] = EVERYTHING.backgrounds) -> Image.Image:
+def draw_scene(rng: np.random.Generator, backgrounds: Sequence[int] = USUAL.backgrounds) -> Image.Image:
     """Draw a background, square-root coded (255 is BRIGHTEST); `backgrounds` are places in BACKGROUNDS."""
     kinds = [BACKGROUNDS[place] for place in backgrounds]
     chances = np.array([chance for _, chance in kinds])
@@ -190,7 +190,7 @@ BACKGROUNDS: tuple[tuple[Callable[[np.random.Generator], FloatArray], float], ..
 """Each kind and its chance."""
 
 
-def draw_board(rng: np.random.Generator, makers: Span = EVERYTHING.makers) -> npt.NDArray[np.uint8]:
+def draw_board(rng: np.random.Generator, makers: Span = USUAL.makers) -> npt.NDArray[np.uint8]:
     """Draw the sign's plane without the sign: premultiplied linear RGBA, BOARD_SIZE x BOARD_SIZE x 4."""
     image = Image.new("RGBA", (BOARD_SIZE, BOARD_SIZE))
     pen = ImageDraw.Draw(image)

@@ -15,11 +15,11 @@ from roadtest.data.signs.makers import draw_style
 from roadtest.data.signs.plates import FACE_SIZE, draw_plate, outline_of, patches_of
 from roadtest.data.signs.scene import BOARD_SIZE, draw_board, draw_scene, lay_over
 from roadtest.data.signs.wear import wear_plate
-from roadtest.data.signs.world import AWAY, HOME, World, world_of
+from roadtest.data.signs.world import AWAY, HOME, WILD, WILD_TEST, World, world_of
 
 FRAMES_PER_TRACK = 10
 """GTSRB has 30; ten keep a small set rich in signs."""
-PART_CODES = {"train": 0, "test": 1, HOME: 2, AWAY: 3}
+PART_CODES = {"train": 0, "test": 1, HOME: 2, AWAY: 3, WILD: 4, WILD_TEST: 5}
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -29,6 +29,7 @@ class Weather:
     """A kind of light; pairs are the ends of log-uniform or uniform draws."""
 
     chance: float
+    """Over those of the others that a world has."""
     sign_light: tuple[float, float]
     """White paint in this light, before the lens: 1 is where the sensor clips."""
     scene_light: tuple[float, float]
@@ -40,15 +41,17 @@ class Weather:
 
 
 WEATHERS = (
-    Weather(chance=0.30, sign_light=(0.4, 1.8), scene_light=(0.35, 1.5), tint=(1.03, 1.0, 0.95)),  # sun on the sign
-    Weather(chance=0.26, sign_light=(0.12, 0.6), scene_light=(0.30, 1.3), tint=(0.95, 1.0, 1.08)),  # overcast
+    Weather(chance=0.33, sign_light=(0.4, 1.8), scene_light=(0.35, 1.5), tint=(1.03, 1.0, 0.95)),  # sun on the sign
+    Weather(chance=0.29, sign_light=(0.12, 0.6), scene_light=(0.30, 1.3), tint=(0.95, 1.0, 1.08)),  # overcast
     Weather(chance=0.10, sign_light=(0.08, 0.30), scene_light=(1.2, 3.0), tint=(0.92, 1.0, 1.10)),  # sun behind it
-    Weather(chance=0.12, sign_light=(0.03, 0.15), scene_light=(0.25, 1.1), tint=(0.92, 0.98, 1.12)),  # dusk
+    Weather(chance=0.10, sign_light=(0.03, 0.15), scene_light=(0.25, 1.1), tint=(0.92, 0.98, 1.12)),  # dusk
     Weather(chance=0.06, sign_light=(0.15, 1.2), scene_light=(0.01, 0.08), tint=(1.05, 1.0, 0.92)),  # night, headlights
     Weather(chance=0.05, sign_light=(1.2, 2.6), scene_light=(0.6, 2.0), tint=(1.03, 1.0, 0.94)),  # overexposed
     Weather(
-        chance=0.11, sign_light=(0.25, 0.8), scene_light=(0.5, 1.1), tint=(1.0, 1.0, 1.0), haze=(0.05, 0.4)
+        chance=0.07, sign_light=(0.25, 0.8), scene_light=(0.5, 1.1), tint=(1.0, 1.0, 1.0), haze=(0.05, 0.3)
     ),  # fog, flare
+    Weather(chance=0.05, sign_light=(0.06, 0.30), scene_light=(3.0, 8.0), tint=(0.92, 1.0, 1.10)),  # before a white sky
+    Weather(chance=0.05, sign_light=(2.6, 4.5), scene_light=(0.6, 2.0), tint=(1.03, 1.0, 0.94)),  # glare
 )
 
 
@@ -104,7 +107,7 @@ def build_track(seed: int, part: str, label: int, track: int) -> Track:
     rng = random_stream(seed, part, label, track, None)
     world = world_of(part)
     sign_light_F3, scene_light_F3, haze_F3 = _light(rng, world)
-    sizes_F, patches = _sizes(rng), patches_of(label, draw_style(rng, world.makers))
+    sizes_F, patches = _sizes(rng), patches_of(label, draw_style(rng, world.makers, slips=world.slips))
     return Track(
         planes=_planes(rng, draw_plate(patches), world),
         outline_P3=outline_of(patches),
@@ -119,11 +122,11 @@ def build_track(seed: int, part: str, label: int, track: int) -> Track:
         window_F3=_window(rng),
         white_balance=np.exp(rng.normal(0, 0.12 if rng.random() < 0.1 else 0.04, 3)).astype(np.float32),
         gamma=float(rng.uniform(*world.gamma)),
-        blur_F=_blur(rng, sizes_F),
-        motion_F2=_motion(rng, sizes_F),
+        blur_F=_blur(rng, sizes_F, world.roughness),
+        motion_F2=_motion(rng, sizes_F, world.roughness),
         mosaic=float(rng.uniform(*world.mosaic)),
         noise=(float(rng.uniform(0.0003, 0.0022)), float(rng.uniform(0.0, 0.001))),
-        coarseness=float(rng.uniform(1.1, 2.2)) if rng.random() < 0.18 else 1.0,
+        coarseness=float(rng.uniform(1.1, 2.2)) if rng.random() < 0.12 * world.roughness else 1.0,
         jpeg_quality=int(rng.integers(45, 93)) if rng.random() < world.jpeg_chance else 0,
         saturation=float(rng.uniform(0.95, 1.5)),
     )
@@ -186,17 +189,17 @@ def _window(rng: np.random.Generator) -> FloatArray:
     return np.concatenate([centre, zoom], axis=1).astype(np.float32)
 
 
-def _blur(rng: np.random.Generator, sizes_F: FloatArray) -> FloatArray:
+def _blur(rng: np.random.Generator, sizes_F: FloatArray, roughness: float) -> FloatArray:
     """Of the lens in pixels; where it is out of focus, and with a share of the sign's size where the air shimmers."""
-    base = rng.lognormal(np.log(0.48), 0.25) + (rng.uniform(0.3, 1.0) if rng.random() < 0.08 else 0.0)
-    share = rng.uniform(0.01, 0.035) if rng.random() < 0.15 else 0.0
-    blur: FloatArray = np.clip(base * np.exp(_drift(rng, 1, step=0.08)[:, 0]) + share * sizes_F, 0.3, 2.5)
+    base = rng.lognormal(np.log(0.42), 0.25) + (rng.uniform(0.3, 1.0) if rng.random() < 0.08 * roughness else 0.0)
+    share = rng.uniform(0.01, 0.035) if rng.random() < 0.1 * roughness else 0.0
+    blur: FloatArray = np.clip(base * np.exp(_drift(rng, 1, step=0.08)[:, 0]) + share * sizes_F, 0.25, 2.5)
     return blur
 
 
-def _motion(rng: np.random.Generator, sizes_F: FloatArray) -> FloatArray:
-    """Smear three tracks in ten, more so when the sign is near."""
-    length = rng.uniform(0.02, 0.11) if rng.random() < 0.3 else 0.0
+def _motion(rng: np.random.Generator, sizes_F: FloatArray, roughness: float) -> FloatArray:
+    """Smear up to four tracks in ten, more so when the sign is near."""
+    length = rng.uniform(0.02, 0.13) if rng.random() < 0.4 * roughness else 0.0
     angle = rng.normal(0, 0.5) if rng.random() < 0.6 else rng.uniform(0, np.pi)
     smear: FloatArray = (sizes_F * length)[:, None] * np.array((np.cos(angle), np.sin(angle)), np.float32)
     return smear

@@ -1,16 +1,20 @@
-"""Worlds: which backgrounds, makers' styles, lights and cameras a track may draw from.
+"""Worlds: which backgrounds, makers, lights and cameras a track may draw from.
 
-A network that is chosen on signs drawn like those it learned from is chosen for knowing the drawing, not the signs. So
-a drawing can be split in two worlds that share little but the plates' pictograms: training sees one, validation the
-other. All other tracks draw from everything there is.
+The usual drawing keeps to what is easy to see: a small set of it teaches a network in half a minute. The wild one has
+what real roads have besides, glare, silhouettes before the sky, motion, makers of all kinds: it teaches more of real
+signs and takes more of them. A network that is chosen on signs drawn like those it learned from is chosen for knowing
+the drawing, not the signs. So the wild drawing can be split in two worlds that share little but the plates' pictograms:
+training sees one, validation the other.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from roadtest.data.signs.makers import ALL, Span
 
 HOME, AWAY = "home", "away"
 """The parts of a drawing whose tracks draw from one of the two worlds."""
+WILD, WILD_TEST = "wild", "wildtest"
+"""The training and the test part of a wild drawing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +23,10 @@ class World:
 
     makers: Span
     """The part of every measure's range that plates are drawn from."""
+    slips: float
+    """How far figures are turned, stretched and bent, over the largest."""
+    roughness: float
+    """How often pictures are out of focus, moved, coarse or hazy, over the most."""
     backgrounds: tuple[int, ...]
     weathers: tuple[int, ...]
     gamma: tuple[float, float]
@@ -27,17 +35,24 @@ class World:
     jpeg_chance: float
 
 
-EVERYTHING = World(
-    makers=ALL,
+USUAL = World(
+    makers=(0.3, 0.7),
+    slips=0.3,
+    roughness=0.25,
     backgrounds=(0, 1, 2, 3, 4),
     weathers=(0, 1, 2, 3, 4, 5, 6),
     gamma=(1.4, 2.1),
     mosaic=(0.35, 1.0),
     jpeg_chance=0.3,
 )
+EVERYTHING = replace(USUAL, makers=ALL, slips=1.0, roughness=1.0, weathers=(0, 1, 2, 3, 4, 5, 6, 7, 8))
 WORLDS = {
+    WILD: EVERYTHING,
+    WILD_TEST: EVERYTHING,
     HOME: World(
         makers=(0.0, 0.65),
+        slips=1.0,
+        roughness=1.0,
         backgrounds=(0, 3, 4),  # leaves, open sky, a horizon of trees
         weathers=(0, 1, 3, 6),  # sun, overcast, dusk, fog
         gamma=(1.4, 1.85),
@@ -46,8 +61,10 @@ WORLDS = {
     ),
     AWAY: World(
         makers=(0.65, 1.0),
+        slips=1.0,
+        roughness=1.0,
         backgrounds=(1, 2),  # bare branches, houses
-        weathers=(2, 4, 5),  # the sun behind the sign, night, overexposed
+        weathers=(2, 4, 5, 7, 8),  # the sun behind the sign, night, overexposed, glare
         gamma=(1.85, 2.1),
         mosaic=(0.7, 1.0),
         jpeg_chance=1.0,
@@ -56,5 +73,5 @@ WORLDS = {
 
 
 def world_of(part: str) -> World:
-    """The world of a part of a drawing: `train` and `test` draw from everything."""
-    return WORLDS.get(part, EVERYTHING)
+    """The world of a part of a drawing: `train` and `test` are the usual one."""
+    return WORLDS.get(part, USUAL)
