@@ -1,6 +1,6 @@
 """How far drawn signs teach a network real ones: one short training, judged on GTSRB's training images.
 
-    python benchmarks/drawn_to_real.py signs:12900 lenet5 --steps 1000 [--data-dir DIR]
+    python benchmarks/drawn_to_real.py signs:30000,wild lenet5+stn --steps 4000 [--data-dir DIR]
 
 Prints the accuracy on frame 5 of every ten of each training track, and the classes with the most errors, with what they
 were taken for. The test set is not read. Every call is a look at real images: docs/log.md counts them, because a
@@ -71,7 +71,7 @@ def confusion_lines(labels_N: Ints, predicted_N: Ints, class_names: Sequence[str
 def main(words: Sequence[str] | None = None) -> None:
     """Train, look once, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", help="drawn signs with their settings: signs:12900,skewed")
+    parser.add_argument("source", help="drawn signs with their settings: signs:30000,wild")
     parser.add_argument("network", help="as in roadtest compare: lenet5+stn")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=1000)

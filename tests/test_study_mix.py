@@ -107,6 +107,9 @@ def test_real_runs_train_on_drawn_signs_and_among_them_and_the_ledger_knows_whos
     page = (drawn.path / "report" / "index.html").read_text(encoding="utf-8")
     assert f"tested on photographs ({LEVEL})" in page and "photographs: read 1 time" in page
     assert f"Trained on drawn signs alone; level: {LEVEL}." in page
+    tables = list((drawn.path / "report" / "tables").glob("*.*"))
+    assert {path.suffix for path in tables} == {".csv", ".md", ".tex"}
+    assert [path.name for path in tables if LEVEL not in path.read_text()] == []
 
 
 @pytest.mark.slow

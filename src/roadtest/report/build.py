@@ -6,7 +6,7 @@ from typing import Any
 
 from roadtest.config import read_config
 from roadtest.data.cache import default_cache_dir
-from roadtest.record import refuse_link, write_atomically
+from roadtest.record import StudyInfo, refuse_link, write_atomically
 from roadtest.report.contents import Contents, collect_contents
 from roadtest.report.figures import vega_bundle, write_figure_files
 from roadtest.report.gallery import build_figures
@@ -56,7 +56,7 @@ def build_report(
     report_dir = refuse_link(study_dir / "report")
     tables_dir, figures_dir = (refuse_link(report_dir / name) for name in ("tables", "figures"))
     report_dir.mkdir(exist_ok=True)
-    _write_tables(tables_dir, contents, _raw_tables(results, rows), results.info.data_title)
+    _write_tables(tables_dir, contents, _raw_tables(results, rows), results.info)
     _clear(figures_dir, (".svg", ".png"))
     if has_figures:
         write_figure_files([figure for section in figures.values() for figure in section], figures_dir)
@@ -93,16 +93,18 @@ def _raw_tables(results: Results, board: list[Row]) -> dict[str, list[Row]]:
     return tables
 
 
-def _write_tables(folder: Path, contents: Contents, raw: Mapping[str, list[Row]], data_title: str) -> None:
-    """Raw values as csv; what people read as Markdown and LaTeX."""
+def _write_tables(folder: Path, contents: Contents, raw: Mapping[str, list[Row]], info: StudyInfo) -> None:
+    """Raw values as csv; what people read as Markdown and LaTeX; in each what drawn signs owe to real ones."""
+    level = {"level": info.level} if info.level else {}
     folder.mkdir(exist_ok=True)
     _clear(folder, (".csv", ".md", ".tex"))
     for name, rows in raw.items():
         if rows:
-            write_atomically(folder / f"{name}.csv", render_table(rows, "csv").encode())
+            write_atomically(folder / f"{name}.csv", render_table([row | level for row in rows], "csv").encode())
     for table in contents.tables:
         for kind in ("md", "tex"):
-            text = speak_of(render_table(table.as_rows(), kind), data_title)
+            rows = [row | {name.capitalize(): value for name, value in level.items()} for row in table.as_rows()]
+            text = speak_of(render_table(rows, kind), info.data_title)
             write_atomically(folder / f"{table.name}.{kind}", text.encode())
 
 
