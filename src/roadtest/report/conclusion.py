@@ -233,7 +233,7 @@ def _agreement(case: _Case) -> str:
 def _what_would_change(case: _Case) -> str:
     if case.other is None:
         return ""
-    more = more_seeds(case.results)
+    more = more_seeds(case.results) if judge_networks(case.results, case.part).needs_seeds else None
     if not case.is_judged and more is not None:
         time = f", {words.about(more.train_seconds)} of training" if more.train_seconds else ""
         return (
