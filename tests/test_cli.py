@@ -492,6 +492,8 @@ def test_a_narrow_window_keeps_accuracies_and_drops_what_matters_less(study_dir:
     assert titles[40] == ["network", "val accuracy", "test accuracy"]
     assert titles[80] == ["network", "val accuracy", "test accuracy", "95 % interval", "letters", "trained"]
     assert titles[200] == [column.title for column in terminal.LEADERBOARD]
+    alone = terminal.choose_columns(terminal.leaderboard_columns(rows), rows, 80)  # one seed: nobody has a letter
+    assert [column.title for column in alone][-2:] == ["trained", "latency"]
 
 
 @pytest.mark.parametrize(

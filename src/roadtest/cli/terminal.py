@@ -144,7 +144,12 @@ def leaderboard_columns(rows: Sequence[Row]) -> Sequence[Column]:
     metric = METRICS[rows[0].get("metric", ACCURACY) if rows else ACCURACY]
     # Letters hold for one set of images, and the table has figures of two.
     part = next((row["judged_part"] for row in rows if row.get("judged_part")), None)
-    table = [replace(one, title=f"letters ({part})") if part and one.title == "letters" else one for one in LEADERBOARD]
+    title = f"letters ({part})" if part else "letters"
+    has_letters = any(row.get("letters") for row in rows)
+    table = [
+        replace(one, title=title, rank=one.rank if has_letters else 1) if one.title == "letters" else one
+        for one in LEADERBOARD  # a column of dashes is the first to go
+    ]
     if metric.name == ACCURACY:
         return table
     column = metric.column
