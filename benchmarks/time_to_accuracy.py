@@ -48,6 +48,7 @@ class Task:
     network: str
     seed: int
     num_threads: int
+    source: str
     data_dir: str
     folder: str
     """Where the weights of evaluations lie."""
@@ -77,12 +78,12 @@ def open_training(task: Task) -> tuple["ImageSet", "Training"]:
     import torch
     from protocol_trial import build_trial
 
-    from roadtest.data.cache import default_cache_dir, open_image_set
-    from roadtest.data.gtsrb import list_gtsrb
+    from roadtest.data.cache import default_cache_dir
+    from roadtest.data.open import open_source
 
     torch.set_num_threads(task.num_threads)
-    listing = list_gtsrb(Path(task.data_dir) if task.data_dir else None, cache_dir=default_cache_dir())
-    image_set = open_image_set(listing, image_size=32, cache_dir=default_cache_dir())
+    data_dir = Path(task.data_dir) if task.data_dir else None
+    image_set = open_source(task.source, image_size=32, cache_dir=default_cache_dir(), data_dir=data_dir)
     asked = argparse.Namespace(network=task.network, seed=task.seed, precision=task.precision, steps=None, lr=None)
     return image_set, build_trial(image_set, task.protocol, asked)
 
@@ -194,8 +195,9 @@ def render(results: Mapping[str, Any]) -> str:
     read = f"test then: {statistics.fmean(tests):.2f} % on average." if tests else "test is not read yet."
     busiest = max(seed["train_others_cores"] for seed in seeds)
     how = (
-        f"`{results['network']}`, {len(seeds)} seeds of {results['num_epochs']} epochs, {results['precision']}, "
-        f"{results['num_threads']} threads; other processes used up to {busiest:.2f} cores meanwhile."
+        f"`{results['network']}` on {results['source']}, {len(seeds)} seeds of {results['num_epochs']} epochs, "
+        f"{results['precision']}, {results['num_threads']} threads; other processes used up to {busiest:.2f} cores "
+        "meanwhile."
     )
     said = f"Pooled over the seeds' folds, validation {passed if results['has_passed'] else missed}; {read}"
     return "\n\n".join(["# Time to the report's accuracy", render_run(results["about"]), how, said, table])
@@ -211,6 +213,7 @@ def read_options(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--threshold", type=float, help="percent of the validation images; default: by network")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--source", default="gtsrb", help="or drawn signs, to see that it works")
     parser.add_argument("--data-dir", default="", help="GTSRB; else ROADTEST_GTSRB")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args(words)
@@ -230,6 +233,7 @@ def main(words: Sequence[str] | None = None) -> None:
             network=options.network,
             seed=0,
             num_threads=options.threads,
+            source=options.source,
             data_dir=options.data_dir,
             folder=folder,
             budget_seconds=options.budget,
@@ -237,7 +241,8 @@ def main(words: Sequence[str] | None = None) -> None:
         )
         planned = run_task(first)
         task = replace(first, part="train", budget_seconds=None, **planned)
-        results = {"about": about, "network": options.network, "threshold": options.threshold, **planned}
+        results = {"about": about, "source": options.source, "network": options.network, **planned}
+        results |= {"threshold": options.threshold}
         results |= {"budget_seconds": options.budget, "num_threads": options.threads, "seeds": []}
         for seed in range(options.seeds):
             results["seeds"].append(run_task(replace(task, seed=seed)))

@@ -13,9 +13,9 @@ from roadtest.cli.terminal import timing_words
 from roadtest.cost import LatencySample
 from roadtest.devices import read_devices
 from roadtest.export import Exported, measure
+from roadtest.lock import folder_lock
 from roadtest.record import read_record, read_rows, read_study_info
 from roadtest.study import deploy, read_run, read_study
-from roadtest.study.lock import study_lock
 from roadtest.summarise import leaderboard_rows
 from roadtest.summarise.costs import WHAT_IS_TIMED
 
@@ -115,7 +115,7 @@ def test_a_study_that_is_in_use_keeps_its_latencies_and_the_bundle_stays(
     study: Path, fake_export: list[dict[str, object]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = read_rows(study / "latency.csv")
-    with study_lock(study):
+    with folder_lock(study):
         code, _, err = typed(capsys, "export", study)
     assert code == 0 and "were not put into the study's latency.csv" in err and "is in use by process" in err
     assert read_rows(study / "latency.csv") == before

@@ -16,6 +16,7 @@ import pytest
 
 from roadtest.data import download
 from roadtest.data.download import ARCHIVES, BrokenOffError, download_file, download_gtsrb
+from roadtest.lock import folder_lock
 
 CONTENT = bytes(range(256)) * 4000  # 1,024,000 bytes: several chunks
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -253,6 +254,12 @@ def test_the_three_archives_arrive_and_a_second_call_asks_for_nothing(
     assert len(small_archives.ranges) == 3
     download_gtsrb(folder, url=small_archives.url)
     assert len(small_archives.ranges) == 3
+
+
+def test_two_downloads_never_write_one_file(small_archives: FakePublisher, tmp_path: Path) -> None:
+    with folder_lock(tmp_path), pytest.raises(ValueError, match=r"in use by process \d+ on .*: wait for it"):
+        download_gtsrb(tmp_path, url=small_archives.url)
+    assert small_archives.ranges == []
 
 
 def test_only_the_missing_archive_is_fetched(small_archives: FakePublisher, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ NAMES = [str(path.relative_to(PACKAGE)) for path in FILES]
 
 STAIRCASE = (
     ("protocol",),
-    ("record", "events"),
+    ("record", "events", "lock"),
     ("config", "data", "augment", "machine", "networks", "judge", "board", "job", "schedule", "descent"),
     ("evaluate", "cost"),
     ("train", "precision"),

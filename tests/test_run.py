@@ -6,18 +6,24 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
+from roadtest import run_figures
 from roadtest import state as state_module
 from roadtest.events import Event
 from roadtest.job import Job
+from roadtest.lock import folder_lock
 from roadtest.record import read_epochs, read_predictions, read_record, read_rows
 from roadtest.run import Stopped, execute
+from roadtest.train import Training
 from tiny import TINY, with_budget, write_tiny_study
 
 KILLED_RUN = Path(__file__).with_name("killed_run.py")
@@ -118,6 +124,51 @@ def test_a_finished_run_is_never_touched_again(whole: Job) -> None:
     before = {path: path.stat().st_mtime_ns for path in whole.run_dir.iterdir()}
     execute(whole, tell=quiet)
     assert {path: path.stat().st_mtime_ns for path in whole.run_dir.iterdir()} == before
+
+
+def test_a_run_waits_for_a_worker_that_has_not_left_its_folder(tmp_path: Path) -> None:
+    job = write_tiny_study(tmp_path, replace(TINY, max_epochs=1))
+    job.run_dir.mkdir(parents=True)
+    events: list[Event] = []
+    run = threading.Thread(target=execute, args=(job,), kwargs={"tell": events.append})
+    with folder_lock(job.run_dir):
+        run.start()
+        run.join(1.0)
+        assert run.is_alive() and events == [] and [path.name for path in job.run_dir.iterdir()] == [".lock"]
+    run.join()
+    assert read_record(job.run_dir).num_epochs == 1
+    assert not (job.run_dir / ".lock").exists()
+
+
+def test_the_last_evaluation_is_not_made_again_for_the_final_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roadtest.train.TICK_SECONDS", 0.0)
+    job = write_tiny_study(tmp_path, replace(TINY, max_epochs=1))
+    honest, sets_read = run_figures.predict_ids, []
+
+    def count(training: Training, ids_N: NDArray[np.int64]) -> torch.Tensor:
+        sets_read.append("val" if np.array_equal(ids_N, training.val_ids_N) else "test")
+        return honest(training, ids_N)
+
+    monkeypatch.setattr(run_figures, "predict_ids", count)
+    with monkeypatch.context() as first_process:
+        first_process.setattr("roadtest.run.measure_figures", lambda *arguments: stop())
+        with pytest.raises(Stopped):
+            execute(job, tell=quiet)
+    execute(job, tell=quiet)
+    assert sets_read == ["val", "test"]  # the process that goes on has no evaluation of its own to take from
+    mine = read_predictions(job.run_dir / "val.npz")
+    sets_read.clear()
+    (tmp_path / "again").mkdir()
+    again = write_tiny_study(tmp_path / "again", replace(TINY, max_epochs=1))
+    execute(again, tell=quiet)
+    assert sets_read == ["test"]
+    assert np.array_equal(read_predictions(again.run_dir / "val.npz").logits_NK, mine.logits_NK)
+
+
+def stop() -> NoReturn:
+    raise InterruptedError
 
 
 def test_a_run_that_is_asked_to_stop_keeps_its_state_and_goes_on(

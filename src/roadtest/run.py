@@ -19,6 +19,7 @@ from roadtest.evaluate import pixel_reader
 from roadtest.events import Event
 from roadtest.examples import write_examples
 from roadtest.job import Job
+from roadtest.lock import folder_lock
 from roadtest.machine import describe_machine, watch_load
 from roadtest.networks import build_network, parse_network
 from roadtest.networks.own import check_unchanged, digest_own
@@ -63,6 +64,13 @@ def execute(job: Job, *, tell: Callable[[Event], None], should_stop: Callable[[]
     if is_finished(job.run_dir):
         return
     job.run_dir.mkdir(parents=True, exist_ok=True)
+    # A worker whose `compare` was killed may still be saving the state that is gone on from here.
+    with folder_lock(job.run_dir, wait_seconds=60):
+        if not is_finished(job.run_dir):
+            _execute(job, tell, should_stop)
+
+
+def _execute(job: Job, tell: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
     machine, digest = describe_machine(has_siblings=True), digest_own(job.run.network)
     if digest:
         check_unchanged(job.run.network, read_records(job.study_dir))

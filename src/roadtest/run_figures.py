@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from roadtest.cost import count_macs, count_parameters, peak_memory_bytes
 from roadtest.data.imageset import ImageSet
@@ -34,7 +35,7 @@ def measure_figures(job: Job, training: Training, image_set: ImageSet, tell: Cal
     start = time.perf_counter()
     train = evaluate_ids(training, training.train_ids_N)
     training.progress.eval_seconds += time.perf_counter() - start
-    val, val_predictions = _measure_set(training, training.val_ids_N)
+    val, val_predictions = _measure_set(training, training.val_ids_N, training.final_val_logits_NK)
     write_predictions(job.run_dir / "val.npz", val_predictions)
     test_ids_N = image_set.indices_of("test")
     if not job.reads_test or len(test_ids_N) == 0:
@@ -52,9 +53,11 @@ def measure_figures(job: Job, training: Training, image_set: ImageSet, tell: Cal
     return Figures(train=train, val=val, test=test, test_predictions=test_predictions)
 
 
-def _measure_set(training: Training, ids_N: npt.NDArray[np.int64]) -> tuple[SetResult, Predictions]:
+def _measure_set(
+    training: Training, ids_N: npt.NDArray[np.int64], known_logits_NK: Tensor | None = None
+) -> tuple[SetResult, Predictions]:
     start = time.perf_counter()
-    logits_NK = predict_ids(training, ids_N)
+    logits_NK = predict_ids(training, ids_N) if known_logits_NK is None else known_logits_NK
     training.progress.eval_seconds += time.perf_counter() - start
     labels_N = training.labels_N[torch.from_numpy(ids_N)]
     return count_correct(logits_NK, labels_N), to_predictions(logits_NK, labels_N, ids_N)

@@ -87,6 +87,8 @@ class Training:
     optimizer: torch.optim.Optimizer = field(init=False)
     loss: Callable[[Tensor, Tensor], Tensor] = field(init=False)
     """Of logits_NK and labels_N."""
+    final_val_logits_NK: Tensor | None = field(init=False, default=None)
+    """From the evaluation at the last step; None where that was an earlier process's."""
 
     def __post_init__(self) -> None:
         assert len(self.train_ids_N) >= 2, "batch norm needs two images"
@@ -134,6 +136,7 @@ class Training:
         """Go on from `to_state`, also in the midst of a loop: whoever drives it sees the training at that state."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.final_val_logits_NK = None
         vars(self.progress).update(vars(Progress(**state["progress"])))  # in place: a loop holds on to it
         torch.set_rng_state(state["generator"])
         if state["cuda_generator"] is not None and self.device.startswith("cuda"):
@@ -219,7 +222,11 @@ def _evaluate_row(training: Training) -> EpochRow:
     images_per_second = num_images / max(progress.train_seconds - progress.last_eval_train_seconds, 1e-9)
     start = time.perf_counter()
     train = evaluate_ids(training, training.train_eval_ids_N)
-    val = evaluate_ids(training, training.val_ids_N)
+    if progress.step == progress.num_steps:
+        training.final_val_logits_NK = predict_ids(training, training.val_ids_N)
+        val = count_correct(training.final_val_logits_NK, training.labels_N[torch.from_numpy(training.val_ids_N)])
+    else:
+        val = evaluate_ids(training, training.val_ids_N)
     progress.eval_seconds += time.perf_counter() - start
     progress.last_eval_step, progress.last_eval_train_seconds = progress.step, progress.train_seconds
     if not math.isfinite(val.loss):

@@ -22,6 +22,7 @@ from typing import IO
 from roadtest.data.archive import check_members
 from roadtest.data.cache import writable_folder
 from roadtest.data.publish import is_disk_full
+from roadtest.lock import folder_lock
 
 PUBLISHER_URL = "https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370"
 TIMEOUT_SECONDS = 30.0
@@ -63,10 +64,17 @@ def download_gtsrb(
 ) -> Path:
     """Bring the three archives into `folder`, those that are missing, and return it.
 
-    `on_progress` hears the bytes that are here and all bytes. Without a network a FileNotFoundError says the way out.
+    `on_progress` hears the bytes that are here and all bytes. Without a network a FileNotFoundError says the way out,
+    while another process downloads into the folder a ValueError.
     """
-    missing = [archive for archive in ARCHIVES if not (folder / archive.name).exists()]
     writable_folder(folder)
+    with folder_lock(folder):
+        _download_missing(folder, url or PUBLISHER_URL, on_progress)
+    return folder
+
+
+def _download_missing(folder: Path, url: str, on_progress: Callable[[int, int], None] | None) -> None:
+    missing = [archive for archive in ARCHIVES if not (folder / archive.name).exists()]
     _check_free_space(folder)
     total_bytes = sum(archive.usual_bytes for archive in ARCHIVES)
     done_bytes = total_bytes - sum(archive.usual_bytes for archive in missing)
@@ -82,7 +90,7 @@ def download_gtsrb(
     for archive in missing:
         try:
             download_file(
-                f"{url or PUBLISHER_URL}/{archive.name}",
+                f"{url}/{archive.name}",
                 folder / archive.name,
                 md5=archive.md5,
                 max_bytes=2 * archive.usual_bytes,
@@ -94,7 +102,6 @@ def download_gtsrb(
             raise FileNotFoundError(_no_download(archive, folder, error)) from None
         done_bytes += archive.usual_bytes
         report(done_bytes, 0)
-    return folder
 
 
 def download_file(

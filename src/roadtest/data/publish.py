@@ -17,6 +17,8 @@ from pathlib import Path
 
 import psutil
 
+from roadtest.lock import is_alive
+
 SWEEP_SECONDS = 24 * 3600
 """Leftovers of other machines, whose processes cannot be seen from here, are kept for this long."""
 _PREFIX = ".building"
@@ -94,17 +96,6 @@ def _is_abandoned(folder: Path) -> bool:
         newest = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
         return time.time() - newest > SWEEP_SECONDS
     return False
-
-
-def is_alive(process_id: int, started: float) -> bool:
-    """Whether the process that began then still runs on this machine; where that cannot be known, it does."""
-    try:
-        # Process numbers come again, start times do not; the clock may have been set meanwhile.
-        return bool(abs(psutil.Process(process_id).create_time() - started) < 10)
-    except psutil.NoSuchProcess:
-        return False
-    except (psutil.Error, OverflowError, ValueError):
-        return True
 
 
 def _this_machine() -> str:

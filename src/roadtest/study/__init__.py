@@ -16,6 +16,7 @@ from roadtest.data.imageset import ImageSet
 from roadtest.data.mix import check_sources, open_mixed
 from roadtest.events import counting
 from roadtest.incumbent import add_incumbent
+from roadtest.lock import folder_lock
 from roadtest.machine import choose_device
 from roadtest.progress import write_trouble
 from roadtest.protocol import Protocol
@@ -46,7 +47,6 @@ from roadtest.study.folder import (
     write_plan,
 )
 from roadtest.study.images import Source, name_source, settle
-from roadtest.study.lock import study_lock
 from roadtest.study.options import Options, chosen_protocol, chosen_seeds, planned_runs, source_kind, study_name
 from roadtest.study.variants import announce_weights, choose_variants, fetch_weights, refuse_objects
 from roadtest.study.work import Tell, finish, train_missing
@@ -186,7 +186,7 @@ def compare(source: Source = "signs", *, on_event: Tell | None = None, **options
 def _work(asked: "Asked", tell: Tell) -> None:
     study_dir, image_set, chosen = asked.study_dir, asked.image_set, asked.options
     make_folder(study_dir)
-    with study_lock(study_dir):
+    with folder_lock(study_dir):
         if source_kind(asked.source) == "folder" and not (study_dir / "study.json").exists():
             listing = list_originals(asked.source, image_set, asked.cache_dir)
             check_in_short(asked.source, image_set, tell, listing)

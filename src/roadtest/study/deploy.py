@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from roadtest.devices import Measurement, add_device, is_exported, replace_latencies
 from roadtest.events import Event
+from roadtest.lock import folder_lock
 from roadtest.record import read_study_info
-from roadtest.study.lock import study_lock
 
 if TYPE_CHECKING:
     from roadtest.export import Exported
@@ -29,7 +29,7 @@ def export_and_note(
     if rows and find_study_info(exported.run_dir, exported.record) is not None:
         study_dir = exported.run_dir.resolve().parent.parent
         try:
-            with study_lock(study_dir):
+            with folder_lock(study_dir):
                 replace_latencies(study_dir, rows)
         except (ValueError, OSError) as error:
             text = f"the latencies were not put into the study's latency.csv: {' '.join(str(error).split())}"
@@ -40,5 +40,5 @@ def export_and_note(
 def note_device(study_dir: Path, path: Path, name: str | None = None) -> tuple[str, Measurement]:
     """Put what `measure.py` wrote on another computer into a study; give the device's name and the measurement."""
     read_study_info(study_dir)  # a folder that is no study gets no lock
-    with study_lock(study_dir):
+    with folder_lock(study_dir):
         return add_device(study_dir, path, name)

@@ -10,6 +10,7 @@ from typing import Any
 from roadtest.config import write_config
 from roadtest.data.imageset import ImageSet
 from roadtest.data.split import assign_folds, split_fingerprint, split_rows
+from roadtest.lock import refuse_if_locked
 from roadtest.networks.own import check_unchanged, is_own
 from roadtest.protocol import Protocol
 from roadtest.recommend import recommend
@@ -25,7 +26,6 @@ from roadtest.record import (
     write_atomically,
     write_rows,
 )
-from roadtest.study.lock import refuse_if_locked
 from roadtest.study.options import Options, source_kind, source_name
 from roadtest.summarise import ACCURACY
 

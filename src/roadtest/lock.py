@@ -1,4 +1,8 @@
-"""One study folder, one `compare` at a time: a lock file that names host and process, and outlives neither."""
+"""One folder, one process at a time: a lock file that names host and process, and outlives neither.
+
+A study is locked by its `compare`, a run by its worker, which may outlive a `compare` that was killed, and GTSRB's
+archives by whoever downloads them.
+"""
 
 import json
 import os
@@ -10,17 +14,20 @@ from pathlib import Path
 
 import psutil
 
-from roadtest.data.publish import is_alive
-
 NAME = ".lock"
 WRITE_SECONDS = 2.0
 """A lock that is empty for longer was left by a process that died while it wrote it."""
+PAUSE_SECONDS = 0.1
+"""Between two looks at a lock that is waited for."""
 
 
 @contextmanager
-def study_lock(study_dir: Path) -> Iterator[None]:
-    """Hold the study's lock; a ValueError says who holds it; one whose process is gone is taken over."""
-    path = study_dir / NAME
+def folder_lock(folder: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
+    """Hold the folder's lock; one whose process is gone is taken over.
+
+    A ValueError says who holds it, after so many seconds of waiting for them.
+    """
+    path, give_up = folder / NAME, time.monotonic() + wait_seconds
     mine = json.dumps({"host": platform.node(), "pid": os.getpid(), "started": psutil.Process().create_time()})
     while True:
         try:
@@ -28,17 +35,33 @@ def study_lock(study_dir: Path) -> Iterator[None]:
                 file.write(mine)
             break
         except FileExistsError:
-            _refuse_or_remove(path)
+            try:
+                _refuse_or_remove(path)
+            except ValueError:
+                if time.monotonic() >= give_up:
+                    raise
+                time.sleep(PAUSE_SECONDS)
     try:
         yield
     finally:
         path.unlink(missing_ok=True)
 
 
-def refuse_if_locked(study_dir: Path) -> None:
+def refuse_if_locked(folder: Path) -> None:
     """Raise a ValueError where somebody works in the folder."""
-    if (study_dir / NAME).exists():
-        _refuse_or_remove(study_dir / NAME)
+    if (folder / NAME).exists():
+        _refuse_or_remove(folder / NAME)
+
+
+def is_alive(process_id: int, started: float) -> bool:
+    """Whether the process that began then still runs on this machine; where that cannot be known, it does."""
+    try:
+        # Process numbers come again, start times do not; the clock may have been set meanwhile.
+        return bool(abs(psutil.Process(process_id).create_time() - started) < 10)
+    except psutil.NoSuchProcess:
+        return False
+    except (psutil.Error, OverflowError, ValueError):
+        return True
 
 
 def _refuse_or_remove(path: Path) -> None:

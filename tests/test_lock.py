@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from roadtest.study import lock as lock_module
-from roadtest.study.lock import refuse_if_locked, study_lock
+from roadtest import lock as lock_module
+from roadtest.lock import folder_lock, refuse_if_locked
 
 
 def write_lock(study_dir: Path, **changes: object) -> Path:
@@ -24,7 +24,7 @@ def write_lock(study_dir: Path, **changes: object) -> Path:
 
 
 def refusal(study_dir: Path) -> str:
-    with pytest.raises(ValueError) as error, study_lock(study_dir):
+    with pytest.raises(ValueError) as error, folder_lock(study_dir):
         raise AssertionError("the lock was given")
     assert "\n" not in str(error.value)
     return str(error.value)
@@ -37,14 +37,14 @@ def dead_process() -> int:
 
 
 def test_a_lock_names_host_and_process_and_goes_with_its_block(tmp_path: Path) -> None:
-    with study_lock(tmp_path):
+    with folder_lock(tmp_path):
         holder = json.loads((tmp_path / ".lock").read_text())
         assert (holder["host"], holder["pid"]) == (platform.node(), os.getpid())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_lock_goes_also_where_the_block_fails(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), study_lock(tmp_path):
+    with pytest.raises(KeyboardInterrupt), folder_lock(tmp_path):
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
 
@@ -58,7 +58,7 @@ def test_a_lock_of_a_living_process_refuses_and_stays(tmp_path: Path) -> None:
 
 
 def test_a_second_compare_in_the_same_process_is_refused_and_the_first_keeps_its_lock(tmp_path: Path) -> None:
-    with study_lock(tmp_path):
+    with folder_lock(tmp_path):
         assert "in use" in refusal(tmp_path)
         assert (tmp_path / ".lock").exists()
 
@@ -67,7 +67,7 @@ def test_a_lock_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:
     write_lock(tmp_path, pid=dead_process(), started=1.0)
     refuse_if_locked(tmp_path)
     write_lock(tmp_path, pid=dead_process(), started=1.0)
-    with study_lock(tmp_path):
+    with folder_lock(tmp_path):
         assert json.loads((tmp_path / ".lock").read_text())["pid"] == os.getpid()
 
 
@@ -89,7 +89,7 @@ def test_a_lock_that_another_process_took_over_meanwhile_stays_its_own(
 
 def test_a_process_that_only_inherited_the_number_is_not_the_holder(tmp_path: Path) -> None:
     write_lock(tmp_path, started=psutil.Process().create_time() - 3600)
-    with study_lock(tmp_path):
+    with folder_lock(tmp_path):
         pass
 
 
@@ -104,7 +104,7 @@ def test_a_lock_that_was_cut_off_long_ago_is_taken_over(text: str, tmp_path: Pat
     path = tmp_path / ".lock"
     path.write_text(text)
     os.utime(path, (1, 1))
-    with study_lock(tmp_path):
+    with folder_lock(tmp_path):
         assert "pid" in path.read_text()
 
 
@@ -116,7 +116,7 @@ def test_a_lock_that_is_being_written_is_waited_for(tmp_path: Path, monkeypatch:
     assert time.monotonic() - start >= 0.25
     monkeypatch.setattr(lock_module, "WRITE_SECONDS", 0.1)
     (tmp_path / ".lock").write_text("")  # its process died while it wrote
-    with study_lock(tmp_path):
+    with folder_lock(tmp_path):
         pass
 
 
@@ -124,7 +124,17 @@ def test_a_lock_that_is_being_written_is_waited_for(tmp_path: Path, monkeypatch:
 def test_a_number_that_is_no_process_does_not_crash(pid: int, tmp_path: Path) -> None:
     write_lock(tmp_path, pid=pid, started=1.0)
     try:
-        with study_lock(tmp_path):
+        with folder_lock(tmp_path):
             pass
     except ValueError as error:
         assert "in use" in str(error)
+
+
+def test_a_lock_may_be_waited_for(tmp_path: Path) -> None:
+    path = write_lock(tmp_path)
+    threading.Timer(0.3, path.unlink).start()
+    with folder_lock(tmp_path, wait_seconds=30):
+        assert path.exists()
+    write_lock(tmp_path)
+    with pytest.raises(ValueError, match="in use"), folder_lock(tmp_path, wait_seconds=0.2):
+        raise AssertionError("the lock was given")
