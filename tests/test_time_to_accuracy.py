@@ -78,10 +78,10 @@ def test_the_evaluation_is_chosen_before_the_test_is_read(
 @pytest.mark.slow
 def test_two_seeds_train_alike_and_each_notes_its_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROADTEST_CACHE", str(tmp_path))
-    words = ["lenet5", "--epochs", "1", "--seeds", "2", "--threshold", "1", "--source", "signs:860,test=129"]
+    words = ["lenet5", "--epochs", "1", "--seeds", "2", "--threshold", "1", "--source", "signs:860,test=430"]
     time_to_accuracy.main([*words, "--out", str(tmp_path / "out")])
     (written,) = (tmp_path / "out").glob("*.json")
     results = json.loads(written.read_text())
     assert results["has_passed"] and [len(seed["rows"]) for seed in results["seeds"]] == [5, 5]
-    assert all(seed["test_num_seen"] == 129 for seed in results["seeds"])
+    assert all(seed["test_num_seen"] == 430 for seed in results["seeds"])
     assert (tmp_path / "test-reads.csv").read_text().count("time_to_accuracy") == 2
