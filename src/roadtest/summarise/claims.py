@@ -124,7 +124,7 @@ def _all_pass(results: Results, variants: list[Variant]) -> Found:
     weakest = known[label]
     words = (
         f"The lowest bound is that of {label}: {percent(weakest.value)} {WHERE[part]} ({100 * weakest.low:.2f} to "
-        f"{100 * weakest.high:.2f}; corrected for {len(known)} networks; {weakest.num_seeds} seeds)."
+        f"{100 * weakest.high:.2f}; corrected for {len(known)} networks; {plural(weakest.num_seeds, 'seed')})."
     )
     if min(len(variant.records) for variant in variants) < judge.MIN_SEEDS:
         return NOT_DECIDED, words

@@ -86,7 +86,7 @@ def claim_of_cost(results: Results, variants: list[Variant]) -> Found:
     }
     told = [
         f"{label} is cheaper in every cost and {points(gap.estimate)} points from {dear.label} {WHERE[part]} "
-        f"({points(gap.low)} to {points(gap.high)}; {gap.num_seeds} seeds)"
+        f"({points(gap.low)} to {points(gap.high)}; {plural(gap.num_seeds, 'seed')})"
         for label, gap in found.items()
     ]
     words = f"{'; '.join(told)}." if told else "They have no images in common."
