@@ -299,7 +299,7 @@ def test_a_complete_study_is_exit_code_0_and_says_that_nothing_was_trained(
 def test_demo_compares_the_six_on_drawn_signs_for_equal_seconds(roadtest: Answer, compared: Compared) -> None:
     roadtest("demo", "--fresh")
     assert compared.calls == [
-        ("signs", {"stn": "both", "budget_seconds": 30.0, "out": Path("runs/demo"), "fresh": True})
+        ("signs", {"stn": "both", "budget_seconds": 20.0, "out": Path("runs/demo"), "fresh": True})
     ]
 
 

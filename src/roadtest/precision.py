@@ -22,11 +22,11 @@ MIN_ROUNDS = 2
 """Steps in each precision, however long they take."""
 PROBE_BATCH_SIZE = 64
 """Smaller than a training batch, so that the probe of a large network stays short."""
-NUM_TRIED = 8
-"""Images of the first step in each precision, which is not counted where both are in the race."""
-HOPELESS = 4.0
+NUM_TRIED = 4
+"""Images of the first steps in each precision, which are not counted where both are in the race."""
+HOPELESS = 3.0
 """Times as slow on those few images, and a precision is not tried on more: where nothing multiplies bfloat16, a step of
-the probe took VGG-16 half a minute, and there were three of them (docs/log.md, 2026-11-25)."""
+the probe takes VGG-16 half a minute. Six to seven were measured there (docs/log.md, 2026-11-26)."""
 MIN_GAIN = 1.1
 """bfloat16 must be this much faster to be taken: with less, float32 is the simpler answer. Convention."""
 
@@ -57,13 +57,15 @@ def _measure_steps_ms(network: nn.Module, *, device: str, image_size: int, num_c
         images_NCHW = images_NCHW.to(memory_format=torch.channels_last)
         labels_N = torch.arange(PROBE_BATCH_SIZE, device=device) % num_classes
         trial_ms: dict[str, float] = {}
-        for precision in PRECISIONS:
+        for precision in tuple(PRECISIONS) * MIN_ROUNDS:  # the very first step also waits for memory
             try:
-                trial_ms[precision] = _one_step_ms(probed, images_NCHW[:NUM_TRIED], labels_N[:NUM_TRIED], precision)
+                step_ms = _one_step_ms(probed, images_NCHW[:NUM_TRIED], labels_N[:NUM_TRIED], precision)
             except RuntimeError as error:  # an operation of the network, or of this device, has no bfloat16
                 if precision == "float32":
                     raise
                 print(f"{precision} is not used: {error}", file=sys.stderr)
+                break
+            trial_ms[precision] = min(step_ms, trial_ms.get(precision, math.inf))
         if trial_ms.get("bfloat16", 0.0) > max(HOPELESS * trial_ms["float32"], 1000 * PROBE_SECONDS):
             return {precision: round(step_ms, 3) for precision, step_ms in trial_ms.items()}
         samples_ms: dict[str, list[float]] = {precision: [] for precision in trial_ms}

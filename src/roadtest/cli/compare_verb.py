@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from roadtest.study import Study
 
 DEMO_DIR = Path("runs/demo")
-DEMO_BUDGET_SECONDS = 30.0  # six runs: three minutes of training, the rest of the eight for all that surrounds it
+DEMO_BUDGET_SECONDS = 20.0  # six runs: two minutes of training, and up to five for all that surrounds it
 HAS_BEGUN = "the study's folder is there"
 """What an interruption says once an older study was moved aside: from then on `--fresh` would begin once more."""
 DryRun = Annotated[
@@ -60,7 +60,7 @@ def demo(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
-    """Compare the six classic networks on drawn signs, half a minute of training each: no data, no network needed."""
+    """Compare the six classic networks on drawn signs, 20 seconds of training each: no data, no network needed."""
     chosen = {"stn": "both", "budget_seconds": DEMO_BUDGET_SECONDS, "out": out, "fresh": fresh}
     return _compare("signs", chosen, format=format, is_quiet=quiet)
 
