@@ -142,7 +142,7 @@ def _find_or_build(
         is_new = not folder.exists()
         if is_new:
             _build(listing, folder, image_size, num_processes or count_processes(listing), on_progress)
-        about = _read_about(folder, len(listing.items), image_size)
+        about = read_about(folder, len(listing.items), image_size)
         if about is not None and (is_new or not _is_any_repaired(listing, about)):
             return about, folder
         assert about is not None or not is_new, f"{folder} was damaged while it was written"
@@ -202,7 +202,7 @@ def _fill(
     )
 
 
-def _read_about(folder: Path, num_items: int, image_size: int) -> About | None:
+def read_about(folder: Path, num_items: int, image_size: int) -> About | None:
     """What a finished folder holds; None where it is damaged."""
     try:
         plain = json.loads((folder / "about.json").read_text(encoding="ascii"))

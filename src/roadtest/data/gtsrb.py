@@ -49,7 +49,7 @@ def list_gtsrb(
 
     `on_progress` hears the downloaded bytes and all bytes. A user's mistake is a ValueError or FileNotFoundError.
     """
-    place = _place(data_dir) or download_gtsrb(cache_dir / "gtsrb", on_progress=on_progress)
+    place = find_place(data_dir) or download_gtsrb(cache_dir / "gtsrb", on_progress=on_progress)
     finds = find_gtsrb(place)
     if finds.num_parts == 0:
         raise FileNotFoundError(_nothing_here(finds))
@@ -83,7 +83,7 @@ def read_image(item: Item) -> Image.Image:
     raise ValueError(f"{where} is no readable PPM or PNG image ({reason}): it must be whole; fetch it again")
 
 
-def _place(data_dir: Path | None) -> Path | None:
+def find_place(data_dir: Path | None) -> Path | None:
     """The folder or zip the user named, or None where nothing was."""
     named_by = "--data-dir" if data_dir is not None else "ROADTEST_GTSRB"
     text = str(data_dir) if data_dir is not None else os.environ.get("ROADTEST_GTSRB", "")

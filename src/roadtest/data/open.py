@@ -11,8 +11,9 @@ import numpy.typing as npt
 from roadtest.data.arrays import is_arrays, list_arrays
 from roadtest.data.cache import open_image_set
 from roadtest.data.folder import list_folder
-from roadtest.data.gtsrb import list_gtsrb
+from roadtest.data.gtsrb import find_place, list_gtsrb
 from roadtest.data.imageset import ImageSet, Listing
+from roadtest.data.remembered import archives_key, recall, remember
 from roadtest.data.sequences import propose_groups, with_groups
 from roadtest.data.signs import is_drawn, list_signs, parse_drawing
 from roadtest.data.tracks import METHOD, recover_tracks
@@ -40,6 +41,14 @@ def open_source(
     `is_trained_on` False takes folders that nothing could be trained on, such as a single class.
     `on_download` hears bytes there and bytes in all, `on_progress` images decoded and images in all.
     """
+    is_whole_gtsrb = source == "gtsrb" and group is None and not is_subset_allowed
+
+    def key() -> str | None:  # asked before and after: the archives may have to be downloaded first
+        return archives_key(find_place(data_dir) or cache_dir / "gtsrb", image_size) if is_whole_gtsrb else None
+
+    before = key()
+    if before is not None and (remembered := recall(cache_dir, before, image_size)) is not None:
+        return remembered
     listing = list_grouped_source(
         source,
         group=group,
@@ -55,7 +64,12 @@ def open_source(
     image_set = open_image_set(
         listing, image_size=image_size, cache_dir=cache_dir, skip_broken=skip_broken, on_progress=on_progress
     )
-    return with_recovered_tracks(image_set) if source == "gtsrb" else image_set
+    if source != "gtsrb":
+        return image_set
+    image_set = with_recovered_tracks(image_set)
+    if (after := key()) is not None and before in (None, after):
+        remember(after, image_set)
+    return image_set
 
 
 def list_grouped_source(
