@@ -116,7 +116,7 @@ def _basis_cell(results: Results, row: Row, part: str) -> Cell:
     if estimate is None:
         return Cell(text=seeds)
     units = words.units(estimate.num_units, estimate.unit_name)
-    return Cell(text=f"{seeds}, {units}", below=words.design_effect(estimate.design_effect))
+    return Cell(text=seeds, below=f"{units}, {words.design_effect(estimate.design_effect)}")
 
 
 def _remark(status: str) -> str:
