@@ -69,6 +69,7 @@ def test_there_is_a_row_for_a_quarter_and_a_half_of_the_budget(whole: Job) -> No
     assert {path.name for path in whole.run_dir.iterdir()} & {"state.pt", "branch.pt"} == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("place", "num_epochs"), [(0, 2), (1, 4)])
 def test_a_branch_is_the_run_that_a_fraction_of_the_budget_would_have_been(
     place: int, num_epochs: int, whole: Job, tmp_path: Path
@@ -163,6 +164,7 @@ def test_a_run_that_begins_anew_forgets_its_branches(tmp_path: Path) -> None:
     assert read_branches(job.run_dir)[0].learning_rate < 0.01
 
 
+@pytest.mark.slow
 def test_a_run_that_patience_ended_has_the_branches_that_it_passed(tmp_path: Path) -> None:
     # At so high a rate the loss hardly falls: patience ends the constant part between the two branch points or later.
     protocol = replace(EIGHT, max_epochs=40, patience=1, decay_fraction=0.5)

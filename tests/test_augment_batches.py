@@ -40,6 +40,7 @@ def test_an_image_is_bit_for_bit_the_same_in_every_batch(num_images: int, size: 
     assert torch.equal(torch.cat(parts), whole)
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_changes_nothing() -> None:
     # Alone in its batch, a large image is what torch would share out over its threads.
     batches = [photos(64), *photos(8, 224).split(1)]

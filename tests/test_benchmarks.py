@@ -70,6 +70,7 @@ def test_a_hopeless_precision_is_given_up_at_once(monkeypatch: pytest.MonkeyPatc
     assert probe.measure_step_ms(_job(), "float32", "contiguous", best_ms=1100.0) == 3000 and len(steps) == 5
 
 
+@pytest.mark.slow
 def test_macs_are_counted_as_a_step_computes_them() -> None:
     # LeNet-5, two channels padded to the first six: forward 8 x 75 x 28 x 28, 16 x 200 x 10 x 10 and the matrix
     # products; backward twice that, but for the gradient of the images.
@@ -183,6 +184,7 @@ def test_small_maps_are_compared_layer_by_layer(
     assert [len(pairs) for pairs in json.loads(written.read_text())["pairs_ms"].values()] == [2, 2]
 
 
+@pytest.mark.slow
 def test_augmentation_is_timed_beside_its_peers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("kornia")
     import augment_speed
@@ -195,6 +197,7 @@ def test_augmentation_is_timed_beside_its_peers(tmp_path: Path, capsys: pytest.C
     assert [name for name in samples if f"\n| {name} | " not in table] == []
 
 
+@pytest.mark.slow
 def test_as_convolutions_undoes_what_building_did() -> None:
     network = build_network("resnet34", num_classes=3, image_size=32, has_stn=False, seed=0)
     assert any(isinstance(module, small_maps.SmallMapConv2d) for module in network.modules())

@@ -50,6 +50,7 @@ def refusal(run_dir: Path, **more: Any) -> str:
     return str(error.value)
 
 
+@pytest.mark.slow
 def test_it_answers_as_the_run_did(finished: Path) -> None:
     classifier, test = Classifier.from_run(finished), read_predictions(finished / "test.npz")
     probabilities_NK = classifier(IMAGES.images_NHWC[test.image_ids_N])

@@ -91,6 +91,7 @@ def test_only_verbs_that_exist_are_listed() -> None:
     assert verb_names(build_app()["data"]) == ["check", "preview"]
 
 
+@pytest.mark.slow
 def test_the_help_page_waits_for_no_heavy_guest() -> None:
     code = "import sys, roadtest.cli; roadtest.cli.main(['compare', '--help']); print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
@@ -166,6 +167,7 @@ def test_verbose_shows_the_traceback_of_a_mistake_too(roadtest: Answer) -> None:
     assert "Traceback" in err
 
 
+@pytest.mark.slow
 def test_compare_passes_on_what_was_typed_and_nothing_else(roadtest: Answer, compared: Compared) -> None:
     words = (
         "compare gtsrb -m lenet5,resnet34 --models vgg16 --seeds 0,4 --budget 10m --imgsz 48 -b 64 --no-test --subset"
@@ -213,6 +215,7 @@ def test_what_compare_passes_on_is_what_the_study_knows() -> None:
     assert chosen == ("small", "both", "off", "balanced")
 
 
+@pytest.mark.slow
 def test_a_config_file_speaks_where_nothing_was_typed(roadtest: Answer, compared: Compared, tmp_path: Path) -> None:
     path = tmp_path / "study.toml"
     config.write_config(
@@ -226,6 +229,7 @@ def test_a_config_file_speaks_where_nothing_was_typed(roadtest: Answer, compared
     assert compared.calls[1][0] == "signs"
 
 
+@pytest.mark.slow
 def test_code_that_only_a_config_file_names_does_not_run(roadtest: Answer, compared: Compared, tmp_path: Path) -> None:
     path = tmp_path / "study.toml"
     config.write_config(path, {"source": "signs", "networks": ("lenet5", "theirs.py:build")})
@@ -245,6 +249,7 @@ def test_networks_of_impossible_sizes_are_one_line(roadtest: Answer, words: tupl
     assert code == 2 and said in err
 
 
+@pytest.mark.slow
 def test_compare_ends_with_the_table_the_recommendation_and_the_page(roadtest: Answer, compared: Compared) -> None:
     _, out, err = roadtest("compare")
     assert out.splitlines()[0].split()[:2] == ["network", "runs"]
@@ -269,6 +274,7 @@ def test_a_study_does_not_speak_to_the_terminal(
         assert "\x1b" not in out + err
 
 
+@pytest.mark.slow
 def test_json_stands_alone_on_standard_output(roadtest: Answer, compared: Compared) -> None:
     _, out, err = roadtest("compare", "--format", "json")
     assert {row["network"] for row in json.loads(out)} == {"lenet5", "vgg16", "resnet34"}
@@ -282,6 +288,7 @@ def test_quiet_says_nothing_but_the_final_path(roadtest: Answer, compared: Compa
     assert json.loads(roadtest("compare", "-q", "--format", "json")[1])
 
 
+@pytest.mark.slow
 def test_missing_runs_are_exit_code_1(roadtest: Answer, compared: Compared) -> None:
     assert roadtest("compare")[0] == 1  # vgg16 was never trained in the fake study
 
@@ -296,6 +303,7 @@ def test_a_complete_study_is_exit_code_0_and_says_that_nothing_was_trained(
     assert "was complete already: nothing was trained; --fresh begins anew" in err
 
 
+@pytest.mark.slow
 def test_demo_compares_the_six_on_drawn_signs_for_equal_seconds(roadtest: Answer, compared: Compared) -> None:
     roadtest("demo", "--fresh")
     assert compared.calls == [
@@ -418,6 +426,7 @@ def test_names_of_files_reach_the_terminal_as_text_alone(
     assert capsys.readouterr().out.split() == ["network", "?[2Jlenet5", "in", "two", "lines"]
 
 
+@pytest.mark.slow
 def test_a_leaderboard_in_every_format_has_every_network(roadtest: Answer, study_dir: Path) -> None:
     rows = json.loads(roadtest("leaderboard", str(study_dir), "--format", "json")[1])
     assert len(rows) == 6
@@ -435,12 +444,14 @@ def test_networks_without_enough_training_stand_under_a_line(roadtest: Answer, s
     assert all("too little" not in line for line in lines[:place])
 
 
+@pytest.mark.slow
 def test_no_colour_reaches_a_file(study_dir: Path) -> None:
     command = [sys.executable, "-m", "roadtest", "leaderboard", str(study_dir)]
     done = subprocess.run(command, capture_output=True, check=True)
     assert b"\x1b" not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_reader_that_stops_early_is_no_error(study_dir: Path) -> None:
     command = f"{sys.executable} -m roadtest leaderboard '{study_dir}' --format json | head -c 1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
@@ -448,6 +459,7 @@ def test_a_reader_that_stops_early_is_no_error(study_dir: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_networks_are_counted_with_and_without_the_transformer(roadtest: Answer) -> None:
     rows = json.loads(roadtest("networks", "lenet5", "resnet34+stn", "--format", "json")[1])
     assert [(row["network"], row["has_stn"], row["num_parameters"]) for row in rows] == [

@@ -63,6 +63,7 @@ def test_errors_in_the_data_are_exit_code_1_and_stand_first(roadtest: Answer, tr
     assert err.splitlines()[-1].startswith("tracks: not ready: ")
 
 
+@pytest.mark.slow
 def test_proposed_groups_repair_what_the_check_complained_of(roadtest: Answer, tracks: str) -> None:
     def sequences(*words: str) -> list[str]:
         findings = json.loads(roadtest("data", "check", tracks, "--format", "json", *words)[1])["findings"]
@@ -72,6 +73,7 @@ def test_proposed_groups_repair_what_the_check_complained_of(roadtest: Answer, t
     assert sequences("--group", "auto") == ["ok"]
 
 
+@pytest.mark.slow
 def test_the_smallest_classes_stand_below_what_was_found(roadtest: Answer, clean: str, tmp_path: Path) -> None:
     _, out, _ = roadtest("data", "check", clean)
     assert [line.split() for line in out.partition("\n\n")[2].splitlines()] == [
@@ -110,6 +112,7 @@ def test_json_holds_everything_and_stands_alone(roadtest: Answer, tracks: str) -
     assert files["examples"] == ["a/broken.png"]
 
 
+@pytest.mark.slow
 def test_csv_and_markdown_have_a_row_per_finding(roadtest: Answer, tracks: str) -> None:
     rows = list(csv.reader(io.StringIO(roadtest("data", "check", tracks, "--format", "csv")[1])))
     assert rows[0] == HEADER
@@ -119,12 +122,14 @@ def test_csv_and_markdown_have_a_row_per_finding(roadtest: Answer, tracks: str) 
     assert len(markdown) == len(rows) + 1
 
 
+@pytest.mark.slow
 def test_quiet_leaves_the_exit_code_and_what_was_asked_for(roadtest: Answer, tracks: str) -> None:
     assert roadtest("data", "check", tracks, "-q") == (1, "", "")
     code, out, err = roadtest("data", "check", tracks, "-q", "--format", "json")
     assert (code, err) == (1, "") and json.loads(out)
 
 
+@pytest.mark.slow
 def test_a_sheet_is_written_only_where_one_was_asked_for(
     roadtest: Answer, tracks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

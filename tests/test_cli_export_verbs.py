@@ -147,6 +147,7 @@ def test_without_the_extra_export_says_what_to_install(
     assert code == 2 and err.strip().endswith('run pip install -e ".[export]" in the checkout of roadtest')
 
 
+@pytest.mark.slow
 def test_what_a_device_measured_is_printed_and_stands_on_the_leaderboard(
     study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 from roadtest.cli.front import main
 
 
+@pytest.mark.slow
 def test_maps_are_shown_and_small_ones_named(capsys: pytest.CaptureFixture[str]) -> None:
     code = main(["networks", "resnet34+stn", "resnet34-imagenet", "--classes", "10", "--format", "json"])
     out, err = capsys.readouterr()
@@ -17,6 +18,7 @@ def test_maps_are_shown_and_small_ones_named(capsys: pytest.CaptureFixture[str])
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_of_several_one_that_cannot_run_is_a_row(capsys: pytest.CaptureFixture[str]) -> None:
     code = main(["networks", "lenet5", "resnet34", "--image-size", "24", "--format", "json"])
     rows = json.loads(capsys.readouterr().out)
@@ -30,11 +32,13 @@ def test_of_several_one_that_cannot_run_is_a_row(capsys: pytest.CaptureFixture[s
     assert "cannot classify 24 x 24 images" in rows[0]["about"]
 
 
+@pytest.mark.slow
 def test_where_none_can_run_it_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["networks", "lenet5", "--image-size", "16"]) == 2
     assert "cannot classify 16 x 16 images" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_people_see_the_maps_in_a_column(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["networks", "lenet5", "--image-size", "24"]) == 2
     assert main(["networks", "resnet34-s1"]) == 0

@@ -23,6 +23,7 @@ def exact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_exact_study(tmp_path_factory.mktemp("studies") / "exact", WRONG)
 
 
+@pytest.mark.slow
 def test_the_table_shows_the_metric_that_chooses_and_csv_shows_all(exact: Path, capsys: Captured) -> None:
     assert cli.main(["leaderboard", str(exact), "--metric", "macro-f1"]) == 0
     out, _ = capsys.readouterr()
@@ -36,6 +37,7 @@ def test_the_table_shows_the_metric_that_chooses_and_csv_shows_all(exact: Path, 
     assert {row["metric"] for row in rows} == {"macro-f1"} and "Leading in validation" in err
 
 
+@pytest.mark.slow
 def test_without_a_metric_the_table_is_as_it_was(exact: Path, capsys: Captured) -> None:
     assert cli.main(["leaderboard", str(exact)]) == 0
     out, _ = capsys.readouterr()
@@ -43,6 +45,7 @@ def test_without_a_metric_the_table_is_as_it_was(exact: Path, capsys: Captured) 
     assert "letters (test)" in out.splitlines()[0]
 
 
+@pytest.mark.slow
 def test_the_tolerance_decides_whether_the_stn_pays(exact: Path, capsys: Captured) -> None:
     for points, worth in (("0.5", "pays"), ("3", "does not pay")):
         assert cli.main(["leaderboard", str(exact), "--tolerance", points, "--format", "json"]) == 0
@@ -52,6 +55,7 @@ def test_the_tolerance_decides_whether_the_stn_pays(exact: Path, capsys: Capture
     assert "--tolerance '-1' is no number of percentage points" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_recommend_takes_metric_and_tolerance(exact: Path, capsys: Captured) -> None:
     words = ["recommend", str(exact), "--metric", "worst-class-recall", "--tolerance", "0.4", "--format", "json"]
     assert cli.main(words) == 0
@@ -80,6 +84,7 @@ def test_the_report_is_read_by_the_metric_and_tolerance(tmp_path: Path, monkeypa
     assert calls == [{"has_images": None, "metric": "macro-f1", "tolerance_points": 1.0}]  # as the study was made
 
 
+@pytest.mark.slow
 def test_the_studys_own_metric_is_the_default_everywhere(tmp_path: Path, capsys: Captured) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=1, num_evaluations=1)
     text = (study / "study.json").read_text()

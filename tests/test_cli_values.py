@@ -47,6 +47,7 @@ def test_nothing_and_forever_are_refused(text: str) -> None:
         parse_duration(text, "--budget")
 
 
+@pytest.mark.slow
 @given(st.integers(1, int(MAX_SECONDS)))
 def test_hours_minutes_and_seconds_add_up(seconds: int) -> None:
     text = f"{seconds // 3600}h{seconds // 60 % 60}m{seconds % 60}s"

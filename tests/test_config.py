@@ -14,6 +14,7 @@ numbers = st.floats(allow_nan=False) | st.integers(-(2**63), 2**63 - 1) | st.boo
 values = texts | numbers | st.lists(texts | numbers, max_size=4)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(texts, values, max_size=6))
 def test_whatever_is_written_is_read_back(options: dict[str, Any]) -> None:
     import tomllib

@@ -177,6 +177,7 @@ def test_a_quarter_core_disturbs_where_every_core_is_ours_and_half_the_spare_one
     assert is_disturbed(3.5, num_threads=2, num_cores=8)
 
 
+@pytest.mark.slow
 def test_peak_memory_remembers_what_was_given_back() -> None:
     before = peak_memory_bytes()
     block = bytearray(300 << 20)
@@ -186,6 +187,7 @@ def test_peak_memory_remembers_what_was_given_back() -> None:
     assert max(before, 300 << 20) <= peak_memory_bytes() < before + (400 << 20)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands a parent's peak down")
 def test_a_new_process_does_not_inherit_its_parents_peak() -> None:
     code = "print(next(l for l in open('/proc/self/status') if l.startswith('VmHWM')).split()[1])"

@@ -136,6 +136,7 @@ def _read_many(path: Path, start: int) -> bool:
     return all(_read(path, str(n % 200)) == str(n % 200).encode() * 40 for n in range(start, start + 2000))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork there")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_forked_processes_do_not_share_a_position(tmp_path: Path) -> None:

@@ -119,6 +119,7 @@ def test_no_image_is_opened_again_for_a_mistake_that_is_not_the_images(
         audit_source(list_folder(root), cache_dir=tmp_path / "cache")
 
 
+@pytest.mark.slow
 def test_copies_across_parts_are_leaks(tmp_path: Path) -> None:
     root = draw_folder_of(tmp_path / "data")
     shutil.copy(root / "train" / "a" / "a.png", root / "test" / "a" / "stolen.png")
@@ -130,6 +131,7 @@ def test_copies_across_parts_are_leaks(tmp_path: Path) -> None:
     assert troubles(audit) == {"leaks": "error"}
 
 
+@pytest.mark.slow
 def test_leaks_weigh_as_much_as_their_share() -> None:
     shots = [Shot(image_HWC=pixels(k), label=k % 2, split="train" if k < 100 else "test") for k in range(1300)]
     one = audit_images(image_set_of([*shots, replace(shots[0], split="test")]))  # 1 of 1,201: under 0.1 %
@@ -190,6 +192,7 @@ def test_frames_without_groups_are_an_error_where_a_test_part_was_dealt_from_the
     assert [row["num_groups"] for row in audit.classes] == [4, 4]
 
 
+@pytest.mark.slow
 def test_a_folder_like_gtsrb_is_sent_to_the_source_of_that_name(tmp_path: Path) -> None:
     audit = checked(draw_tracks(tmp_path / "data", tuple(f"{label:05d}" for label in range(43))))
     assert the(audit, "sequences").advice.startswith("use the source gtsrb, which knows its tracks")
@@ -206,6 +209,7 @@ def test_grouped_frames_are_fine(tmp_path: Path) -> None:
     assert troubles(audit) == {"mirror images": "note"}  # eight pictures, none of them its own mirror image
 
 
+@pytest.mark.slow
 def test_a_class_that_compare_refuses_is_an_error_of_the_check(tmp_path: Path) -> None:
     only_tested = draw_folder_of(tmp_path / "tested")
     shutil.rmtree(only_tested / "train" / "b")
@@ -246,6 +250,7 @@ def test_a_group_in_two_parts_is_an_error_of_the_check(tmp_path: Path) -> None:
         list_folder(tmp_path / "list.csv")
 
 
+@pytest.mark.slow
 def test_pictures_that_were_left_out_are_a_warning_and_other_files_a_note(tmp_path: Path) -> None:
     root = draw_folder_of(tmp_path / "data")
     (root / "train" / "a" / ".DS_Store").touch()
@@ -297,6 +302,7 @@ def rectangles(*places: tuple[slice, slice]) -> list[Shot]:
     return shots
 
 
+@pytest.mark.slow
 def test_the_check_says_of_flips_what_compare_does() -> None:
     safe, changed, unknown = rectangles(TOP, MIDDLE), rectangles(CORNER, TOP, MIDDLE), clean_shots()
     for shots, is_safe in ((safe, True), (changed, False), (unknown, False)):
@@ -306,6 +312,7 @@ def test_the_check_says_of_flips_what_compare_does() -> None:
         assert the(audit, "mirror images").text == verdict.reason
 
 
+@pytest.mark.slow
 def test_mirrored_classes_are_noted_and_flips_refused() -> None:
     shots = [Shot(image_HWC=arrow(k, is_left=bool(k % 2)), label=k % 2) for k in range(80)]
     audit = audit_images(image_set_of(shots))
@@ -317,6 +324,7 @@ def test_mirrored_classes_are_noted_and_flips_refused() -> None:
     assert [row["mirror_of"] for row in audit.classes] == ["class b", "class a"]
 
 
+@pytest.mark.slow
 def test_a_set_of_one_picture_is_told() -> None:
     noise = np.random.default_rng(0).integers(-4, 5, (40, 32, 32, 3))
     images_NHWC = (pixels(0) + noise).clip(0, 255).astype(np.uint8)
@@ -367,6 +375,7 @@ def hash_of(path: Path) -> int:
     return 1_000_000 + sum(ord(letter) * 31**k for k, letter in enumerate(path.stem + path.parts[-3][:2]))
 
 
+@pytest.mark.slow
 def test_large_originals_ask_for_a_larger_input(tmp_path: Path) -> None:
     root = tmp_path / "data"
     for label in range(2):

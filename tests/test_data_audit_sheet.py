@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from fake_looks import Shot, clean_shots, image_set_of, pixels
@@ -45,6 +46,7 @@ def test_a_clean_set_has_an_almost_empty_sheet(tmp_path: Path) -> None:
     assert sheet.shape[0] < 150
 
 
+@pytest.mark.slow
 def test_odd_names_and_many_images_fit(tmp_path: Path) -> None:
     shots = [
         Shot(image_HWC=pixels(k % 15), label=k % 2, path=f"train/{'long folder ' * 9}/{k}\u202e name {'x' * 90}.png")

@@ -35,6 +35,7 @@ def folder(tmp_path: Path) -> Path:
 # Pixels, order, reopening
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_processes", [1, 2])
 def test_rows_hold_the_images_of_the_listing_in_its_order(folder: Path, tmp_path: Path, num_processes: int) -> None:
     listing = list_folder(folder)
@@ -69,6 +70,7 @@ def test_the_second_opening_decodes_nothing(folder: Path, tmp_path: Path, monkey
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_processes", [1, 2])
 def test_progress_rises_to_the_number_of_images(folder: Path, tmp_path: Path, num_processes: int) -> None:
     told: list[tuple[int, int]] = []
@@ -127,6 +129,7 @@ def test_the_fingerprint_is_that_of_the_original_pixels_at_any_size(folder: Path
     assert small.fingerprint == large.fingerprint
 
 
+@pytest.mark.slow
 def test_the_fingerprint_does_not_know_paths_formats_and_processes(folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     for path in folder.rglob("*.png"):

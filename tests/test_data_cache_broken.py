@@ -25,6 +25,7 @@ def break_images(root: Path) -> None:
     (root / "test" / "a" / "24.png").write_bytes(b"")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_processes", [1, 2])
 def test_all_broken_images_are_named_before_anything_else(folder: Path, tmp_path: Path, num_processes: int) -> None:
     break_images(folder)
@@ -46,6 +47,7 @@ def test_a_long_list_of_broken_images_is_cut(folder: Path, tmp_path: Path) -> No
     assert len(error.value.paths_and_reasons) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_processes", [1, 2])
 def test_skipping_leaves_the_broken_out_and_keeps_the_rest_in_place(
     folder: Path, tmp_path: Path, num_processes: int

@@ -56,6 +56,7 @@ def test_names_of_other_systems_are_the_same_names() -> None:
     assert class_finder(["Straße", "Fußgänger"]).find("Fußga\u0308nger") == 1  # as macOS writes folder names
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(min_size=1, max_size=8).filter(lambda name: name.strip() == name), min_size=1, unique=True))
 def test_every_class_is_found_by_its_own_name(names: list[str]) -> None:
     finder = class_finder(names)

@@ -70,6 +70,7 @@ def test_a_worker_that_dies_is_an_error_that_names_the_images(
     assert generations(tmp_path / "cache") == []
 
 
+@pytest.mark.slow
 def test_an_interrupted_build_ends_its_workers_and_leaves_nothing(folder: Path, tmp_path: Path) -> None:
     def interrupt(_: int, __: int) -> None:
         raise KeyboardInterrupt

@@ -93,6 +93,7 @@ def test_a_crowd_of_look_alikes_is_cut_short_and_said_so(monkeypatch: pytest.Mon
     assert set(found.ravel().tolist()) == set(range(200))
 
 
+@pytest.mark.slow
 def test_a_bucket_of_too_many_pairs_is_left_early(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(duplicates, "MAX_CANDIDATES", 1000)
     found, is_complete = duplicates._candidates(np.zeros(2000, np.uint64), np.arange(2000))

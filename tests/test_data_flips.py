@@ -65,6 +65,7 @@ def test_what_cannot_be_judged_is_not_flipped() -> None:
         assert "only 0 of 2 classes could be judged; --flips on" in verdict.reason
 
 
+@pytest.mark.slow
 def test_test_images_have_no_say() -> None:
     image_set = drawn({"top": TOP, "middle": MIDDLE})
     images_NHWC = image_set.images_NHWC.copy()

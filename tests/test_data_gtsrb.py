@@ -435,6 +435,7 @@ def test_grey_and_transparent_images_become_rgb(tmp_path: Path) -> None:
         assert (image.mode, image.getpixel((0, 0))) == ("RGB", (51, 51, 51))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     kind=st.sampled_from(["ppm", "png"]),

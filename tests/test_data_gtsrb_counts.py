@@ -40,6 +40,7 @@ def test_the_expected_frames_are_the_published_numbers() -> None:
     assert tuple(by_class[label] for label in range(43)) == NUM_TRAIN_BY_CLASS
 
 
+@pytest.mark.slow
 def test_the_complete_set_passes_and_one_image_less_or_more_is_named(complete: list[TrainImage]) -> None:
     check_train_counts(complete, "here", "", "x.zip")
     assert title_and_notes(complete, 12_630) == ("GTSRB", ())
@@ -52,6 +53,7 @@ def test_the_complete_set_passes_and_one_image_less_or_more_is_named(complete: l
     assert title_and_notes(less, 12_630)[0] == "GTSRB (subset)"
 
 
+@pytest.mark.slow
 def test_torchvision_s_smaller_set_says_so(smaller: list[TrainImage]) -> None:
     assert is_smaller_train(smaller) and not is_smaller_train(smaller[1:])
     assert title_and_notes(smaller, 12_630) == (

@@ -80,6 +80,7 @@ def test_a_file_that_is_something_else_is_named(content: bytes, reason: str) -> 
 labels_strategy = st.dictionaries(st.integers(0, 99_999).map("{:05d}".format), st.integers(0, 42), min_size=1)
 
 
+@pytest.mark.slow
 @given(labels=labels_strategy, is_kaggle=st.booleans(), shuffled=st.randoms())
 def test_whatever_was_written_is_read_back(labels: dict[str, int], is_kaggle: bool, shuffled: "object") -> None:
     text = io.StringIO()
@@ -96,6 +97,7 @@ hostile_cells = st.one_of(st.text(max_size=8), st.sampled_from(["00000.ppm", "Te
 hostile_lines = st.lists(hostile_cells, max_size=4).map(";".join)
 
 
+@pytest.mark.slow
 @given(
     content=st.one_of(
         st.binary(max_size=200),

@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,6 +53,7 @@ def test_numbered_classes_sort_by_value_and_match_in_any_spelling(tmp_path: Path
     assert [item.path for item in listing.items if item.label == 1] == ["train/00005/000.png", "test/5/000.png"]
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(max_size=6) | st.integers(0, 300).map(str), unique=True))
 def test_the_class_order_is_numbers_by_value_then_words_without_case(names: list[str]) -> None:
     keys = sorted({class_key(name) for name in names}, key=class_order)

@@ -66,6 +66,7 @@ def test_one_arrow_alone_is_neither_symmetric_nor_half_of_a_pair() -> None:
     assert 0 not in mirrors.symmetric
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_classes", [2, 3, 10])
 def test_classes_that_nobody_can_tell_apart_are_no_pairs(num_classes: int) -> None:
     assert mirrors_of(*[noise] * num_classes).pairs == ()

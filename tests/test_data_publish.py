@@ -112,6 +112,7 @@ def test_two_builds_at_once_give_one_cache_and_equal_results(folder: Path, tmp_p
     assert generations(cache_dir) == ["0"]
 
 
+@pytest.mark.slow
 def test_a_script_without_a_main_guard_runs_once(folder: Path, tmp_path: Path) -> None:
     with start_build(folder, tmp_path / "cache", "pass") as builder:
         output, messages = builder.communicate(timeout=60)

@@ -61,6 +61,7 @@ def test_test_tracks_are_other_signs_than_training_tracks(listing: Listing) -> N
     assert digest("0/train/14/0/9", listing) != digest("0/test/14/0/9", listing)
 
 
+@pytest.mark.slow
 def test_an_image_is_a_colour_picture_of_a_camera_s_size(listing: Listing) -> None:
     images = [read_image(item) for item in listing.items[::149]]
     assert {image.mode for image in images} == {"RGB"}
@@ -68,6 +69,7 @@ def test_an_image_is_a_colour_picture_of_a_camera_s_size(listing: Listing) -> No
     assert min(sides) >= 20 and max(sides) <= 125 and len(set(sides)) > 10
 
 
+@pytest.mark.slow
 def test_every_part_of_a_key_changes_the_pixels(listing: Listing) -> None:
     keys = (*KEYS, "1/train/14/3/7", "0/test/14/3/7", "0/train/13/3/7", "0/train/14/4/7")
     assert len({digest(key, listing) for key in keys}) == len(keys)
@@ -80,6 +82,7 @@ def test_pixels_depend_on_the_key_and_not_on_what_was_drawn_before(listing: List
     assert forwards == backwards[::-1]
 
 
+@pytest.mark.slow
 def test_another_process_draws_the_same_bytes(listing: Listing) -> None:
     code = (
         "import hashlib, sys; from dataclasses import replace; from roadtest.data.signs import list_signs, read_image\n"
@@ -167,6 +170,7 @@ def thumbnail(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.flo
     return np.asarray(image.resize((8, 8), Image.Resampling.BOX), np.float64).ravel()
 
 
+@pytest.mark.slow
 def test_frames_of_one_track_look_far_more_alike_than_two_tracks_of_one_class(listing: Listing) -> None:
     within, between = [], []
     for label in range(0, 43, 7):

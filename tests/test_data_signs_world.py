@@ -1,6 +1,7 @@
 """Worlds: what validation shows was held out of training."""
 
 import numpy as np
+import pytest
 
 from roadtest.data.signs import list_signs, read_image
 from roadtest.data.signs.scene import BACKGROUNDS
@@ -26,6 +27,7 @@ def test_no_camera_of_training_is_one_of_validation() -> None:
     assert world_of("wild") is world_of("wildtest") is EVERYTHING
 
 
+@pytest.mark.slow
 def test_a_track_keeps_to_its_world() -> None:
     for part, world in ((HOME, WORLDS[HOME]), (AWAY, WORLDS[AWAY])):
         tracks = [build_track(0, part, 3, number) for number in range(12)]
@@ -49,6 +51,7 @@ def test_the_tests_of_worlds_are_those_of_the_wild_drawing() -> None:
     assert tests(is_wild=True) == tests(has_worlds=True) == tests(is_wild=True, has_worlds=True) != tests()
 
 
+@pytest.mark.slow
 def test_the_usual_drawing_is_tamer_than_the_wild_one() -> None:
     assert USUAL.makers[0] > 0 and USUAL.makers[1] < 1 and USUAL.slips < EVERYTHING.slips
     assert USUAL.roughness < EVERYTHING.roughness and set(USUAL.weathers) < set(EVERYTHING.weathers)

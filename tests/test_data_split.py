@@ -73,6 +73,7 @@ units_of_groups = st.lists(
 )  # class, group number, whether the image has a group
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(drawn=units_of_groups, num_folds=st.integers(2, 5), seed=st.integers(0, 12))
 def test_images_of_one_group_are_never_on_both_sides(

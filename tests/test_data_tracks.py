@@ -82,6 +82,7 @@ def test_labels_that_do_not_fit_are_refused() -> None:
         recover_tracks(np.zeros((3, 8, 8, 3), np.uint8), np.zeros(2, np.int64))
 
 
+@pytest.mark.slow
 def test_gtsrbs_largest_class_takes_seconds() -> None:
     images_NHWC, _ = _draw_tracks(75, 30)
     start = time.process_time()

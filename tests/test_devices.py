@@ -328,6 +328,7 @@ JSON = st.recursive(
 FIELDS = ["run", "variant", "num_checked", "num_changed", "largest_difference", "peak_memory_bytes", "machine"]
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(field=st.sampled_from([*FIELDS, "measured_at", "samples", "schema_version", "model_sha256"]), value=JSON)
 def test_any_value_in_any_place_is_taken_or_refused_in_one_line(

@@ -63,6 +63,7 @@ def judged(studies: Path, *words: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_each_network_is_judged_in_validation_by_pairs_of_folds_and_on_test(
     studies: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -83,6 +84,7 @@ def test_each_network_is_judged_in_validation_by_pairs_of_folds_and_on_test(
     assert "| resnet34 | test | 5 | " in text and "- resnet34: mixing helps; +1.00 points (" in text
 
 
+@pytest.mark.slow
 def test_without_test_answers_in_both_validation_answers_alone(studies: Path) -> None:
     for seed in range(5):
         (studies / "mixed" / "lenet5+stn" / f"seed-{seed}" / "test.npz").unlink()
@@ -92,6 +94,7 @@ def test_without_test_answers_in_both_validation_answers_alone(studies: Path) ->
     assert "- lenet5+stn: mixing helps; +1.00 points (+0.21 to +1.79), on val, " in text
 
 
+@pytest.mark.slow
 def test_a_network_of_one_study_is_left_out_and_said(studies: Path) -> None:
     only_one = [{"network": "lenet5", "has_stn": False, "seed": 0}]
     change_info(studies / "alone", lambda plain: plain["runs"].extend(only_one))
@@ -125,6 +128,7 @@ def nothing_mixed(studies: Path) -> None:
     change_info(studies / "mixed", lambda plain: plain["protocol"].update(drawn_fraction=0.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [

@@ -53,6 +53,7 @@ def judged(studies: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_equivalent_is_what_lies_within_the_margin_with_its_whole_interval(
     studies: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -75,6 +76,7 @@ def test_equivalent_is_what_lies_within_the_margin_with_its_whole_interval(
     assert "- lenet5+stn: equivalent; -0.10 points (" in text and ", on test." in text
 
 
+@pytest.mark.slow
 def test_without_test_answers_validation_answers_alone(studies: Path) -> None:
     for label in FLOAT32:
         for seed in range(5):
@@ -87,6 +89,7 @@ def test_without_test_answers_validation_answers_alone(studies: Path) -> None:
     assert "- resnet34: not shown; +0.00 points (-0.54 to +0.54), the margin is 0.3 points, on val." in text
 
 
+@pytest.mark.slow
 def test_two_seeds_show_nothing(studies: Path) -> None:
     for precision in ("float32", "bfloat16"):
         for seed in (2, 3, 4):
@@ -95,6 +98,7 @@ def test_two_seeds_show_nothing(studies: Path) -> None:
     assert verdicts and set(verdicts) == {"not shown"}
 
 
+@pytest.mark.slow
 def test_a_network_of_one_study_is_left_out_and_said(studies: Path) -> None:
     only_one = [{"network": "lenet5", "has_stn": False, "seed": 0}]
     change_info(studies / "float32", lambda plain: plain["runs"].extend(only_one))
@@ -137,6 +141,7 @@ def wrong_order(studies: Path) -> None:
     (studies / "x").rename(studies / "bfloat16")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [

@@ -245,6 +245,7 @@ def test_images_that_are_not_the_runs_are_not_taken_for_them(
     assert any("compared on drawn signs" in event.text for event in told)
 
 
+@pytest.mark.slow
 def test_test_images_are_compared_without_their_labels(run_dir: Path, no_work: list[str], tmp_path: Path) -> None:
     told: list[Event] = []
     refusal(lambda: export(run_dir, tmp_path / "bundle", check_on="test", tell=told.append))

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 import roadtest
 
 PACKAGE = Path(roadtest.__file__).parent
@@ -118,6 +120,7 @@ def module_of(name: str) -> str:
     return "roadtest." + name.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
 
 
+@pytest.mark.slow
 def test_a_module_imports_lower_floors_only() -> None:
     sinners = {}
     for name in NAMES:
@@ -148,6 +151,7 @@ def test_what_only_reads_studies_never_mentions_torch() -> None:
     assert sinners == []
 
 
+@pytest.mark.slow
 def test_what_only_reads_studies_runs_without_torch() -> None:
     modules = [module_of(str(path.relative_to(PACKAGE))) for path in files_in(WITHOUT_TORCH)]
     code = f"import sys, importlib\nfor name in {modules!r}: importlib.import_module(name)\nprint(*sys.modules)"
@@ -163,6 +167,7 @@ def test_a_file_can_be_read_in_one_sitting() -> None:
     assert {name: num for name, num in num_lines.items() if num > 300} == {}, "is a room missing?"
 
 
+@pytest.mark.slow
 def test_a_function_can_be_seen_whole() -> None:
     functions = [
         (name, node)

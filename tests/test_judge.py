@@ -55,6 +55,7 @@ def test_holm_by_hand() -> None:
     assert judge.holm([]) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_pairs", [1, 2, 15, 66])
 def test_holm_agrees_with_statsmodels(num_pairs: int) -> None:
     p_values = (np.random.default_rng(num_pairs).random(num_pairs) ** 3).round(2).tolist()  # rounded: ties occur
@@ -129,6 +130,7 @@ def test_a_network_that_was_not_judged_gets_no_letter() -> None:
     assert judge.compact_letters({"a": 0.9, "b": 0.8, "c": 0.7}, verdicts) == {"a": "a", "b": "a", "c": ""}
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(
     st.integers(2, 8).flatmap(lambda n: st.lists(st.booleans(), min_size=n * (n - 1) // 2, max_size=n * (n - 1) // 2))

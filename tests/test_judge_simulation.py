@@ -70,6 +70,7 @@ SIMULATED = [
 """One cell in the fast suite; they take a second or two each."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", SIMULATED)
 def test_an_interval_holds_the_truth_as_often_as_promised(cell: made_up_studies.Cell) -> None:
     promised = 92.0 if cell.accuracy == 0.95 else 91.0

@@ -108,6 +108,7 @@ def test_a_lock_that_was_cut_off_long_ago_is_taken_over(text: str, tmp_path: Pat
         assert "pid" in path.read_text()
 
 
+@pytest.mark.slow
 def test_a_lock_that_is_being_written_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".lock").touch()
     threading.Timer(0.3, write_lock, [tmp_path]).start()
@@ -130,6 +131,7 @@ def test_a_number_that_is_no_process_does_not_crash(pid: int, tmp_path: Path) ->
         assert "in use" in str(error)
 
 
+@pytest.mark.slow
 def test_a_lock_may_be_waited_for(tmp_path: Path) -> None:
     path = write_lock(tmp_path)
     threading.Timer(0.3, path.unlink).start()

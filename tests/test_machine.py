@@ -170,6 +170,7 @@ def test_the_other_runs_of_a_study_are_no_load(monkeypatch: pytest.MonkeyPatch) 
     assert load() == round((10 - 3) / 4 / 4, 3)
 
 
+@pytest.mark.slow
 def test_workers_of_one_parent_are_kin_and_none_is_its_own() -> None:
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as sibling:
         try:
@@ -181,6 +182,7 @@ def test_workers_of_one_parent_are_kin_and_none_is_its_own() -> None:
     assert {sibling.pid, os.getpid()} <= set(kin) and me not in kin
 
 
+@pytest.mark.slow
 def test_describing_imports_no_library_it_only_asks_for_its_version() -> None:
     code = (
         "import sys; from roadtest.machine import describe; describe.installed_versions(describe.LIBRARIES);"
@@ -257,6 +259,7 @@ def test_an_unknown_device_is_answered_with_the_choices(monkeypatch: pytest.Monk
 # ------------------------------------------------------------------------------------------------------------ doctor
 
 
+@pytest.mark.slow
 def test_the_doctor_looks_at_everything_and_gives_advice_on_all_that_is_not_well(tmp_path: Path) -> None:
     findings = doctor_findings(tmp_path / "not" / "there" / "yet")
     topics = ["load", "processor", "threads", "arithmetic", "memory", "disk", "accelerator", "torch", "extras", "gtsrb"]
@@ -348,6 +351,7 @@ def test_the_doctor_knows_what_was_downloaded(tmp_path: Path) -> None:
     assert (finding.status, finding.text) == ("ok", f"{tmp_path / 'gtsrb'}: the 3 official archives, downloaded")
 
 
+@pytest.mark.slow
 def test_what_the_doctor_cannot_look_at_is_a_finding_and_the_others_go_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -32,6 +32,7 @@ def build(name: str = PRETRAINED, *, seed: int = 0, starts_pretrained: bool = Tr
     )
 
 
+@pytest.mark.slow
 def test_it_starts_from_the_published_weights_all_but_its_classifier(hub: Path) -> None:
     fake_hub.fill_cache(hub)
     published, network = fake_hub.published_weights(), build()
@@ -44,6 +45,7 @@ def test_it_starts_from_the_published_weights_all_but_its_classifier(hub: Path) 
     assert started["classifier.weight"].shape[0] == 5
 
 
+@pytest.mark.slow
 def test_seeds_share_the_weights_and_differ_in_the_classifier(hub: Path) -> None:
     fake_hub.fill_cache(hub)
     first, second = build(seed=0).state_dict(), build(seed=1).state_dict()
@@ -51,6 +53,7 @@ def test_seeds_share_the_weights_and_differ_in_the_classifier(hub: Path) -> None
     assert differing == ["network.classifier.weight"]  # timm starts its bias at zero
 
 
+@pytest.mark.slow
 def test_weights_that_are_read_next_are_not_looked_for(hub: Path) -> None:
     network = build(starts_pretrained=False)
     assert isinstance(network, OwnConstants)
@@ -73,17 +76,20 @@ def test_the_network_takes_fixed_normalisation_to_the_weights_own_constants() ->
     torch.testing.assert_close(seen[0], wanted, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_constants_travel_with_the_weights(hub: Path) -> None:
     state = build(starts_pretrained=False).state_dict()
     assert {"scale_C11", "offset_C11"} < set(state)
 
 
+@pytest.mark.slow
 def test_with_an_stn_in_front_the_rest_is_the_same(hub: Path) -> None:
     fake_hub.fill_cache(hub)
     bare, behind = build().state_dict(), build(has_stn=True).state_dict()
     assert all(torch.equal(bare[name], behind[f"network.{name}"]) for name in bare)
 
 
+@pytest.mark.slow
 def test_a_new_stem_leaves_the_other_weights(hub: Path) -> None:
     fake_hub.fill_cache(hub)
     own, small = build().state_dict(), build(f"{NETWORK}@small-s1+pretrained").state_dict()

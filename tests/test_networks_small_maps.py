@@ -25,6 +25,7 @@ def gradients(conv: nn.Conv2d, maps_NCHW: torch.Tensor) -> list[torch.Tensor]:
     return [result.detach(), maps_NCHW.grad, *(parameter.grad for parameter in conv.parameters())]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sides", [(1, 1), (1, 2), (2, 1), (2, 2), (3, 3), (2, 3)])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("has_bias", [False, True])
@@ -83,6 +84,7 @@ def test_other_convolutions_are_left_alone(conv: nn.Module) -> None:
     assert type(conv) is kind
 
 
+@pytest.mark.slow
 def test_a_residual_network_keeps_its_weights_names_and_first_step() -> None:
     built = build_network("resnet34-imagenet", num_classes=3, image_size=32, has_stn=False, seed=0)
     plain = build_network("resnet34-imagenet", num_classes=3, image_size=32, has_stn=False, seed=0)

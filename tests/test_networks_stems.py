@@ -21,6 +21,7 @@ def sides(name: str, image_size: int = 32) -> list[int]:
     return list(probe_network(on_paper(name, image_size), image_size).sides)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [
@@ -51,6 +52,7 @@ def test_the_stem_is_a_3x3_convolution_and_no_pool() -> None:
     assert output_shape(network, 32) == (2, 10)
 
 
+@pytest.mark.slow
 def test_our_resnet34_is_torchvisions_with_the_small_stem() -> None:
     ours, theirs = on_paper("resnet34"), on_paper("torchvision:resnet34@small")
     assert {name: tensor.shape for name, tensor in ours.state_dict().items()} == {
@@ -119,6 +121,7 @@ def test_an_address_in_a_path_is_no_stem() -> None:
     assert parse_network("me@home/net.py:build").name == "me@home/net.py:build"
 
 
+@pytest.mark.slow
 def test_a_convolution_that_sees_one_pixel_is_counted_by_hand() -> None:
     # ResNet-18's last stage at 32 pixels: its first convolution goes from 2 x 2 to 1 x 1, three more see one pixel,
     # 512 x 512 x 9 weights each, of which 8 in 9 meet padding.
@@ -127,6 +130,7 @@ def test_a_convolution_that_sees_one_pixel_is_counted_by_hand() -> None:
     assert not probe_network(on_paper("torchvision:resnet18", 64), 64).is_too_small
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -140,6 +144,7 @@ def test_what_helps_is_named_and_does_help(name: str, words: str) -> None:
     assert remark is not None and remark.endswith(words) and "\n" not in remark
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lenet5", "vgg16", "resnet34", "torchvision:resnet18@small"])
 def test_nothing_is_said_of_maps_that_are_large_enough(name: str) -> None:
     assert remark_on_maps(name, on_paper(name), num_classes=10, image_size=32) is None

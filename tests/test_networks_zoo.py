@@ -95,6 +95,7 @@ def counts_of(name: str, has_stn: bool) -> tuple[int, int]:
     return count_parameters(network), count_macs(network, 32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "num_parameters", "macs"),
     [
@@ -143,6 +144,7 @@ def test_the_stem_decides_how_large_the_maps_are(name: str, stem: Any, sides: li
     assert seen == sides
 
 
+@pytest.mark.slow
 def test_without_residual_branches_the_shortcuts_still_carry_image_and_gradient() -> None:
     # The student report's "ResNet" had no shortcuts: with its branches silenced it would answer every image alike.
     network: Any = build_network("resnet34", num_classes=43, image_size=32, has_stn=False, seed=0).eval()
@@ -159,6 +161,7 @@ def test_without_residual_branches_the_shortcuts_still_carry_image_and_gradient(
     assert images_NCHW.grad is not None and images_NCHW.grad[0].abs().max() > 0
 
 
+@pytest.mark.slow
 def test_a_silenced_block_of_equal_widths_passes_its_input_on_unchanged() -> None:
     network: Any = build_network("resnet34", num_classes=43, image_size=32, has_stn=False, seed=0).eval()
     block = network.layer1[1]
@@ -175,6 +178,7 @@ def test_the_new_stem_starts_like_torchvisions_other_convolutions() -> None:
     assert network.conv1.weight.std().item() == pytest.approx(0.0589, rel=0.08)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("image_size", [32, 48, 64])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_takes_other_sizes_and_class_counts(name: str, image_size: int) -> None:
@@ -182,17 +186,20 @@ def test_every_network_takes_other_sizes_and_class_counts(name: str, image_size:
     assert output_shape(network, image_size) == (2, 7)
 
 
+@pytest.mark.slow
 def test_networks_of_timm_and_torchvision_get_our_number_of_classes() -> None:
     for name in ("timm:mobilenetv3_small_050", "timm:vit_tiny_patch16_224", "torchvision:squeezenet1_1"):
         network = build_on_paper(name, num_classes=43, image_size=32, has_stn=False)
         assert output_shape(network, 32) == (2, 43)
 
 
+@pytest.mark.slow
 def test_torchvisions_auxiliary_outputs_are_left_out() -> None:
     network: Any = build_on_paper("torchvision:googlenet", num_classes=43, image_size=32, has_stn=False)
     assert isinstance(network.train()(torch.zeros(2, 3, 32, 32, device="meta")), Tensor)
 
 
+@pytest.mark.slow
 def test_a_network_that_needs_larger_images_says_which_size_it_takes() -> None:
     with pytest.raises(ValueError, match=r"'torchvision:alexnet' cannot classify 32 x 32 .* use --image-size 64"):
         build_network("torchvision:alexnet", num_classes=43, image_size=32, has_stn=False, seed=0)

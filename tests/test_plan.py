@@ -28,6 +28,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_a_plan_is_a_row_per_network_and_a_sum(images: Path) -> None:
     plan, told = plan_small(images, "good", "slow", seeds=3)
     assert [event.text for event in told.of("phase")] == ["measuring good.py:build", "measuring slow.py:build"]
@@ -57,6 +58,7 @@ def test_nothing_is_written_where_the_study_would_be(images: Path, tmp_path: Pat
     assert not (tmp_path / "cache" / "test-reads.csv").exists()
 
 
+@pytest.mark.slow
 def test_what_is_finished_is_not_counted_and_the_study_is_not_touched(images: Path, tmp_path: Path) -> None:
     compare_small(images, "good", patience=0, seeds=2)
     before = contents(tmp_path / "study")
@@ -68,6 +70,7 @@ def test_what_is_finished_is_not_counted_and_the_study_is_not_touched(images: Pa
     assert contents(tmp_path / "study") == before
 
 
+@pytest.mark.slow
 def test_a_finished_study_is_not_measured_at_all(images: Path) -> None:
     compare_small(images, "good", patience=0)
     plan, told = plan_small(images, "good")
@@ -77,6 +80,7 @@ def test_a_finished_study_is_not_measured_at_all(images: Path) -> None:
     assert plan_small(images, "good", fresh=True)[0].num_finished == 0
 
 
+@pytest.mark.slow
 def test_a_network_that_fails_is_a_row_with_its_reason(images: Path) -> None:
     plan, _ = plan_small(images, "raises", "good")
     assert [row["reason"] for row in plan.rows] == ["the network is wrong: mend it", None]
@@ -86,6 +90,7 @@ def test_a_network_that_fails_is_a_row_with_its_reason(images: Path) -> None:
     assert only.memory_bytes is None and only.sentences[0].startswith("raises.py:build could not be measured")
 
 
+@pytest.mark.slow
 def test_a_missing_rate_is_a_sweep_before_the_runs(images: Path) -> None:
     plan, _ = plan_small(images, "good", lr=None)
     assert plan.rows[0]["sweep_seconds"] > 5 * 30.0
@@ -95,6 +100,7 @@ def test_a_missing_rate_is_a_sweep_before_the_runs(images: Path) -> None:
     assert again.rows[0]["sweep_seconds"] is None
 
 
+@pytest.mark.slow
 def test_annealed_copies_are_in_the_time_and_on_the_disk(images: Path) -> None:
     alone, annealed = (plan_small(images, "good", epochs=20, anneal=anneal)[0] for anneal in (False, True))
     assert annealed.rows[0]["train_seconds"] == alone.rows[0]["train_seconds"]
@@ -102,6 +108,7 @@ def test_annealed_copies_are_in_the_time_and_on_the_disk(images: Path) -> None:
     assert annealed.disk_bytes > alone.disk_bytes
 
 
+@pytest.mark.slow
 def test_another_protocol_or_other_data_is_refused_as_compare_does(images: Path, tmp_path: Path) -> None:
     compare_small(images, "good", patience=0)
     with pytest.raises(ValueError, match="max_epochs is 2 there and 3 here"):
@@ -125,6 +132,7 @@ def test_pretrained_weights_are_not_fetched_for_a_plan_and_it_says_so(
     assert words in [event.text for event in told.of("note")]
 
 
+@pytest.mark.slow
 def test_a_plan_is_plain_values_for_json(images: Path) -> None:
     plan, _ = plan_small(images, "good")
     assert json.loads(json.dumps(plan.to_dict()))["rows"][0]["network"] == "good.py:build"

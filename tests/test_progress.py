@@ -171,6 +171,7 @@ def test_a_single_seed_needs_no_column() -> None:
     assert "seed" not in [column.title for column in choose_columns(list(board_of(1).lines.values()), 140)]
 
 
+@pytest.mark.slow
 @given(st.integers(40, 200), st.integers(10, 60), st.integers(0, 80), st.sampled_from([WAITING, AT_WORK, DONE, FAILED]))
 def test_the_picture_fits_the_window(width: int, height: int, num_runs: int, state: str) -> None:
     lines = picture(board_of(num_runs, state), width=width, height=height)

@@ -60,6 +60,7 @@ def label(row: dict[str, Any] | None) -> str | None:
     return row and f"{row['network']}{'+stn' * row['has_stn']}"
 
 
+@pytest.mark.slow
 def test_the_cheapest_that_is_shown_to_be_close_enough_is_recommended(exact: Path) -> None:
     found = recommended(exact)
     assert (found.status, found.label, found.certainty) == ("recommended", "resnet34", "judged")
@@ -104,6 +105,7 @@ def test_the_leader_is_sought_among_those_that_meet_the_limits(exact: Path) -> N
     assert verdicts(found)["vgg16"] == verdicts(found)["resnet34"] == "misses a limit"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("limits", "expected"),
     [
@@ -147,6 +149,7 @@ def test_where_nothing_meets_the_limits_the_nearest_misses_are_told(exact: Path)
     assert "No network meets --max-latency-ms 5 and --min-accuracy 99.25%" in found.sentences[0]
 
 
+@pytest.mark.slow
 def test_permuting_all_test_labels_changes_nothing_but_the_quoted_test_figures(exact: Path, tmp_path: Path) -> None:
     other = tmp_path / exact.name
     shutil.copytree(exact, other)
@@ -170,6 +173,7 @@ def without_test(found: dict[str, Any]) -> dict[str, Any]:
     return {name: found[name] for name in found if name not in ("test", "test_sentence")} | {"networks": rows}
 
 
+@pytest.mark.slow
 def test_whether_test_agrees_is_said(exact: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(exact, other)
@@ -196,6 +200,7 @@ def test_without_a_test_set_nothing_is_quoted(tmp_path: Path) -> None:
     assert "Test was not read" in found.test_sentence
 
 
+@pytest.mark.slow
 def test_one_seed_gives_the_same_table_as_an_observation(exact: Path, one_seed: Path) -> None:
     found = recommend(read_once(one_seed))
     assert found.certainty == "observed"
@@ -221,6 +226,7 @@ def test_a_study_without_a_trained_network_recommends_nothing(tmp_path: Path) ->
     assert cli.main(["recommend", str(study)]) == 1
 
 
+@pytest.mark.slow
 def test_of_two_equally_accurate_networks_the_cheaper_one_leads(tmp_path: Path) -> None:
     study = build_exact_study(tmp_path / "s", {"vgg16": [5, 6, 7], "resnet34": [7, 5, 6]})
     found = recommend(study)
@@ -229,6 +235,7 @@ def test_of_two_equally_accurate_networks_the_cheaper_one_leads(tmp_path: Path) 
     assert dearer["reason"] == "resnet34 is cheaper and not worse in validation"
 
 
+@pytest.mark.slow
 def test_prefer_says_what_cheapest_means(exact: Path, tmp_path: Path) -> None:
     assert recommended(exact).prefer == "latency"
     unmeasured = tmp_path / "unmeasured"
@@ -255,6 +262,7 @@ def test_a_limit_on_accuracy_that_only_the_mean_meets_is_said(exact: Path) -> No
     assert any("its interval reaches down to" in sentence for sentence in found.sentences)
 
 
+@pytest.mark.slow
 def test_python_and_the_command_line_give_the_same_answer(exact: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["recommend", str(exact), "--max-latency-ms", "10", "--format", "json"]) == 0
     out, _ = capsys.readouterr()
@@ -262,6 +270,7 @@ def test_python_and_the_command_line_give_the_same_answer(exact: Path, capsys: p
     assert json.loads(out) == json.loads(json.dumps(found.to_dict()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["csv", "md"])
 def test_tables_stand_alone_on_standard_output(exact: Path, format: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["recommend", str(exact), "--format", format]) == 0
@@ -270,6 +279,7 @@ def test_tables_stand_alone_on_standard_output(exact: Path, format: str, capsys:
     assert len(out.splitlines()) == {"csv": 1, "md": 2}[format] + len(WRONG)
 
 
+@pytest.mark.slow
 def test_the_exit_code_is_3_where_nothing_meets_the_limits(exact: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["recommend", str(exact), "--max-params", "10"]) == 3
     out, _ = capsys.readouterr()
@@ -287,6 +297,7 @@ def test_a_network_that_misses_a_class_is_left_out_and_the_class_is_named(exact:
     assert label(binding) == "lenet5" and "without --min-class-recall 98%: lenet5" in found.would_change[0]
 
 
+@pytest.mark.slow
 def test_where_every_network_misses_a_class_the_exit_code_is_3_and_classes_are_named(
     exact: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -306,6 +317,7 @@ def test_the_sentence_says_for_how_many_pairs_its_bound_is_corrected(exact: Path
     assert "correction" not in use and "not below" in use
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["balanced-accuracy", "macro-f1"])
 def test_another_metric_chooses_by_its_own_figures(exact: Path, metric: str) -> None:
     # two classes of equal size: much the same figures as accuracy's
@@ -327,6 +339,7 @@ def test_a_metric_that_folds_alone_can_judge_leaves_test_undecided(exact: Path, 
     assert observed.certainty == "observed" and "needs 3 seeds" in observed.sentences[0]
 
 
+@pytest.mark.slow
 def test_a_validation_set_of_its_own_does_not_judge_a_lowest_recall(exact: Path, tmp_path: Path) -> None:
     other = tmp_path / "own"
     shutil.copytree(exact, other)

@@ -110,6 +110,7 @@ def test_a_missing_field_is_named_unless_it_has_a_default(tmp_path: Path) -> Non
         build(Outer, {key: value for key, value in PLAIN.items() if key != "rate"}, tmp_path)
 
 
+@pytest.mark.slow
 @given(st.sampled_from(sorted(PLAIN)), JSON)
 def test_whatever_stands_in_a_field_is_taken_or_refused_in_one_line(field: str, value: object) -> None:
     try:

@@ -40,6 +40,7 @@ def study_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_system_stands_under_a_line_with_a_dash_for_every_cost_and_without_a_networks_letters(
     study_dir: Path,
 ) -> None:
@@ -58,6 +59,7 @@ def test_every_network_is_set_against_the_system(study_dir: Path) -> None:
     assert all(row[1:3] == ["lenet5", "test"] and row[4] == "97.00" for row in rows)
 
 
+@pytest.mark.slow
 def test_the_page_has_the_systems_and_the_figures_do_not(study_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "vega_bundle", lambda cache_dir: "")
     html = write_report(study_dir, has_figures=False).read_text(encoding="utf-8")
@@ -69,6 +71,7 @@ def test_the_page_has_the_systems_and_the_figures_do_not(study_dir: Path, monkey
     assert [row["label"] for row in bars] == ["vgg16", "lenet5"]
 
 
+@pytest.mark.slow
 def test_a_study_to_which_nothing_was_added_has_neither_table(tmp_path: Path) -> None:
     results = read_results(build_exact_study(tmp_path / "s", {"lenet5": [1, 2]}))
     assert systems_table(results) is None

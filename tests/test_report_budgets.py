@@ -31,6 +31,7 @@ def texts(table: Table | None) -> list[list[str]]:
     return [[cell.text for cell in row] for row in table.rows]
 
 
+@pytest.mark.slow
 def test_the_figure_has_judged_points_only_and_stands_in_minutes(results: Results) -> None:
     figure = budget_figure(results)
     assert figure is not None
@@ -75,6 +76,7 @@ def test_pairs_that_change_places_are_told_from_the_side_of_each_leader(results:
     assert row[3:] == ["+1.00 (−1.48 to +3.48)", "+1.50 (−0.98 to +3.98)"]  # three folds: wide, and shown at neither
 
 
+@pytest.mark.slow
 def test_the_page_says_it_and_every_table_is_a_file(study_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "vega_bundle", lambda cache_dir: "")
     html = write_report(study_dir, has_figures=False).read_text(encoding="utf-8").replace("\u00a0", " ")
@@ -84,6 +86,7 @@ def test_the_page_says_it_and_every_table_is_a_file(study_dir: Path, monkeypatch
     assert {f"{name}.{kind}" for name in ("budgets", "targets", "crossovers") for kind in ("csv", "md", "tex")} <= names
 
 
+@pytest.mark.slow
 def test_without_branches_the_page_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "vega_bundle", lambda cache_dir: "")
     study = build_exact_study(tmp_path / "s", {"lenet5": (1, 2, 3)})

@@ -72,6 +72,7 @@ def test_three_seeds_separate_what_lies_far_apart(of: Build) -> None:
     assert "resnet34+stn is better on new signs of this kind (129 tracks, 3 seeds, design effect" in text
 
 
+@pytest.mark.slow
 def test_a_verdict_among_many_says_that_it_is_after_correction(of: Build) -> None:
     text = " ".join(of("lenet5", "vgg16", "resnet34+stn", seeds=3).sentences)
     assert "after correction for all 3 pairs" in text
@@ -89,6 +90,7 @@ def test_without_a_test_set_the_figure_says_why_to_doubt_it(of: Build) -> None:
     assert "test images" not in text
 
 
+@pytest.mark.slow
 def test_the_cheapest_close_enough_network_is_recommended_and_says_what_would_change_it(tmp_path: Path) -> None:
     # five folds of 1000: lenet5 gets one or two more wrong than resnet34, and costs a fraction
     wrong = {"resnet34": (5, 6, 5, 6, 5), "lenet5": (6, 7, 6, 7, 7)}
@@ -101,6 +103,7 @@ def test_the_cheapest_close_enough_network_is_recommended_and_says_what_would_ch
     assert text.endswith("A tolerance under 0.26 points would change it.")
 
 
+@pytest.mark.slow
 def test_where_the_best_is_also_the_cheapest_no_tolerance_changes_it(tmp_path: Path) -> None:
     wrong = {"resnet34": (50, 60, 50, 60, 50), "lenet5": (6, 7, 6, 7, 7)}
     text = " ".join(conclusion(build_exact_study(tmp_path / "s", wrong)).sentences)

@@ -63,6 +63,7 @@ def test_colours_stand_out_on_white_and_on_dark_paper(colour: str) -> None:
     assert contrast(colour, DARK_PAPER) >= 3
 
 
+@pytest.mark.slow
 def test_all_figures_of_the_report_are_there(figures: dict[str, Figure]) -> None:
     names = ["accuracy", "differences", "pareto", "costs", "stn-gain", "classes", "confusion"]
     assert sorted(figures) == sorted([*names, "curves-lenet5", "curves-resnet34", "curves-vgg16"])
@@ -148,6 +149,7 @@ def test_every_pair_has_both_intervals_and_its_verdict(study: Path) -> None:
     assert {row["verdict"] for row in rows} <= {"separated", "not separated", "not judged"}
 
 
+@pytest.mark.slow
 def test_a_reader_may_switch_both_axes_of_accuracy_against_cost(figures: dict[str, Figure]) -> None:
     costs = ("parameters", "MACs", "size", "training time", "latency", "memory")
     views = figures["pareto"].view_specs()
@@ -157,6 +159,7 @@ def test_a_reader_may_switch_both_axes_of_accuracy_against_cost(figures: dict[st
     assert len(figures["pareto"].file_spec()["concat"]) == 6
 
 
+@pytest.mark.slow
 def test_accuracy_against_cost_carries_its_interval(study: Path) -> None:
     for part in ("val", "test"):
         for row in cost_rows(leaderboard_rows(study), COSTS[0], part):

@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from exact_study import build_exact_study, change_record
 from fake_study import build_fake_study
 from roadtest.report.finding_words import cost_sentences, fit_sentences, noise_sentence, stn_sentences
@@ -57,6 +59,7 @@ def test_noise_is_spoken_of_only_where_something_was_judged(tmp_path: Path) -> N
     assert noise_sentence(read_results(study)) == ""
 
 
+@pytest.mark.slow
 def test_the_difference_of_twins_is_within_the_noise(tmp_path: Path) -> None:
     study = build_exact_study(tmp_path / "s", {"vgg16": (5, 9, 7, 4, 6), "lenet5": (6, 7, 8, 5, 7)})
     for label in ("vgg16", "lenet5"):
@@ -69,6 +72,7 @@ def test_the_difference_of_twins_is_within_the_noise(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_pairs_that_only_the_correction_leaves_unseparated_are_not_called_real(tmp_path: Path) -> None:
     wrong = {"vgg16": (5, 5, 6, 5, 5), "lenet5": (10, 12, 8, 9, 12), "resnet34": (90, 92, 88, 91, 90)}
     results = read_results(build_exact_study(tmp_path / "s", wrong))
@@ -104,6 +108,7 @@ def test_a_network_that_waits_for_its_batches_is_named(tmp_path: Path) -> None:
     assert said == "More than half of the training time of lenet5 went into making batches."
 
 
+@pytest.mark.slow
 def test_the_stn_pays_or_not_in_a_sentence_with_its_price(tmp_path: Path) -> None:
     wrong = {"lenet5": (40, 41, 40, 41, 40), "lenet5+stn": (20, 20, 21, 20, 21)}
     (said,) = stn_sentences(read_results(build_exact_study(tmp_path / "s", wrong)))

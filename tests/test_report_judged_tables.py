@@ -38,6 +38,7 @@ def titles(table: Table | None) -> list[str]:
     return [one.title for one in table.columns]
 
 
+@pytest.mark.slow
 def test_the_leaderboard_has_letters_the_leading_set_and_what_they_rest_on(judged: Results) -> None:
     table = leaderboard_table(judged, leaderboard_rows(judged))
     letters = dict(zip(column(table, "Network"), column(table, "Letters"), strict=True))
@@ -84,6 +85,7 @@ def test_every_pair_is_there_with_its_verdict_and_who_is_better(judged: Results)
     assert "after Holm’s correction for all pairs" in table.caption
 
 
+@pytest.mark.slow
 def test_what_more_would_cost_stands_where_two_were_not_separated(tmp_path: Path) -> None:
     # validation alone: one to two mistakes more in 1000 over five folds are not enough
     study = build_exact_study(tmp_path / "s", {"lenet5": (10, 11, 10, 12, 9), "vgg16": (12, 12, 10, 14, 10)})
@@ -95,6 +97,7 @@ def test_what_more_would_cost_stands_where_two_were_not_separated(tmp_path: Path
     assert "more seed" in cell or "no number of seeds" in cell
 
 
+@pytest.mark.slow
 def test_a_common_gain_pays_and_its_price_stands_beside_it(tmp_path: Path) -> None:
     # 2 points gained in each of five folds, with a spread of a tenth: far above half a point
     wrong = {"lenet5": (40, 41, 40, 41, 40), "lenet5+stn": (20, 20, 21, 20, 21)}

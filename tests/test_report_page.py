@@ -107,6 +107,7 @@ def read_page(study: Path, **options: bool) -> Page:
     return Page(write_report(study, has_figures=False, **options).read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_the_first_screen_says_what_won_by_how_much_from_how_many_where_and_how(page: Page) -> None:
     text = page.text
     first = text[: text.index("Figure 1.")]
@@ -180,6 +181,7 @@ def test_every_figure_and_table_has_a_link_of_its_own(page: Page) -> None:
     )
 
 
+@pytest.mark.slow
 def test_what_was_not_judged_says_what_it_needs_and_nothing_is_called_equal(tmp_path: Path) -> None:
     text = read_page(build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=2)).text
     assert "Not judged: needs 3 seeds, 5 are better." in text
@@ -189,6 +191,7 @@ def test_what_was_not_judged_says_what_it_needs_and_nothing_is_called_equal(tmp_
     assert not re.search(r"(is|are|be) equal|equally|equal to", text)
 
 
+@pytest.mark.slow
 def test_claims_of_the_report_stand_on_the_page_where_there_are_some(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +203,7 @@ def test_claims_of_the_report_stand_on_the_page_where_there_are_some(
     assert "What the report claimed" in text and "VGG is <worst> for its cost." in text
 
 
+@pytest.mark.slow
 def test_a_seed_that_collapsed_is_listed_and_counts(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=3)
     record = study / "lenet5" / "seed-1" / "record.json"
@@ -209,6 +213,7 @@ def test_a_seed_that_collapsed_is_listed_and_counts(tmp_path: Path) -> None:
     assert "Collapsed, and counted like any other run: lenet5, seed 1 (3.00 % in validation)." in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", STATES)
 def test_the_page_copes_with(state: str, tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", **STATES[state])
@@ -228,6 +233,7 @@ def test_a_missing_test_set_is_said_and_never_filled_from_validation(tmp_path: P
     assert row["test_accuracy_mean"] == row["test_loss_mean"] == ""
 
 
+@pytest.mark.slow
 def test_what_is_written_in_a_study_is_text_and_never_markup(tmp_path: Path) -> None:
     study = build_fake_study(
         tmp_path / "s",
@@ -253,6 +259,7 @@ def test_names_that_are_too_long_for_a_line_do_not_stop_the_page(tmp_path: Path)
     assert "very_long_very_long_" in read_page(study).text
 
 
+@pytest.mark.slow
 def test_pictures_stay_out_where_they_are_not_wanted(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5", "lenet5+stn"], seeds=1)
     page = read_page(study, has_images=False)
@@ -260,6 +267,7 @@ def test_pictures_stay_out_where_they_are_not_wanted(tmp_path: Path) -> None:
     assert page.text.count("Pictures were left out of this page.") == 2
 
 
+@pytest.mark.slow
 def test_pictures_that_compare_left_out_do_not_come_back_by_themselves(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5", "lenet5+stn"], seeds=1)
     write_config(study / "study.toml", {"source": "gtsrb", "has_images": False})
@@ -324,6 +332,7 @@ def test_times_of_a_busy_machine_are_marked(tmp_path: Path) -> None:
     assert "machine was busy" in text
 
 
+@pytest.mark.slow
 def test_runs_that_had_others_beside_them_are_said_to_have_had_them(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=2)
     record = study / "lenet5" / "seed-0" / "record.json"
@@ -334,6 +343,7 @@ def test_runs_that_had_others_beside_them_are_said_to_have_had_them(tmp_path: Pa
     assert "times are not to be trusted" not in text
 
 
+@pytest.mark.slow
 def test_runs_of_several_machines_are_named_with_theirs(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5", "lenet5+stn"], seeds=2)
     (alone,) = machine_facts(read_records(study))
@@ -390,6 +400,7 @@ def test_importing_the_report_brings_neither_altair_nor_jinja() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_data_that_are_no_signs_are_not_spoken_of_as_signs(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=3)
     assert "on new signs of this kind" in read_page(study).text

@@ -29,6 +29,7 @@ def test_the_command_takes_the_folder_that_was_typed(tmp_path: Path, monkeypatch
     assert describe_standing(read_results(study)).command.endswith("--out s")
 
 
+@pytest.mark.slow
 def test_a_network_with_one_seed_is_said_to_be_unjudged_and_not_to_be_not_separated(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5", "resnet34", "vgg16+stn"], seeds=5, has_examples=False)
     results = read_results(study)
@@ -41,6 +42,7 @@ def test_a_network_with_one_seed_is_said_to_be_unjudged_and_not_to_be_not_separa
     assert "--seeds 5" in standing.command
 
 
+@pytest.mark.slow
 def test_the_leading_set_is_everyone_not_shown_to_be_worse(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5", "resnet34", "vgg16+stn"], seeds=5, has_examples=False)
     standing = describe_standing(read_results(study))

@@ -65,6 +65,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Job:
     return job
 
 
+@pytest.mark.slow
 def test_a_run_leaves_exactly_the_files_it_promises(whole: Job) -> None:
     names = {path.name for path in whole.run_dir.iterdir()}
     assert names == {"epochs.csv", "val.npz", "test.npz", "weights.safetensors", "examples.npz", "record.json"}
@@ -126,6 +127,7 @@ def test_a_finished_run_is_never_touched_again(whole: Job) -> None:
     assert {path: path.stat().st_mtime_ns for path in whole.run_dir.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_a_run_waits_for_a_worker_that_has_not_left_its_folder(tmp_path: Path) -> None:
     job = write_tiny_study(tmp_path, replace(TINY, max_epochs=1))
     job.run_dir.mkdir(parents=True)
@@ -140,6 +142,7 @@ def test_a_run_waits_for_a_worker_that_has_not_left_its_folder(tmp_path: Path) -
     assert not (job.run_dir / ".lock").exists()
 
 
+@pytest.mark.slow
 def test_the_last_evaluation_is_not_made_again_for_the_final_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +174,7 @@ def stop() -> NoReturn:
     raise InterruptedError
 
 
+@pytest.mark.slow
 def test_a_run_that_is_asked_to_stop_keeps_its_state_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +192,7 @@ def test_a_run_that_is_asked_to_stop_keeps_its_state_and_goes_on(
     assert read_record(job.run_dir).cost.peak_memory_bytes == 10**15
 
 
+@pytest.mark.slow
 def test_a_state_of_another_protocol_is_not_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("roadtest.train.TICK_SECONDS", 0.0)
     job = write_tiny_study(tmp_path)
@@ -206,6 +211,7 @@ def build(num_classes, image_size):
 """
 
 
+@pytest.mark.slow
 def test_an_edited_file_is_not_gone_on_from_and_never_stands_beside_its_older_self(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,6 +247,7 @@ def test_seeds_of_one_network_take_one_precision(tmp_path: Path, monkeypatch: py
     assert taken[1].precision_probe_ms == {}
 
 
+@pytest.mark.slow
 def test_another_networks_damaged_record_stops_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = replace(write_tiny_study(tmp_path, replace(TINY, max_epochs=1), num_seeds=2), precision="auto")
     plain = json.loads((job.study_dir / "study.json").read_text())
@@ -253,6 +260,7 @@ def test_another_networks_damaged_record_stops_no_run(tmp_path: Path, monkeypatc
     assert read_record(job.run_dir).network == "lenet5"
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_says_that_its_precision_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("roadtest.train.TICK_SECONDS", 0.0)
     job = write_tiny_study(tmp_path, replace(TINY, max_epochs=1))
@@ -265,6 +273,7 @@ def test_a_run_that_goes_on_says_that_its_precision_is_kept(tmp_path: Path, monk
     assert read_record(job.run_dir).precision == "float32"
 
 
+@pytest.mark.slow
 def test_without_the_test_set_nothing_of_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = replace(write_tiny_study(tmp_path), reads_test=False)
     execute(job, tell=quiet)
@@ -273,6 +282,7 @@ def test_without_the_test_set_nothing_of_it_is_read(tmp_path: Path, monkeypatch:
     assert not (job.cache_dir / "test-reads.csv").exists()
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_last_state_usable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("roadtest.train.TICK_SECONDS", 0.0)
     monkeypatch.setattr(state_module, "SAVE_SECONDS", 0.0)
@@ -296,6 +306,7 @@ def test_a_full_disk_leaves_the_last_state_usable(tmp_path: Path, monkeypatch: p
     assert read_epochs(job.run_dir)[-1].epoch == 3
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_elsewhere_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("roadtest.train.TICK_SECONDS", 0.0)
     job = write_tiny_study(tmp_path, replace(TINY, max_epochs=1))
@@ -309,6 +320,7 @@ def test_a_run_that_goes_on_elsewhere_says_so(tmp_path: Path, monkeypatch: pytes
     assert not read_record(job.run_dir).is_time_comparable
 
 
+@pytest.mark.slow
 def test_other_work_beside_a_run_is_kept_also_where_it_came_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,7 @@ def measured(job: Job) -> Speed:
     return measure_speed(training, job, image_set.num_classes, lambda: False)
 
 
+@pytest.mark.slow
 def test_a_pretrained_network_is_as_fast_without_its_weights(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pretrained, "find_weights", lambda *all, **more: pytest.fail("it looks for weights"))
     network = "timm:mobilenetv3_small_050+pretrained"

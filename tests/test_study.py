@@ -39,6 +39,7 @@ def marks(study_dir: Path) -> dict[str, tuple[int, bytes]]:
     }
 
 
+@pytest.mark.slow
 def test_a_study_leaves_the_files_of_the_interface(images: Path) -> None:
     study, told = compare_small(images, "good", seeds=2)
     assert {path.name for path in study.path.iterdir()} == {
@@ -66,6 +67,7 @@ def test_a_study_leaves_the_files_of_the_interface(images: Path) -> None:
     assert told.of("planned")[0].num_total == 2
 
 
+@pytest.mark.slow
 def test_the_split_is_a_table_and_seed_k_validates_on_fold_k(images: Path) -> None:
     study, _ = compare_small(images, "good", seeds=[1, 13])
     rows = read_rows(study.path / "split.csv")
@@ -97,6 +99,7 @@ def test_the_same_command_again_repeats_nothing_and_needs_no_torch(images: Path)
     assert done.stdout == "False\n", done.stderr
 
 
+@pytest.mark.slow
 def test_more_seeds_and_more_networks_do_only_what_is_missing(images: Path) -> None:
     study, _ = compare_small(images, "good")
     before = marks(study.path)
@@ -115,6 +118,7 @@ def test_more_seeds_and_more_networks_do_only_what_is_missing(images: Path) -> N
     assert {row["network"] for row in read_rows(study.path / "latency.csv")} == set(own("good", "other"))
 
 
+@pytest.mark.slow
 def test_a_file_that_was_edited_after_its_run_is_refused_before_anything_is_trained(images: Path) -> None:
     study, _ = compare_small(images, "good", "other")
     with Path("good.py").open("a") as file:
@@ -127,6 +131,7 @@ def test_a_file_that_was_edited_after_its_run_is_refused_before_anything_is_trai
     assert told.runs() == [("other", 1)]
 
 
+@pytest.mark.slow
 def test_a_study_that_has_grown_is_repeated_by_one_command(images: Path) -> None:
     compare_small(images, "good")
     study, _ = compare_small(images, "other")
@@ -135,6 +140,7 @@ def test_a_study_that_has_grown_is_repeated_by_one_command(images: Path) -> None
     assert told.of("started") == []
 
 
+@pytest.mark.slow
 def test_another_protocol_is_refused_by_the_first_field_that_differs(images: Path) -> None:
     study, _ = compare_small(images, "good")
     before = marks(study.path)
@@ -145,6 +151,7 @@ def test_another_protocol_is_refused_by_the_first_field_that_differs(images: Pat
     assert marks(study.path) == before
 
 
+@pytest.mark.slow
 def test_another_protocol_is_refused_before_anything_is_decoded(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compare_small(images, "good")
     for place in ("study.open_mixed", "study.images.open_image_set"):
@@ -152,6 +159,7 @@ def test_another_protocol_is_refused_before_anything_is_decoded(images: Path, mo
     refusal(images, "good", batch_size=64, flips="off")
 
 
+@pytest.mark.slow
 def test_other_data_is_refused_and_the_same_data_elsewhere_is_not(images: Path, tmp_path: Path) -> None:
     compare_small(images, "good")
     other = draw_images(tmp_path / "others", shift=1000)
@@ -161,6 +169,7 @@ def test_other_data_is_refused_and_the_same_data_elsewhere_is_not(images: Path, 
     assert told.of("started") == []
 
 
+@pytest.mark.slow
 def test_fresh_moves_the_old_study_aside_and_begins_anew(images: Path, tmp_path: Path) -> None:
     study, _ = compare_small(images, "good")
     before = {Path(path).name: content for path, (_, content) in marks(study.path).items()}
@@ -172,6 +181,7 @@ def test_fresh_moves_the_old_study_aside_and_begins_anew(images: Path, tmp_path:
     assert {Path(path).name: content for path, (_, content) in marks(old[0]).items()} == before
 
 
+@pytest.mark.slow
 def test_fresh_never_moves_a_study_that_somebody_works_on_or_for_a_mistake(images: Path, tmp_path: Path) -> None:
     study, _ = compare_small(images, "good")
     refusal(tmp_path / "nowhere", "good", fresh=True)
@@ -183,6 +193,7 @@ def test_fresh_never_moves_a_study_that_somebody_works_on_or_for_a_mistake(image
     assert list(tmp_path.glob("study.old-*")) == []
 
 
+@pytest.mark.slow
 def test_a_failing_run_is_a_row_with_its_reason_and_the_others_go_on(images: Path) -> None:
     study, told = compare_small(images, "raises", "killed", "good")
     assert [(f.network, f.seed, f.reason) for f in study.failures()] == [
@@ -199,12 +210,14 @@ def test_a_failing_run_is_a_row_with_its_reason_and_the_others_go_on(images: Pat
     assert told.runs() == [("raises", 0), ("killed", 0)]
 
 
+@pytest.mark.slow
 def test_fail_fast_stops_at_the_first_failure(images: Path) -> None:
     study, _ = compare_small(images, "raises", "good", fail_fast=True)
     assert len(study.failures()) == 1
     assert study.runs() == []
 
 
+@pytest.mark.slow
 def test_a_study_of_which_everything_failed_is_readable(images: Path) -> None:
     study, _ = compare_small(images, "raises")
     assert study.runs() == []
@@ -212,6 +225,7 @@ def test_a_study_of_which_everything_failed_is_readable(images: Path) -> None:
     assert (study.path / "report" / "index.html").exists()
 
 
+@pytest.mark.slow
 def test_a_network_that_cannot_be_built_is_a_failure_before_anything_runs(images: Path) -> None:
     study, told = compare_small(images, networks=["lenet5", "good.py:build"], stn="off", image_size=16)
     (failure,) = study.failures()
@@ -220,6 +234,7 @@ def test_a_network_that_cannot_be_built_is_a_failure_before_anything_runs(images
     assert told.runs() == [("good", 0)]
 
 
+@pytest.mark.slow
 def test_a_sweep_finds_the_rates_that_the_protocol_lacks_and_runs_once(images: Path) -> None:
     study, told = compare_small(images, "good", "raises", lr=None)
     assert "before it" in told.of("planned")[0].text
@@ -235,6 +250,7 @@ def read_study_rate(study_dir: Path) -> float:
     return float(row["learning_rate"])
 
 
+@pytest.mark.slow
 def test_without_the_test_set_it_is_never_read(images: Path, tmp_path: Path) -> None:
     study, _ = compare_small(images, "good", reads_test=False)
     assert study.runs()[0].record.test is None
@@ -247,6 +263,7 @@ def test_without_the_test_set_it_is_never_read(images: Path, tmp_path: Path) -> 
     assert any("did not read the test set" in event.text for event in told.of("warning"))
 
 
+@pytest.mark.slow
 def test_the_ledger_has_a_line_per_run_and_the_study_a_copy(images: Path, tmp_path: Path) -> None:
     study, _ = compare_small(images, "good", seeds=2)
     ledger = read_rows(tmp_path / "cache" / "test-reads.csv")
@@ -259,6 +276,7 @@ def test_the_ledger_has_a_line_per_run_and_the_study_a_copy(images: Path, tmp_pa
     assert read_rows(tmp_path / "cache" / "test-reads.csv") == ledger
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("keep", "kept"), [("all", ["good", "other"]), ("none", []), ("chosen", ["good"])])
 def test_weights_are_kept_as_asked(keep: str, kept: list[str], images: Path) -> None:
     study, _ = compare_small(images, "good", "other", keep_weights=keep)
@@ -278,6 +296,7 @@ def test_the_bytes_of_a_download_are_told(images: Path, monkeypatch: pytest.Monk
     assert [(event.num_done, event.num_total) for event in told.of("download")] == [(7, 9)]
 
 
+@pytest.mark.slow
 def test_groups_are_proposed_when_they_are_asked_for(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str | None] = []
 
@@ -322,6 +341,7 @@ def test_a_place_that_is_taken_is_refused_before_any_image_is_opened(
     assert opened == []
 
 
+@pytest.mark.slow
 def test_warnings_and_failures_reach_whoever_does_not_listen(
     images: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -335,6 +355,7 @@ def test_warnings_and_failures_reach_whoever_does_not_listen(
     assert all(line.startswith("warning: ") or "  failed: " in line for line in lines)
 
 
+@pytest.mark.slow
 def test_ctrl_c_counts_as_an_interrupted_study_once_the_old_one_was_moved_aside(
     images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -364,6 +385,7 @@ def test_a_folder_that_is_no_study_says_what_to_give(tmp_path: Path) -> None:
         read_run(tmp_path)
 
 
+@pytest.mark.slow
 def test_two_runs_at_the_same_time_give_the_same_study(images: Path) -> None:
     study, told = compare_small(images, "good", "other", "raises", seeds=2, jobs=2)
     assert sorted(told.runs("finished")) == [("good", 0), ("good", 1), ("other", 0), ("other", 1)]

@@ -26,6 +26,7 @@ def test_clean_images_get_one_line() -> None:
     assert told(clean_shots()) == [("phase", "checking 60 images"), ("note", "data check: no problem found")]
 
 
+@pytest.mark.slow
 def test_a_copy_across_parts_is_told_before_anything_trains_and_only_when_a_study_begins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -43,6 +44,7 @@ def test_a_copy_across_parts_is_told_before_anything_trains_and_only_when_a_stud
     assert not any("data check" in event.text for event in events)
 
 
+@pytest.mark.slow
 def test_what_was_left_out_is_told_once_when_a_study_begins_and_by_a_plan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,6 +68,7 @@ def test_what_was_left_out_is_told_once_when_a_study_begins_and_by_a_plan(
     assert not any("left out" in event.text for event in again)
 
 
+@pytest.mark.slow
 def test_the_form_of_the_files_is_looked_at_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images = prepare(tmp_path, monkeypatch)
     for path in sorted((images / "blue").iterdir()):

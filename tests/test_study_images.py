@@ -35,6 +35,7 @@ def write_set(root: Path, width: int, height: int, num_images: int = 200) -> Pat
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sides", "wanted"), [((20, 90), 32), ((70, 40), 32), ((64, 64), 64), ((300, 200), 128), ((400, 900), 224)]
 )
@@ -69,6 +70,7 @@ def test_flips_follow_the_images_and_are_told(pictures: Path) -> None:
     assert off.augmentation.flip_probability == 0
 
 
+@pytest.mark.slow
 def test_flips_are_judged_by_none_of_the_test_images_that_proposed_groups_deal(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,6 +91,7 @@ def test_flips_are_judged_by_none_of_the_test_images_that_proposed_groups_deal(
     assert (judged[0].paths, judged[0].splits) == (compared.paths, compared.splits)
 
 
+@pytest.mark.slow
 def test_a_study_of_another_protocol_is_refused_before_images_are_decoded_for_their_flips(
     pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +102,7 @@ def test_a_study_of_another_protocol_is_refused_before_images_are_decoded_for_th
             compare_small(pictures, "good", **different)
 
 
+@pytest.mark.slow
 def test_flips_that_are_not_settled_yet_are_no_other_protocol(pictures: Path) -> None:
     compare_small(pictures, "good")
     study, again = compare_small(pictures, "good")
@@ -107,6 +111,7 @@ def test_flips_that_are_not_settled_yet_are_no_other_protocol(pictures: Path) ->
         compare_small(pictures, "good", flips="off")
 
 
+@pytest.mark.slow
 def test_flips_are_refused_where_classes_mirror_each_other(pictures: Path, tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     for number in range(200):
@@ -158,6 +163,7 @@ def test_too_few_images_are_refused_before_anything_is_decoded(pictures: Path, t
     assert not (tmp_path / "cache" / "decoded").exists()
 
 
+@pytest.mark.slow
 def test_what_was_settled_stands_in_the_config_that_repeats_the_study(pictures: Path) -> None:
     study, told = compare_small(pictures, "good")
     config = read_config(study.path / "study.toml")
@@ -169,6 +175,7 @@ def test_what_was_settled_stands_in_the_config_that_repeats_the_study(pictures: 
     assert again.runs() == []
 
 
+@pytest.mark.slow
 def test_arrays_are_compared_like_any_images(pictures: Path) -> None:
     generator = np.random.default_rng(0)
     labels_N = np.arange(220) % 2

@@ -56,6 +56,7 @@ def test_a_mistake_is_told_before_anything_is_decoded(
     assert not (tmp_path / "runs").exists() and not (tmp_path / "cache" / "decoded").exists()
 
 
+@pytest.mark.slow
 def test_a_study_says_on_what_it_is_tested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images = prepare(tmp_path, monkeypatch)
     other = draw_images(tmp_path / "other", shift=1000)

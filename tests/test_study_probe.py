@@ -15,6 +15,7 @@ def test_a_network_whose_maps_are_maps_is_not_remarked_upon() -> None:
     assert remark_on_networks(runs("lenet5"), num_classes=3, image_size=32) == []
 
 
+@pytest.mark.slow
 def test_a_network_that_cannot_be_looked_at_is_a_remark_and_the_others_are_looked_at(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

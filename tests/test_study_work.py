@@ -36,6 +36,7 @@ def jobs_of(tasks: list[Task]) -> list[Job]:
     return [Job.from_json(task.job_json) for task in tasks if task.kind == "run"]
 
 
+@pytest.mark.slow
 def test_every_run_is_told_the_same_but_for_network_and_seed(images: Path, tasks: list[Task], tmp_path: Path) -> None:
     study, _ = compare_small(images, "good", "other", seeds=2, threads=1, precision="float32", keep_weights="none")
     jobs = jobs_of(tasks)
@@ -55,6 +56,7 @@ def test_every_run_is_told_the_same_but_for_network_and_seed(images: Path, tasks
     assert job.pixels_path.is_file() and job.pixels_path.is_relative_to(tmp_path / "cache")
 
 
+@pytest.mark.slow
 def test_annealed_copies_are_asked_of_every_run_and_missing_ones_are_told(images: Path, tasks: list[Task]) -> None:
     compare_small(images, "good")
     assert not jobs_of(tasks)[0].anneals
@@ -65,6 +67,7 @@ def test_annealed_copies_are_asked_of_every_run_and_missing_ones_are_told(images
     ]
 
 
+@pytest.mark.slow
 def test_a_finished_run_keeps_no_state_that_a_kill_left_behind(images: Path, tasks: list[Task]) -> None:
     study, _ = compare_small(images, "good")
     (finished,) = (run.path for run in study.runs())
@@ -74,6 +77,7 @@ def test_a_finished_run_keeps_no_state_that_a_kill_left_behind(images: Path, tas
     assert not list(finished.glob("*.pt")) and (finished / "record.json").exists()
 
 
+@pytest.mark.slow
 def test_a_relative_cache_is_found_by_the_workers_too(
     images: Path, tasks: list[Task], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +87,7 @@ def test_a_relative_cache_is_found_by_the_workers_too(
     assert jobs_of(tasks)[0].pixels_path.is_absolute()
 
 
+@pytest.mark.slow
 def test_cores_are_shared_by_runs_at_the_same_time(
     images: Path, tasks: list[Task], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +98,7 @@ def test_cores_are_shared_by_runs_at_the_same_time(
     assert jobs_of(tasks)[1].num_threads == 1
 
 
+@pytest.mark.slow
 def test_latency_is_measured_for_all_when_one_is_added_and_not_again_otherwise(images: Path, tasks: list[Task]) -> None:
     compare_small(images, "good")
     compare_small(images, "good", seeds=2)
@@ -102,6 +108,7 @@ def test_latency_is_measured_for_all_when_one_is_added_and_not_again_otherwise(i
     assert len(read_rows(study.path / "latency.csv")) == 2
 
 
+@pytest.mark.slow
 def test_a_network_of_ones_own_is_only_built_for_its_latency_where_it_is_named(images: Path, tasks: list[Task]) -> None:
     compare_small(images, "good")
     study, told = compare_small(images, "other")  # a study from elsewhere may bring good.py
@@ -114,6 +121,7 @@ def test_a_network_of_ones_own_is_only_built_for_its_latency_where_it_is_named(i
     assert tasks[-1].kind == "run" and told.of("warning") == []  # what is left out is not waited for either
 
 
+@pytest.mark.slow
 def test_an_exported_networks_latency_does_not_stand_in_for_pytorchs(images: Path, tasks: list[Task]) -> None:
     study, _ = compare_small(images, "good")
     rows = read_rows(study.path / "latency.csv")
@@ -123,6 +131,7 @@ def test_an_exported_networks_latency_does_not_stand_in_for_pytorchs(images: Pat
     assert [task.kind for task in tasks] == ["run", "latency", "latency"]
 
 
+@pytest.mark.slow
 def test_latency_that_cannot_be_measured_is_a_warning_and_the_study_goes_on(
     images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +148,7 @@ def test_latency_that_cannot_be_measured_is_a_warning_and_the_study_goes_on(
     assert (study.path / "report" / "index.html").exists()
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_too_small_is_told_before_anything_runs(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(work, "count_disk_bytes", lambda *_, **__: 10**21)
     _, told = compare_small(images, "good")
@@ -148,6 +158,7 @@ def test_a_disk_that_is_too_small_is_told_before_anything_runs(images: Path, mon
     assert told.of("warning")[0].text.startswith("the runs need 1000000000000 GB and the disk of study has ")
 
 
+@pytest.mark.slow
 def test_the_plan_is_told_first_and_then_every_run(images: Path) -> None:
     _, told = compare_small(images, "good", "other")
     kinds = [event.kind for event in told if event.kind not in ("data", "note", "phase", "warning")]

@@ -85,6 +85,7 @@ def row_of(rows: list[dict[str, object]], wanted: str) -> dict[str, object]:
     return next(row for row in rows if label(row) == wanted)
 
 
+@pytest.mark.slow
 def test_the_leaderboard_has_the_published_columns_in_their_order(study: Path) -> None:
     assert all(list(row) == COLUMNS for row in leaderboard_rows(study))
 
@@ -130,6 +131,7 @@ def test_one_seed_has_no_deviation(tmp_path: Path) -> None:
     assert leaderboard_rows(study)[0]["test_accuracy_std"] is None
 
 
+@pytest.mark.slow
 def test_a_network_that_misses_a_seed_is_placed_by_the_seeds_all_have(tmp_path: Path) -> None:
     # seed 2 validates on a hard fold: without it vgg16's mean looks better than resnet34's
     study = build_fake_study(tmp_path / "s", networks=["vgg16", "resnet34"], seeds=3, failed="vgg16")
@@ -148,6 +150,7 @@ def test_nothing_is_said_of_the_order_where_all_have_the_same_seeds(tmp_path: Pa
     assert order_words(read_results(study)) == ""
 
 
+@pytest.mark.slow
 def test_test_intervals_take_the_track_for_the_unit(study: Path) -> None:
     results = read_results(study)
     variant = next(v for v in results.variants if v.label == "lenet5")
@@ -339,6 +342,7 @@ def test_the_pareto_front_of_known_points() -> None:
     assert pareto_front(costs, accuracies) == [0, 1, 4]
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 6)), min_size=1, max_size=12))
 def test_a_point_is_on_the_front_exactly_where_none_dominates_it(points: list[tuple[int, int]]) -> None:
     costs, accuracies = [float(cost) for cost, _ in points], [float(accuracy) for _, accuracy in points]
@@ -350,6 +354,7 @@ def test_a_point_is_on_the_front_exactly_where_none_dominates_it(points: list[tu
     assert set(pareto_front(costs, accuracies)) == expected
 
 
+@pytest.mark.slow
 def test_tables_need_no_torch(study: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from roadtest.summarise import leaderboard_rows;"

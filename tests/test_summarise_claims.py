@@ -92,6 +92,7 @@ def verdicts(study: Path) -> dict[str, str]:
     return {row["claim"]: row["verdict"] for row in claim_rows(study)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wrong", "word"),
     [(SUPPORTING, "supported"), (CONTRADICTING, "contradicted"), (UNDECIDED, "not decided")],
@@ -187,6 +188,7 @@ def test_where_a_budget_ended_the_runs_an_epochs_time_is_compared_and_no_stop(ba
     assert times["verdict"] == "supported" and times["evidence"].startswith("An epoch takes resnet34 1.5 times")
 
 
+@pytest.mark.slow
 def test_the_claims_are_about_accuracy_whatever_chooses(base: Path, tmp_path: Path) -> None:
     study = tell(base, tmp_path / "s", SUPPORTING, "supported")
     assert claim_rows(read_results(study, metric="macro-f1")) == claim_rows(study)

@@ -37,6 +37,7 @@ def test_the_sentences_say_who_is_ahead_and_where_they_cross(study_dir: Path) ->
     ]
 
 
+@pytest.mark.slow
 def test_a_difference_that_luck_may_have_made_is_said_so(tmp_path: Path) -> None:
     noisy = Ends(wrong=[(250, 60, (5, 70, 8, 40, 12)[seed]) for seed in FIVE])
     study_dir = build_branched_study(tmp_path / "s", {"lenet5": FAST, "resnet34": noisy})
@@ -59,6 +60,7 @@ def test_a_change_that_is_shown_at_neither_end_may_be_luck(tmp_path: Path) -> No
     )
 
 
+@pytest.mark.slow
 def test_of_many_changes_of_places_the_shown_ones_are_told_and_the_others_counted(tmp_path: Path) -> None:
     # five networks turn their order round; the last two by so little that luck may have done it
     wrong = {
@@ -89,6 +91,7 @@ def test_two_seeds_are_observed_and_never_judged(tmp_path: Path) -> None:
     assert sentences[3].endswith("observed, not judged.")
 
 
+@pytest.mark.slow
 def test_who_saw_too_little_crosses_nobody_and_is_named(tmp_path: Path) -> None:
     late = Ends(wrong=LATE.wrong, epochs=(0.5, 1.0, 2.0))
     study_dir = build_branched_study(tmp_path / "s", {"lenet5": FAST, "resnet34": late})
@@ -99,6 +102,7 @@ def test_who_saw_too_little_crosses_nobody_and_is_named(tmp_path: Path) -> None:
     assert "overtakes" not in " ".join(sentences)
 
 
+@pytest.mark.slow
 def test_a_missing_seed_compares_the_common_ones(tmp_path: Path) -> None:
     # seed 0's fold is hard; a network that lacks it is not the better one for that
     easy = Ends(wrong=[(400, 400, 400), (50, 40, 30), (51, 41, 31), (52, 42, 32)])

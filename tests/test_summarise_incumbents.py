@@ -54,6 +54,7 @@ def study_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_system_has_the_columns_of_the_leaderboard_and_no_costs(study_dir: Path) -> None:
     networks, systems = leaderboard_rows(study_dir), incumbent_rows(study_dir)
     assert [row["network"] for row in systems] == ["ours", "worse"]  # the best on test first
@@ -67,6 +68,7 @@ def test_a_system_has_the_columns_of_the_leaderboard_and_no_costs(study_dir: Pat
     assert ours["test_worst_class_recall_mean"] == pytest.approx(0.94)
 
 
+@pytest.mark.slow
 def test_its_interval_is_the_judges_over_tracks(study_dir: Path) -> None:
     ours = incumbent_rows(study_dir)[0]
     correct_N = np.ones(NUM_TEST, bool)
@@ -89,6 +91,7 @@ def test_a_difference_is_paired_by_image_over_the_networks_mean(study_dir: Path)
     assert row["num_only_network"] - row["num_only_system"] == pytest.approx(150)
 
 
+@pytest.mark.slow
 def test_a_system_with_the_networks_own_answers_is_not_apart_from_it(study_dir: Path) -> None:
     results = read_results(study_dir)
     (record, _) = next(v for v in results.variants if v.label == "lenet5+stn").records
@@ -105,6 +108,7 @@ def test_a_system_with_the_networks_own_answers_is_not_apart_from_it(study_dir: 
         incumbent_dir(study_dir, "twin").rmdir()
 
 
+@pytest.mark.slow
 def test_the_leaderboard_shows_systems_below_and_nothing_chooses_them(study_dir: Path) -> None:
     rows = rows_with_incumbents(study_dir)
     assert [row["network"] for row in rows] == ["lenet5", "lenet5", "ours", "worse"]
@@ -112,6 +116,7 @@ def test_the_leaderboard_shows_systems_below_and_nothing_chooses_them(study_dir:
     assert recommend(study_dir).label == "lenet5+stn"
 
 
+@pytest.mark.slow
 def test_a_study_without_systems_has_no_rows(tmp_path: Path) -> None:
     folder = build_exact_study(tmp_path / "study", {"lenet5": [1]})
     assert incumbent_rows(folder) == [] and incumbent_difference_rows(folder) == []

@@ -57,6 +57,7 @@ def test_the_metrics_of_a_confusion_that_can_be_added_up_by_hand() -> None:
     assert score(counts, "worst-class-recall") == pytest.approx(1 / 2)
 
 
+@pytest.mark.slow
 @given(answers)
 @settings(max_examples=50)
 def test_the_metrics_are_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
@@ -228,6 +229,7 @@ def test_the_studys_own_metric_is_read_from_its_folder(tmp_path: Path) -> None:
     assert read_results(study, metric="accuracy").metric == "accuracy"
 
 
+@pytest.mark.slow
 def test_the_standing_is_told_in_sentences(tmp_path: Path) -> None:
     wrong = {"lenet5": [25, 26, 25, 24, 26], "lenet5+stn": [5, 7, 6, 5, 6], "vgg16": [6, 5, 6, 7, 5]}
     exact = build_exact_study(tmp_path / "s", wrong)

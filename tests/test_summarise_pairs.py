@@ -67,6 +67,7 @@ def two_seeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_fake_study(folder, networks=["lenet5", "lenet5+stn", "vgg16"], seeds=2, has_examples=False)
 
 
+@pytest.mark.slow
 def test_every_pair_has_one_row_with_the_stated_columns(study: Path) -> None:
     rows = verdict_rows(study)
     assert len(rows) == 15 and all(list(row) == COLUMNS for row in rows)
@@ -112,6 +113,7 @@ def test_letters_and_the_leading_set_follow_the_verdicts(study: Path) -> None:
     assert accuracies == sorted(accuracies, reverse=True)
 
 
+@pytest.mark.slow
 def test_fewer_than_three_seeds_have_no_letters_and_no_verdict(two_seeds: Path) -> None:
     assert {row["verdict"] for row in verdict_rows(two_seeds)} == {"not judged: needs 3 seeds, 5 are better"}
     assert {row["p_adjusted"] for row in verdict_rows(two_seeds)} == {None}
@@ -160,6 +162,7 @@ def test_the_stn_pays_by_its_bounds_against_the_tolerance() -> None:
     assert stn_worth(None, tolerance_points=0.5) is None
 
 
+@pytest.mark.slow
 def test_the_stn_table_judges_by_validation_and_quotes_test(study: Path, tmp_path: Path) -> None:
     exact = build_exact_study(tmp_path / "s", {"lenet5": [25, 26, 25, 24, 26], "lenet5+stn": [5, 7, 6, 5, 6]})
     (row,) = stn_rows(exact)
@@ -277,6 +280,7 @@ def test_on_test_all_seeds_of_both_networks_count(tmp_path: Path) -> None:
     assert row["num_seeds"] == 3
 
 
+@pytest.mark.slow
 def test_in_validation_by_folds_the_seeds_that_both_have_count(tmp_path: Path) -> None:
     study = build_exact_study(tmp_path / "s", {"lenet5": [10, 10, 10, 90], "resnet34": [30, 30, 30, 30]})
     results = read_results(without_seeds(study, "resnet34", [3]))
@@ -285,6 +289,7 @@ def test_in_validation_by_folds_the_seeds_that_both_have_count(tmp_path: Path) -
     assert row["gain"] == pytest.approx(0.02)
 
 
+@pytest.mark.slow
 def test_networks_without_a_common_seed_are_not_compared_and_not_called_not_separated(tmp_path: Path) -> None:
     study = build_exact_study(tmp_path / "s", {"lenet5": [10] * 6, "resnet34": [30] * 6})
     without_seeds(study, "lenet5", [3, 4, 5])
@@ -303,6 +308,7 @@ def test_where_seeds_are_not_the_reason_no_more_are_asked_for(tmp_path: Path) ->
     assert not judged.needs_seeds
 
 
+@pytest.mark.slow
 def test_a_network_with_a_seed_that_diverged_is_not_compared(tmp_path: Path) -> None:
     study = build_fake_study(
         tmp_path / "s", networks=["lenet5", "resnet34", "vgg16"], seeds=4, failed="vgg16", has_examples=False

@@ -38,6 +38,7 @@ def study(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_gain_is_the_paired_difference_of_the_two_starts(study: Path) -> None:
     (row,) = pretraining_rows(study)
     results = read_results(study)
@@ -50,6 +51,7 @@ def test_the_gain_is_the_paired_difference_of_the_two_starts(study: Path) -> Non
     assert (row["network"], row["has_stn"], row["num_runs"], row["status"]) == (NOTHING, False, 3, "compared")
 
 
+@pytest.mark.slow
 def test_a_row_names_both_rates_and_the_weights(study: Path) -> None:
     (row,) = pretraining_rows(study)
     assert row["learning_rate_pretrained"] == 0.005 != row["learning_rate_from_nothing"]
@@ -70,6 +72,7 @@ def test_only_pairs_make_rows(tmp_path: Path) -> None:
     assert pretraining_table(read_results(folder)) is None
 
 
+@pytest.mark.slow
 def test_people_read_both_starts_in_one_line(study: Path) -> None:
     table = pretraining_table(read_results(study))
     assert table is not None

@@ -35,12 +35,14 @@ def test_a_short_run_is_evaluated_more_often_than_once_an_epoch() -> None:
     assert rows[-1].epoch == 1
 
 
+@pytest.mark.slow
 def test_the_network_learns() -> None:
     rows = rows_of(tiny_training(replace(TINY, max_epochs=12)))
     assert rows[-1].val.accuracy > 0.8
     assert rows[-1].train.loss < rows[0].train.loss
 
 
+@pytest.mark.slow
 def test_going_on_from_a_saved_state_gives_the_same_bits_wherever_it_was_saved() -> None:
     whole = tiny_training()
     expected_rows = rows_of(whole)
@@ -75,6 +77,7 @@ def test_an_evaluation_that_was_interrupted_is_made_up_for() -> None:
     assert row.images_per_second > 0  # of the steps before the interruption: there were none since
 
 
+@pytest.mark.slow
 def test_two_seeds_differ_and_one_seed_repeats() -> None:
     first, again, other = tiny_training(seed=0), tiny_training(seed=0), tiny_training(seed=1)
     for training in (first, again, other):
@@ -83,6 +86,7 @@ def test_two_seeds_differ_and_one_seed_repeats() -> None:
     assert not torch.equal(weights_of(first), weights_of(other))
 
 
+@pytest.mark.slow
 def test_patience_starts_the_decay_and_the_decay_is_the_protocols_share() -> None:
     # The rate is so small that the loss hardly moves; a budget of evaluations without improvement must come.
     protocol = replace(TINY, max_epochs=60, patience=2, decay_fraction=0.5)
@@ -109,6 +113,7 @@ def test_a_budget_becomes_steps_once_and_is_kept_roughly() -> None:
     assert 0.3 < rows[-1].train_seconds < 3.0  # a noisy machine may double it
 
 
+@pytest.mark.slow
 def test_the_planned_number_of_steps_is_never_reconsidered() -> None:
     training = tiny_training(with_budget(replace(TINY, max_epochs=100_000), 0.5))
     planned = set()

@@ -18,6 +18,7 @@ def test_a_trial_tells_its_rate_and_the_validation_figures(tmp_path: Path) -> No
     assert event.epoch == 3
 
 
+@pytest.mark.slow
 def test_a_trial_is_evaluated_once_however_long_it_is(tmp_path: Path) -> None:
     training = tiny_training(replace(TINY, max_epochs=8))
     try_rate(training, write_tiny_study(tmp_path), 3, lambda: False)

@@ -89,6 +89,7 @@ def test_every_network_of_a_seed_has_the_same_split_order_and_augmentation(job: 
 # Augmented copies on both sides of the split
 
 
+@pytest.mark.slow
 def test_images_are_varied_in_training_only_and_copies_are_never_kept(
     job: Job, reads: list[tuple[float, set[int]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +110,7 @@ def test_images_are_varied_in_training_only_and_copies_are_never_kept(
     assert kept == {"epochs.csv", "val.npz", "test.npz", "weights.safetensors", "examples.npz", "record.json"}
 
 
+@pytest.mark.slow
 def test_validation_and_test_images_are_judged_as_they_are(job: Job) -> None:
     execute(job, tell=lambda event: None)
     image_set, _ = reopen_image_set(job.study_dir, job.pixels_path)
@@ -167,6 +169,7 @@ def blocks_of(network: torch.nn.Module) -> list[torch.nn.Module]:
 OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in ("resnet34-s1", "resnet34-imagenet")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet34", *OTHERS])
 def test_a_resnet_has_its_shortcuts(name: str) -> None:
     network = build_network(name, num_classes=43, image_size=32, has_stn=False, seed=0).eval()
@@ -213,6 +216,7 @@ def test_loading_is_told_apart_and_evaluating_stands_outside(job: Job, monkeypat
 # The test set seen before the end
 
 
+@pytest.mark.slow
 def test_the_test_set_is_read_once_after_training_and_after_its_line_in_the_ledger(
     job: Job, reads: list[tuple[float, set[int]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,6 +243,7 @@ def test_the_test_set_is_read_once_after_training_and_after_its_line_in_the_ledg
     assert set().union(*after) == test_ids
 
 
+@pytest.mark.slow
 def test_without_reading_the_test_set_not_a_pixel_of_it_is_seen(job: Job, reads: list[tuple[float, set[int]]]) -> None:
     execute(replace(job, reads_test=False), tell=lambda event: None)
     assert not set().union(*(ids for _, ids in reads)) & ids_of(job, "test")
@@ -246,6 +251,7 @@ def test_without_reading_the_test_set_not_a_pixel_of_it_is_seen(job: Job, reads:
     assert read_record(job.run_dir).test is None
 
 
+@pytest.mark.slow
 def test_what_chooses_cannot_reach_test_labels() -> None:
     # Garbage in every test label changes nothing of a training: patience, rates and weights are chosen without them.
     def final_weights(labels_N: torch.Tensor) -> torch.Tensor:

@@ -97,6 +97,7 @@ def test_a_header_that_lies_about_places_is_refused(path: Path) -> None:
     assert "does not hold this network's weights" in refusal(path)
 
 
+@pytest.mark.slow
 @given(data=st.data())
 def test_any_damage_is_one_line_or_no_damage(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("weights")

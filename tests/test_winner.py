@@ -20,6 +20,7 @@ def study_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_means_itself(study_dir: Path) -> None:
     found = find_run(study_dir / "lenet5" / "seed-1")
     assert (found.path, found.words) == (study_dir / "lenet5" / "seed-1", "")
@@ -32,6 +33,7 @@ def test_a_study_means_the_first_seed_of_its_recommended_network(study_dir: Path
     assert found.words == f"{study_dir} recommends lenet5+stn (judged): its run with seed 0 is taken"
 
 
+@pytest.mark.slow
 def test_a_seed_whose_weights_were_kept_comes_before_one_whose_were_not(study_dir: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(study_dir, tmp_path / "study"))
     (folder / "lenet5+stn" / "seed-0" / "weights.safetensors").unlink()

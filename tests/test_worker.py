@@ -43,6 +43,7 @@ def test_a_reason_is_one_line(error: Exception, reason: str) -> None:
     assert worker._reason(error) == reason
 
 
+@pytest.mark.slow
 def test_a_sweep_tries_every_rate_for_the_same_number_of_steps(tmp_path: Path) -> None:
     protocol = replace(TINY, sweep_rates=(0.001, 0.02, 1e30), sweep_seconds=0.3, max_epochs=1000)
     job = replace(write_tiny_study(tmp_path, protocol), learning_rate=0.0)
