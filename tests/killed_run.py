@@ -1,11 +1,10 @@
-"""Do one run in this process and end it by SIGKILL at a named point: `python killed_run.py JOB.json POINT`.
+"""Do one run in this process, which must be one of its own, and end it by SIGKILL at a named point.
 
 The points are reached by the run itself, never by a clock. POINT `nowhere` lets it finish.
 """
 
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +69,3 @@ def main(job_path: str, point: str) -> None:
     Path.replace = replace  # type: ignore[method-assign, assignment]
     Path.unlink = unlink  # type: ignore[method-assign]
     run.execute(Job.from_json(Path(job_path).read_text()), tell=tell)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -2,10 +2,7 @@
 
 import hashlib
 import json
-import os
 import signal
-import subprocess
-import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +13,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+import killed_run
+from forked import run_forked
 from roadtest import run_figures
 from roadtest import state as state_module
 from roadtest.events import Event
@@ -26,7 +25,6 @@ from roadtest.run import Stopped, execute
 from roadtest.train import Training
 from tiny import TINY, with_budget, write_tiny_study
 
-KILLED_RUN = Path(__file__).with_name("killed_run.py")
 POINTS = (
     "mid-epoch",
     "after a row",
@@ -41,12 +39,9 @@ CLOCKS = {"train_seconds", "data_seconds", "eval_seconds", "images_per_second"}
 def start(job: Job, point: str) -> int:
     path = job.study_dir.parent / "job.json"
     path.write_text(job.to_json())
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, str(KILLED_RUN), str(path), point], env=environment, capture_output=True, timeout=120
-    )
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
-    return done.returncode
+    code = run_forked(killed_run.main, str(path), point)
+    assert code in (0, -signal.SIGKILL)
+    return code
 
 
 def without_clocks(run_dir: Path) -> list[dict[str, str]]:
