@@ -3,14 +3,21 @@
 A fork is only safe where nothing runs beside it, so never off the test's own process, whose torch has threads.
 """
 
+import json
 import multiprocessing
-from collections.abc import Callable
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-PRELOADED = ("killed_run", "torch._dynamo", "torch._decomp", "torch._refs", "torch.nn.utils.stateless")
+_PRELOADED = ("killed_run", "torch._dynamo", "torch._decomp", "torch._refs", "torch.nn.utils.stateless")
 """What the server imports before it forks: torch imports the last ones at its first training. No thread is started."""
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(list(PRELOADED))
+_CONTEXT.set_forkserver_preload(list(_PRELOADED))
 
 
 def run_forked(target: Callable[..., Any], *arguments: Any, timeout_seconds: float = 120) -> int:
@@ -23,3 +30,59 @@ def run_forked(target: Callable[..., Any], *arguments: Any, timeout_seconds: flo
         process.join()
         raise TimeoutError(f"{target.__name__}{arguments} took more than {timeout_seconds} seconds")
     return process.exitcode
+
+
+class ForkedWorker:
+    """A real worker of a study, forked: as much of `subprocess.Popen` as roadtest.study.launch asks for."""
+
+    def __init__(self, words: Sequence[str], *, stderr: Any, env: Mapping[str, str], **_: Any) -> None:
+        their_input, my_end = _CONTEXT.Pipe(duplex=False)
+        other_end, their_output = _CONTEXT.Pipe(duplex=False)
+        streams = (their_input, their_output, Path(stderr.name))
+        self._process = _CONTEXT.Process(target=_work, args=(list(words[-2:]), dict(env), *streams))
+        self._process.start()
+        self.stdin, self.stdout = (os.fdopen(os.dup(end.fileno()), m) for end, m in ((my_end, "wb"), (other_end, "rb")))
+        for end in (their_input, my_end, other_end, their_output):
+            end.close()
+        self.kill = self._process.kill
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired("worker", timeout or 0)
+        return self._process.exitcode
+
+
+def _work(words: list[str], environment: dict[str, str], stdin: Any, stdout: Any, log: Path) -> None:
+    from roadtest import worker
+
+    for number, file in enumerate((stdin.fileno(), stdout.fileno(), os.open(log, os.O_WRONLY | os.O_APPEND))):
+        os.dup2(file, number)
+    for end in (stdin, stdout):
+        end.close()
+    os.environ.update(environment)
+    sys.exit(worker.main(words))
+
+
+def run_script(words: Sequence[str], environment: Mapping[str, str]) -> tuple[dict[str, Any], float]:
+    """Stands in for the benchmarks' `run_process`: the figures in a script's last line, and that nobody disturbed it.
+
+    Their real processes test_side_by_side.py starts. A variable that a library reads as it loads changes nothing here.
+    """
+    from side_by_side import ProcessFailed
+
+    with tempfile.TemporaryDirectory() as folder:
+        out, err = Path(folder) / "out", Path(folder) / "err"
+        code = run_forked(_run_as_main, list(words), dict(environment), str(out), str(err))
+        if code != 0:
+            raise ProcessFailed(f"code {code}: {err.read_text().strip().splitlines()[-1]}")
+        return json.loads(out.read_text().splitlines()[-1]), 0.0
+
+
+def _run_as_main(words: list[str], environment: dict[str, str], out: str, err: str) -> None:
+    for number, path in ((1, out), (2, err)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
+    os.environ.update(environment)
+    sys.argv = words
+    sys.path.insert(0, str(Path(words[0]).parent))
+    runpy.run_path(words[0], run_name="__main__")

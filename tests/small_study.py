@@ -2,6 +2,7 @@
 
 import io
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ import pytest
 from PIL import Image
 
 import fake_worker
+from forked import ForkedWorker
 from roadtest import worker
 from roadtest.events import Event
 from roadtest.study import Study, compare, launch, work
@@ -102,7 +105,7 @@ def own(*names: str) -> list[str]:
 def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch, *, is_fake: bool = True) -> Path:
     """Images, networks, a cache of their own, the current folder; give the images' folder.
 
-    Faked, workers are functions in this process and the report is one line.
+    Faked, workers are functions in this process and the report is one line. Real workers are forked, not started.
     """
     monkeypatch.chdir(folder)
     monkeypatch.setenv("ROADTEST_CACHE", str(folder / "cache"))
@@ -110,6 +113,9 @@ def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch, *, is_fake: bool = Tr
     if is_fake:
         monkeypatch.setattr(launch, "_run_task", run_task_here)
         monkeypatch.setattr(work, "write_report", fake_report)
+    else:
+        kept = {name: vars(subprocess)[name] for name in ("PIPE", "TimeoutExpired")}
+        monkeypatch.setattr(launch, "subprocess", SimpleNamespace(Popen=ForkedWorker, **kept))
     return draw_images(folder / "images")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from forked import run_script
 from roadtest.networks import build_network
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
@@ -17,6 +18,7 @@ import contender
 import many_images
 import plain_networks
 import probe
+import side_by_side
 import small_maps
 import start_up
 import train_ladder
@@ -111,8 +113,9 @@ def test_a_network_or_peer_that_is_not_known_is_answered(capsys: pytest.CaptureF
 
 @pytest.mark.slow
 def test_train_speed_prints_every_contender_and_keeps_the_samples_of_other_networks(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(side_by_side, "run_process", run_script)
     train_speed.main([*TOY, "--out", str(tmp_path)])
     table = capsys.readouterr().out
     names = [*train_speed.PEERS, train_speed.OURS, train_speed.BARE]
@@ -140,8 +143,9 @@ def test_the_ladder_prints_every_rung(
 ) -> None:
     rungs = train_ladder.list_rungs(1)
     assert len(rungs) == 11
-    # Every other rung, the first and the limit among them: a process each, whose imports take eight seconds.
+    # Every other rung, the first and the limit among them.
     monkeypatch.setattr(train_ladder, "list_rungs", lambda num_threads: rungs[::2])
+    monkeypatch.setattr(side_by_side, "run_process", run_script)
     train_ladder.main([*TOY, "--out", str(tmp_path)])
     table = capsys.readouterr().out
     assert [rung.name for rung in rungs[::2] if f"\n| {rung.name} | " not in table] == []

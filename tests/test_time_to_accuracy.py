@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from forked import run_script
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import time_to_accuracy
 
@@ -78,6 +80,7 @@ def test_the_evaluation_is_chosen_before_the_test_is_read(
 @pytest.mark.slow
 def test_two_seeds_train_alike_and_each_notes_its_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROADTEST_CACHE", str(tmp_path))
+    monkeypatch.setattr(time_to_accuracy, "run_process", run_script)
     words = ["lenet5", "--epochs", "1", "--seeds", "2", "--threshold", "1", "--source", "signs:860,test=430"]
     time_to_accuracy.main([*words, "--out", str(tmp_path / "out")])
     (written,) = (tmp_path / "out").glob("*.json")
