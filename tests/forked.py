@@ -16,7 +16,7 @@ from typing import Any
 
 _PRELOADED = ("killed_run", "torch._dynamo", "torch._decomp", "torch._refs", "torch.nn.utils.stateless")
 """What the server imports before it forks: torch imports the last ones at its first training. No thread is started."""
-_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
 _CONTEXT.set_forkserver_preload(list(_PRELOADED))
 
 
