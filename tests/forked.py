@@ -22,7 +22,7 @@ _CONTEXT.set_forkserver_preload(list(_PRELOADED))
 
 def run_forked(target: Callable[..., Any], *arguments: Any, timeout_seconds: float = 120) -> int:
     """Call `target` in a process of its own and return its exit code: negative where a signal ended it."""
-    process = _CONTEXT.Process(target=target, args=arguments)
+    process = _CONTEXT.Process(target=_call, args=(dict(os.environ), target, arguments))
     process.start()
     process.join(timeout_seconds)
     if process.exitcode is None:
@@ -30,6 +30,17 @@ def run_forked(target: Callable[..., Any], *arguments: Any, timeout_seconds: flo
         process.join()
         raise TimeoutError(f"{target.__name__}{arguments} took more than {timeout_seconds} seconds")
     return process.exitcode
+
+
+def _call(environment: dict[str, str], target: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    _live_in(environment)
+    target(*arguments)
+
+
+def _live_in(environment: dict[str, str]) -> None:
+    """In place of the server's own environment, which is that of the test that started it."""
+    os.environ.clear()
+    os.environ.update(environment)
 
 
 class ForkedWorker:
@@ -60,7 +71,7 @@ def _work(words: list[str], environment: dict[str, str], stdin: Any, stdout: Any
         os.dup2(file, number)
     for end in (stdin, stdout):
         end.close()
-    os.environ.update(environment)
+    _live_in(environment)
     sys.exit(worker.main(words))
 
 
