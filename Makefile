@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -rs
 help:
 	@echo "make demo    compare six networks on drawn signs: no data needed, five to eight minutes on two cores"
 	@echo "make test    the whole suite, style and types; says at the end what it skipped and why"
-	@echo "make fast    the tests that take no time, style and types: one to two minutes"
+	@echo "make fast    the tests that take no time, style and types: one to three minutes"
 	@echo "make docs    write docs/cli.md from the command line"
 	@echo "make format  put the code into its form"
 
