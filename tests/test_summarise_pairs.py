@@ -189,6 +189,8 @@ def test_where_tracks_hide_the_difference_no_number_of_seeds_is_promised(study: 
     more = more_for(results, hidden, part="test")
     assert more.times_tracks == pytest.approx(math.ceil(10 * 1.96**2) / 10)
     assert more.words == "no number of seeds separates them on this test set; about 3.9 times as many tracks would"
+    tiny = more_for(results, replace(hidden, estimate=0.0009), part="test")  # (1.96 / 0.09) squared is 474.3
+    assert tiny.words is not None and "about 480 times as many tracks" in tiny.words
     seeds = more_for(results, replace(hidden, seed_variance=1e-4, unit_variance=0.0), part="test")
     assert seeds.least_seeds is not None and seeds.most_seeds is not None
     assert seeds.words == f"between {seeds.least_seeds} and {seeds.most_seeds} more seeds"

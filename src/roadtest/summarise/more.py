@@ -49,17 +49,23 @@ def what_more_would_cost(results: Results, verdict: judge.Verdict, *, part: str,
     return more_for(results, verdict.difference, part=part, num_pairs=num_pairs)
 
 
+def _round_up(times: float) -> float:
+    """Two digits and no more: it is an order of magnitude."""
+    step = 10.0 ** (math.floor(math.log10(times)) - 1) if times >= 1 else 0.1
+    return round(math.ceil(times / step) * step, 1)
+
+
 def more_for(results: Results, difference: judge.Difference, *, part: str, num_pairs: int = 1) -> More:
     """What would tell a difference on `val` or `test` from zero, in numbers and in words."""
     found = judge.what_would_separate(difference, num_pairs=num_pairs)
     if difference.statement == judge.ON_NEW_FOLDS:
         num_folds = int(results.info.protocol["num_folds"])
         return _in_folds(found, left=num_folds - difference.num_seeds, num_folds=num_folds)
-    times = None if found.times_tracks is None else max(math.ceil(10 * found.times_tracks) / 10, 1.1)
+    times = None if found.times_tracks is None else max(_round_up(found.times_tracks), 1.1)
     words = _seed_words(found.least_seeds, found.most_seeds)
     if found.least_seeds is None:
         words = f"no number of seeds separates them on this {'test' if part == 'test' else 'validation'} set"
-        words += f"; about {times:,.4g} times as many tracks would" if times else ": the difference seen is zero"
+        words += f"; about {times:,.12g} times as many tracks would" if times else ": the difference seen is zero"
     return More(least_seeds=found.least_seeds, most_seeds=found.most_seeds, times_tracks=times, words=words)
 
 
