@@ -122,13 +122,13 @@ def build_track(seed: int, part: str, label: int, track: int) -> Track:
         window_F3=_window(rng),
         white_balance=np.exp(rng.normal(0, 0.12 if rng.random() < 0.1 else 0.04, 3)).astype(np.float32),
         gamma=float(rng.uniform(*world.gamma)),
-        blur_F=_blur(rng, sizes_F, world.roughness),
-        motion_F2=_motion(rng, sizes_F, world.roughness),
+        blur_F=_blur(rng, sizes_F, world),
+        motion_F2=_motion(rng, sizes_F, world.motion_chance),
         mosaic=float(rng.uniform(*world.mosaic)),
         noise=(float(rng.uniform(0.0003, 0.0022)), float(rng.uniform(0.0, 0.001))),
         coarseness=float(rng.uniform(1.1, 2.2)) if rng.random() < 0.12 * world.roughness else 1.0,
         jpeg_quality=int(rng.integers(45, 93)) if rng.random() < world.jpeg_chance else 0,
-        saturation=float(rng.uniform(0.95, 1.5)),
+        saturation=float(rng.uniform(*world.saturation)),
     )
 
 
@@ -177,7 +177,7 @@ def _light(rng: np.random.Generator, world: World) -> tuple[FloatArray, FloatArr
     tint = np.asarray(weather.tint) * np.exp(rng.normal(0, 0.03, 3))
     exposure = np.exp(_drift(rng, 1, step=0.09) + _nearness()[:, None] * rng.normal(0, 0.25))
     sign = level * tint * exposure
-    scene = sign * np.exp(rng.uniform(*np.log(weather.scene_light)))
+    scene = sign * np.exp(rng.uniform(*np.log(weather.scene_light))) * world.surroundings
     haze = exposure * level * rng.uniform(*weather.haze) * rng.uniform((0.8, 0.8, 0.8), (1.0, 0.95, 1.1))
     return sign.astype(np.float32), scene.astype(np.float32), haze.astype(np.float32)
 
@@ -189,17 +189,19 @@ def _window(rng: np.random.Generator) -> FloatArray:
     return np.concatenate([centre, zoom], axis=1).astype(np.float32)
 
 
-def _blur(rng: np.random.Generator, sizes_F: FloatArray, roughness: float) -> FloatArray:
+def _blur(rng: np.random.Generator, sizes_F: FloatArray, world: World) -> FloatArray:
     """Of the lens in pixels; where it is out of focus, and with a share of the sign's size where the air shimmers."""
-    base = rng.lognormal(np.log(0.42), 0.25) + (rng.uniform(0.3, 1.0) if rng.random() < 0.08 * roughness else 0.0)
-    share = rng.uniform(0.01, 0.035) if rng.random() < 0.1 * roughness else 0.0
+    median, spread = world.lens_blur
+    base = rng.lognormal(np.log(median), spread)
+    base += rng.uniform(0.3, 1.0) if rng.random() < 0.08 * world.roughness else 0.0
+    share = rng.uniform(0.01, 0.035) if rng.random() < 0.1 * world.roughness else 0.0
     blur: FloatArray = np.clip(base * np.exp(_drift(rng, 1, step=0.08)[:, 0]) + share * sizes_F, 0.25, 2.5)
     return blur
 
 
-def _motion(rng: np.random.Generator, sizes_F: FloatArray, roughness: float) -> FloatArray:
-    """Smear up to four tracks in ten, more so when the sign is near."""
-    length = rng.uniform(0.02, 0.13) if rng.random() < 0.4 * roughness else 0.0
+def _motion(rng: np.random.Generator, sizes_F: FloatArray, chance: float) -> FloatArray:
+    """Smear some tracks, more so when the sign is near."""
+    length = rng.uniform(0.02, 0.13) if rng.random() < chance else 0.0
     angle = rng.normal(0, 0.5) if rng.random() < 0.6 else rng.uniform(0, np.pi)
     smear: FloatArray = (sizes_F * length)[:, None] * np.array((np.cos(angle), np.sin(angle)), np.float32)
     return smear
