@@ -1,6 +1,6 @@
 """Does the judge keep its promise on real trainings? One network against itself, five seeds against five others.
 
-    roadtest compare gtsrb --networks lenet5 --stn off --seeds 30 --out runs/thirty
+    roadtest compare gtsrb --networks lenet5 --stn off --seeds 30 --epochs 20 --patience 0 --jobs 2 --out runs/thirty
     python benchmarks/real_seeds.py runs/thirty                 # 2,000 draws, a minute on one core
 
 A study with ten seeds of a network or more is dealt into two disjoint groups of five, many times over, and the two are
@@ -8,6 +8,8 @@ judged as two networks of a study would be: on test by seeds crossed with tracks
 paired t over folds, so that each group there has one seed on each of the same five folds (two seeds share a fold from
 seed 10 on). There is no difference to find: called different should be at most 5 %. All draws share the same seeds and
 images, so the rate is that of one study, not of as many studies as draws: its own luck is larger than its digits say.
+The paired t over folds errs in 5 % of studies exactly, so half of them show more; what such a test shows in 95 % of
+studies with as many seeds on as many folds is simulated, and stands beside its rate.
 
 It prints a table and writes it to benchmarks/results/real-seeds.md. Shapes: G seeds in a group, N images.
 """
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy import stats
 
 from roadtest import judge
 from roadtest.summarise import Results, Variant, read_results
@@ -27,6 +30,7 @@ NUM_DRAWS = 2000
 GROUP_SIZE = 5
 MIN_SEEDS = 2 * GROUP_SIZE
 PROMISED_PERCENT = 5.0
+NUM_SIMULATED = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +47,18 @@ class Row:
     accuracy_deviation: float
     """Of the seeds' accuracies, a fraction."""
     unit_name: str
+    luck_percent: tuple[float, float] | None
+    """Between which rates 95 % of studies lie whose test errs in exactly 5 %; None where its bound should be kept."""
 
     @property
     def percent_different(self) -> float:
         """How often two groups of the same network were called different."""
         return 100 * self.num_different / self.num_draws
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the promise was kept, as far as one study can tell."""
+        return self.percent_different <= (self.luck_percent[1] if self.luck_percent else PROMISED_PERCENT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +114,20 @@ def draw_by_fold(answers: Answers, rng: np.random.Generator) -> tuple[np.ndarray
     return a, b
 
 
+def luck_percent(folds: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
+    """How often a paired t over folds calls normal seeds different, in the middle 95 % of simulated studies."""
+    limit = stats.t.ppf(1 - PROMISED_PERCENT / 200, GROUP_SIZE - 1)
+    made_up = Answers(correct=[np.empty(0)] * len(folds), ids=[], units=[], folds=folds)
+    draws = np.array([draw_by_fold(made_up, rng) for _ in range(NUM_DRAWS)])  # [draws, 2, G]
+    rates = []
+    for _ in range(NUM_SIMULATED):
+        apart = -np.diff(rng.standard_normal(len(folds))[draws], axis=1)[:, 0]
+        t = apart.mean(axis=1) / (apart.std(axis=1, ddof=1) / math.sqrt(GROUP_SIZE))
+        rates.append(100 * np.mean(np.abs(t) > limit))
+    low, high = np.percentile(rates, (2.5, 97.5))
+    return float(low), float(high)
+
+
 def judge_crossed(answers: Answers, a: np.ndarray, b: np.ndarray) -> judge.Difference:
     """On images that all seeds saw: seeds crossed with units, images paired."""
     of_a, of_b = (np.stack([answers.correct[place] for place in group]) for group in (a, b))
@@ -133,6 +158,7 @@ def judge_itself(label: str, part: str, answers: Answers, num_draws: int) -> Row
         largest_difference=max(abs(one.estimate) for one in found),
         accuracy_deviation=float(np.std(accuracies, ddof=1)),
         unit_name="tracks" if answers.is_crossed else "folds",
+        luck_percent=None if answers.is_crossed else luck_percent(answers.folds, rng),
     )
 
 
@@ -180,9 +206,16 @@ def render(study: Path, rows: Sequence[Row], left_out: Sequence[str]) -> str:
         f"{100 * row.accuracy_deviation:.2f} |"
         for row in rows
     ]
-    broken = [f"{row.network} {row.part}" for row in rows if row.percent_different > PROMISED_PERCENT]
-    kept = f"more than that: {', '.join(broken)}" if broken else "kept"
+    broken = [f"{row.network} {row.part}" for row in rows if not row.is_kept]
+    kept = f"more than that: {', '.join(broken)}" if broken else "kept, as far as one study can tell"
     lines += ["", f"Promised: at most {PROMISED_PERCENT:g} % are called different; {kept}."] if rows else []
+    lines += [
+        f"{row.network} {row.part}: a test that errs in exactly {PROMISED_PERCENT:g} % of studies shows between "
+        f"{row.luck_percent[0]:.1f} and {row.luck_percent[1]:.1f} % in one study with these seeds and folds, 95 times in "
+        "100."
+        for row in rows
+        if row.luck_percent
+    ]
     lines += [f"Left out: {'; '.join(left_out)}."] if left_out else []
     return "\n".join(lines) + "\n"
 
@@ -203,7 +236,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return 1
     given.out.mkdir(parents=True, exist_ok=True)
     (given.out / "real-seeds.md").write_text(text, encoding="utf-8")
-    return int(max((row.percent_different for row in rows), default=math.inf) > PROMISED_PERCENT)
+    return int(not all(row.is_kept for row in rows))
 
 
 if __name__ == "__main__":

@@ -66,7 +66,10 @@ def test_equal_groups_are_seldom_called_different_and_the_table_says_so(
     out = capsys.readouterr().out
     assert (tmp_path / "real-seeds.md").read_text() == out
     assert "| lenet5 | val | folds | 20 | 60 | " in out and "| lenet5 | test | tracks | 20 | 60 | " in out
-    assert "at most 5 % are called different; kept." in out
+    assert "at most 5 % are called different; kept, as far as one study can tell." in out
+    assert (
+        "lenet5 val: a test that errs in exactly 5 % of studies shows between " in out and "lenet5 test: a" not in out
+    )
 
 
 def test_a_judge_that_calls_luck_a_difference_would_be_caught(
@@ -78,6 +81,11 @@ def test_a_judge_that_calls_luck_a_difference_would_be_caught(
     assert max(row.percent_different for row in rows) > 20
     assert "more than that: " in real_seeds.render(study, rows, [])
     assert real_seeds.main([str(study), "--draws", "60", "--out", str(tmp_path)]) == 1
+
+
+def test_an_exact_test_shows_about_five_percent_in_one_study_and_seldom_just_that() -> None:
+    low, high = real_seeds.luck_percent(np.arange(30) % 10, np.random.default_rng(0))
+    assert 2 < low < 4 and 6 < high < 8
 
 
 def test_too_few_seeds_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
