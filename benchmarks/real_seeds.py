@@ -211,8 +211,8 @@ def render(study: Path, rows: Sequence[Row], left_out: Sequence[str]) -> str:
     lines += ["", f"Promised: at most {PROMISED_PERCENT:g} % are called different; {kept}."] if rows else []
     lines += [
         f"{row.network} {row.part}: a test that errs in exactly {PROMISED_PERCENT:g} % of studies shows between "
-        f"{row.luck_percent[0]:.1f} and {row.luck_percent[1]:.1f} % in one study with these seeds and folds, 95 times in "
-        "100."
+        f"{row.luck_percent[0]:.1f} and {row.luck_percent[1]:.1f} % in one study with these seeds and folds, 95 times "
+        "in 100."
         for row in rows
         if row.luck_percent
     ]
