@@ -29,8 +29,8 @@ def test_a_frontal_sign_fills_the_image_but_for_the_margin(track: Track) -> None
         margins=(1.0, 1.0),
     )
     width, height, to_plane = _aim(straight, 0)
-    assert width == height == 96  # 80 + 2 * 8: a tenth on each side
-    left, right = to_plane @ (8, 48, 1), to_plane @ (88, 48, 1)
+    assert width == height == 99  # 80 + 2 * 9.2, rounded up
+    left, right = to_plane @ (9.5, 49.5, 1), to_plane @ (89.5, 49.5, 1)
     np.testing.assert_allclose(left[:2] / left[2], (-1, 0), atol=1e-6)
     np.testing.assert_allclose(right[:2] / right[2], (1, 0), atol=1e-6)
 
@@ -50,7 +50,7 @@ def test_the_box_is_that_of_the_plate_a_triangle_s_wider_than_high() -> None:
         margins=(1.0, 1.0),
     )
     width, height, _ = _aim(straight, 0)
-    assert width == 96 and 86 <= height <= 90  # GTSRB's boxes of these: 0.86 to 0.94 as high as wide
+    assert width == 99 and 89 <= height <= 93  # GTSRB's boxes of these: 0.86 to 0.94 as high as wide
 
 
 def test_a_turned_sign_is_narrower_than_high(track: Track) -> None:
@@ -103,6 +103,32 @@ def test_light_makes_the_photo_brighter_and_noise_makes_it_rougher(track: Track)
     assert dim_photo.mean() < 0.5 * photo.mean()
     noisy = np.asarray(take_photo(replace(plain, noise=(0.05, 0.0)), 4, rng()), float)
     assert np.abs(np.diff(noisy, axis=1)).mean() > 1.5 * np.abs(np.diff(photo, axis=1)).mean()
+
+
+def plain_photo(track: Track, **change: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    plain = replace(track, coarseness=1.0, jpeg_quality=0, noise=NO_NOISE, mosaic=0.0, saturation=1.0)
+    return np.asarray(take_photo(replace(plain, **change), 9, rng()), float)  # type: ignore[arg-type]
+
+
+def test_no_pixel_is_darker_than_black_and_white_stays(track: Track) -> None:
+    night = replace(track, sign_light_F3=track.sign_light_F3 * 0, scene_light_F3=track.scene_light_F3 * 0)
+    clear = replace(night, haze_F3=np.zeros_like(track.haze_F3))
+    assert np.unique(plain_photo(clear, black_level=0.1)).tolist() == [26]  # 25.5 and a half, cut
+    glaring = replace(track, haze_F3=np.full_like(track.haze_F3, 5), white_balance=np.ones_like(track.white_balance))
+    assert np.unique(plain_photo(glaring, black_level=0.1)).tolist() == [255]
+
+
+def test_sharpening_makes_steps_steeper_and_leaves_the_mean(track: Track) -> None:
+    plain, sharp = (plain_photo(track, sharpening=amount) for amount in (0.0, 0.8))
+    assert np.abs(np.diff(sharp, axis=1)).mean() > 1.15 * np.abs(np.diff(plain, axis=1)).mean()
+    assert sharp.mean() == pytest.approx(plain.mean(), rel=0.05)
+
+
+def test_a_background_of_more_contrast_leaves_the_sign_as_it_is(track: Track) -> None:
+    plain, rich = (plain_photo(track, scene_contrast=contrast) for contrast in (1.0, 2.0))
+    middle = slice(plain.shape[0] // 3, -plain.shape[0] // 3)
+    np.testing.assert_array_equal(plain[middle, middle], rich[middle, middle])
+    assert rich[:4].std() > plain[:4].std()
 
 
 @pytest.mark.parametrize("change", [{"coarseness": 1.8}, {"jpeg_quality": 45}])

@@ -16,8 +16,8 @@ from roadtest.data.signs.plates import FACE_SIZE
 from roadtest.data.signs.scene import BOARD_SIZE, BRIGHTEST, SCENE_SIZE, FloatArray
 from roadtest.data.signs.track import Track
 
-MARGIN = 0.1
-"""GTSRB leaves a tenth of the sign's size around it, and 5 pixels at least."""
+MARGIN = 0.115
+"""GTSRB leaves a tenth of the sign's size around it, rather more than less, and 5 pixels at least."""
 _MIN_MARGIN_PIXELS = 5
 
 
@@ -32,6 +32,9 @@ def take_photo(track: Track, frame: int, rng: np.random.Generator) -> Image.Imag
     seen_HWC = _through_mosaic(light_HWC, track.noise, rng)
     light_HWC = (light_HWC + (seen_HWC - light_HWC) * np.float32(track.mosaic)) * track.white_balance
     coded_HWC = np.clip(light_HWC, 0, 1) ** np.float32(1 / track.gamma)
+    coded_HWC = np.float32(track.black_level) + coded_HWC * np.float32(1 - track.black_level)
+    if track.sharpening:
+        coded_HWC = np.clip(coded_HWC + (coded_HWC - _blurred(coded_HWC, 1.0)) * np.float32(track.sharpening), 0, 1)
     grey_HW1 = coded_HWC.mean(axis=-1, keepdims=True)
     coded_HWC = np.clip(grey_HW1 + (coded_HWC - grey_HW1) * np.float32(track.saturation), 0, 1) * 255 + 0.5
     return _stored(Image.fromarray(coded_HWC.astype(np.uint8)), track)
@@ -101,6 +104,9 @@ def _scene_window(track: Track, frame: int, size: tuple[int, int], canvas: tuple
     coded = track.scene.transform(canvas, Image.Transform.EXTENT, extent, Image.Resampling.BILINEAR)
     root = np.asarray(coded, np.float32) * np.float32(math.sqrt(BRIGHTEST) / 255)
     window: FloatArray = root * root
+    if track.scene_contrast != 1:
+        grey_HW1 = window.mean(axis=-1, keepdims=True)
+        window = window * (grey_HW1 / grey_HW1.mean()) ** np.float32(track.scene_contrast - 1)
     return window
 
 

@@ -73,17 +73,17 @@ def priority_arrow(*, is_older: bool = False) -> list[Patch]:
     """Draw the broad arrow that a thin road crosses."""
     if not is_older:
         broad = polygon((0.0, -0.36), (0.19, -0.1), (0.19, 0.58), (0.0, 0.5), (-0.19, 0.58), (-0.19, -0.1))
-        road = polygon((-0.46, 0.19), (-0.38, 0.09), (0.38, 0.09), (0.46, 0.19), (0.38, 0.27), (-0.38, 0.27))
+        road = polygon((-0.43, 0.19), (-0.36, 0.12), (0.36, 0.12), (0.43, 0.19), (0.36, 0.26), (-0.36, 0.26))
         return [("black", broad + road)]
     shaft = box(-0.14, -0.06, 0.14, 0.58)
-    road = polygon((-0.4, 0.2), (-0.33, 0.11), (0.33, 0.11), (0.4, 0.2), (0.33, 0.29), (-0.33, 0.29))
+    road = polygon((-0.4, 0.2), (-0.33, 0.13), (0.33, 0.13), (0.4, 0.2), (0.33, 0.27), (-0.33, 0.27))
     return [("black", polygon((0.0, -0.34), (0.24, 0.0), (-0.24, 0.0)) + shaft + road)]
 
 
 def exclamation_mark() -> list[Patch]:
     """Draw a tapered bar over a dot."""
-    bar = circle(0.0, -0.24, 0.09) + polygon((-0.09, -0.24), (0.09, -0.24), (0.05, 0.34), (-0.05, 0.34))
-    return [("black", bar + circle(0.0, 0.5, 0.08))]
+    bar = circle(0.0, -0.3, 0.1) + polygon((-0.1, -0.3), (0.1, -0.3), (0.055, 0.34), (-0.055, 0.34))
+    return [("black", bar + circle(0.0, 0.5, 0.09))]
 
 
 def bend(*, is_right: bool, is_older: bool = False) -> list[Patch]:
@@ -100,8 +100,8 @@ def bend(*, is_right: bool, is_older: bool = False) -> list[Patch]:
 def double_bend(*, is_older: bool = False) -> list[Patch]:
     """Draw an arrow that goes left and up again; the newer one like lightning."""
     if not is_older:
-        zigzag = [(-0.13, -0.26), (-0.13, 0.2), (0.13, 0.06), (0.13, 0.5)]
-        ends = arrow_head((-0.13, -0.4), 270, 0.15, 0.19) + arrow_head((0.13, 0.62), 90, 0.13, 0.19)
+        zigzag = [(-0.12, -0.18), (-0.12, 0.24), (0.12, 0.1), (0.12, 0.5)]
+        ends = arrow_head((-0.12, -0.31), 270, 0.15, 0.19) + arrow_head((0.12, 0.61), 90, 0.13, 0.19)
         return [("black", stroke(zigzag, 0.19) + ends)]
     stem = [(0.16, 0.6), (0.16, 0.36), (-0.11, 0.2), (-0.11, -0.02)]
     return [("black", stroke(stem, 0.18) + arrow_head((-0.11, -0.32), 270, 0.32, 0.4))]
@@ -222,7 +222,7 @@ def deer() -> list[Patch]:
     hind = stroke([(0.3, 0.26), (0.36, 0.42), (0.54, 0.56)], 0.08) + stroke(
         [(0.24, 0.3), (0.28, 0.46), (0.42, 0.62)], 0.07
     )
-    return [("black", trunk + neck + head + antlers + front + hind)]
+    return [("black", place(trunk + neck + head + antlers + front + hind, scale=0.87, y=0.03))]
 
 
 def _head(tip: Point, degrees: float, size: float, shaft: float, pen: ArrowPen) -> Outlines:
@@ -275,7 +275,7 @@ def arrow_passing(*, is_right: bool, pen: ArrowPen = _USUAL_PEN) -> Outlines:
 
 def arrows_round(*, pen: ArrowPen = _USUAL_PEN, is_older: bool = False, phase_degrees: float = 0.0) -> Outlines:
     """Draw three arrows chasing each other counter-clockwise; the newer ones are slender."""
-    radius, weight, length, width = (0.55, 0.17, 0.3, 0.42) if is_older else (0.62, 0.125, 0.25, 0.36)
+    radius, weight, length, width = (0.58, 0.15, 0.3, 0.42) if is_older else (0.67, 0.1, 0.22, 0.32)
     outlines: Outlines = []
     for start in (108 + phase_degrees, 228 + phase_degrees, 348 + phase_degrees):
         end = start - 62

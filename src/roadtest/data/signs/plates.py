@@ -23,12 +23,12 @@ FACE_SIZE = 120
 _OVERSAMPLING = 4
 
 INKS: dict[str, tuple[float, float, float]] = {
-    "white": (0.80, 0.80, 0.78),
-    "grey": (0.12, 0.12, 0.125),
+    "white": (0.78, 0.80, 0.79),
+    "grey": (0.16, 0.16, 0.165),
     "black": (0.025, 0.025, 0.028),
-    "red": (0.42, 0.028, 0.030),
-    "blue": (0.012, 0.085, 0.36),
-    "yellow": (0.78, 0.43, 0.02),
+    "red": (0.42, 0.024, 0.026),
+    "blue": (0.011, 0.10, 0.36),
+    "yellow": (0.74, 0.42, 0.05),
     "green": (0.03, 0.32, 0.15),
 }
 """Linear reflectance of red, green and blue."""
@@ -76,10 +76,14 @@ def _wobbled(patches: list[Patch], style: Style, *, middle: float = 0.0) -> list
 
 
 def _number(text: str, style: Style) -> Outlines:
-    if len(text) == 3:
-        height, width = 0.92 * style.digit_height, 0.70 * style.digit_width
-        return write(text, height=height, width=width, weight=style.weight * 0.88, gap=style.gap * 0.75)
-    return write(text, height=style.digit_height, width=style.digit_width, weight=style.weight, gap=style.gap)
+    is_long = len(text) == 3
+    return write(
+        text,
+        height=style.digit_height * (0.94 if is_long else 1),
+        width=style.digit_width * (0.76 if is_long else 1),
+        weight=style.weight * (0.95 if is_long else 1),
+        gap=style.gap * (0.75 if is_long else 1),
+    )
 
 
 def _red_ring(style: Style) -> list[Patch]:
@@ -113,7 +117,7 @@ def _pale_disc() -> list[Patch]:
 
 def _crossing_lines(style: Style) -> list[Patch]:
     """Cross a disc from the lower left to the upper right."""
-    offsets_and_widths = [(0.0, 0.26)] if style.has_solid_band else [(0.095 * k, 0.045) for k in range(-2, 3)]
+    offsets_and_widths = [(0.0, 0.36)] if style.has_solid_band else [(0.11 * k, 0.05) for k in range(-2, 3)]
     lines: Outlines = []
     for offset, width in offsets_and_widths:
         half = math.sqrt(0.95**2 - (abs(offset) + width / 2) ** 2)
@@ -126,7 +130,7 @@ def _priority_road(style: Style) -> list[Patch]:
     def diamond(reach: float, radius: float) -> Outlines:
         return rounded([(0, -reach), (reach, 0), (0, reach), (-reach, 0)], radius)
 
-    return [("black", diamond(1.06, 0.15)), ("white", diamond(1.025, 0.14)), ("yellow", diamond(0.7, 0.06))]
+    return [("black", diamond(1.06, 0.15)), ("white", diamond(1.025, 0.14)), ("yellow", diamond(0.66, 0.06))]
 
 
 def _give_way(style: Style) -> list[Patch]:
@@ -140,7 +144,7 @@ def _octagon(reach: float) -> Outlines:
 
 
 def _stop(style: Style) -> list[Patch]:
-    word = write("STOP", height=0.64, width=0.355, weight=style.weight * 0.85, gap=0.07)
+    word = write("STOP", height=0.76, width=0.355, weight=style.weight * 0.85, gap=0.07)
     return [("white", _octagon(1.0)), ("red", _octagon(0.93)), ("white", wobbled(word, style.wobble))]
 
 
@@ -166,7 +170,7 @@ def _lorry_and_car(ink: str) -> list[Patch]:
 
 
 def _no_entry(style: Style) -> list[Patch]:
-    bar = wobbled(box(-0.74, -0.16, 0.74, 0.16), style.wobble)
+    bar = wobbled(box(-0.80, -0.14, 0.80, 0.14), style.wobble)
     return [("white", circle(0, 0, 1)), ("red", circle(0, 0, 0.96)), ("white", bar)]
 
 
@@ -176,7 +180,7 @@ _WARNINGS: dict[int, Callable[[Style], list[Patch]]] = {
     18: lambda style: show.exclamation_mark(),
     19: lambda style: show.bend(is_right=False, is_older=style.is_older),
     20: lambda style: show.bend(is_right=True, is_older=style.is_older),
-    21: lambda style: show.double_bend(is_older=style.is_older),
+    21: lambda style: show.double_bend(is_older=style.is_older and style.has_solid_band),  # the older one is rare
     22: lambda style: show.bumps(is_older=style.is_older),
     23: lambda style: show.skidding_car(is_older=style.is_older),
     24: lambda style: show.narrowing_on_the_right(),

@@ -40,6 +40,8 @@ class Weather:
     """Share of the light that comes from between camera and sign."""
 
 
+MIDDLING_LIGHT = 0.35
+"""White paint under a grey sky."""
 WEATHERS = (
     Weather(chance=0.33, sign_light=(0.4, 1.8), scene_light=(0.35, 1.5), tint=(1.03, 1.0, 0.95)),  # sun on the sign
     Weather(chance=0.29, sign_light=(0.12, 0.6), scene_light=(0.30, 1.3), tint=(0.95, 1.0, 1.08)),  # overcast
@@ -75,6 +77,12 @@ class Track:
     sign_light_F3: FloatArray
     scene_light_F3: FloatArray
     haze_F3: FloatArray
+    scene_contrast: float
+    """Of the background, over what is drawn."""
+    black_level: float
+    """What black is coded as, of 1."""
+    sharpening: float
+    """How much of what a blur of one pixel takes away the camera adds."""
     window_F3: FloatArray
     """The background's window: centre x, y and zoom (texture pixels per image pixel)."""
     white_balance: FloatArray
@@ -106,6 +114,7 @@ def build_track(seed: int, part: str, label: int, track: int) -> Track:
     """Draw a sign with its surroundings; kept for the frames that follow."""
     rng = random_stream(seed, part, label, track, None)
     world = world_of(part)
+    more_rng = rng.spawn(1)[0]  # what was added later, and leaves the rest as it was
     sign_light_F3, scene_light_F3, haze_F3 = _light(rng, world)
     sizes_F, patches = _sizes(rng), patches_of(label, draw_style(rng, world.makers, slips=world.slips))
     return Track(
@@ -119,7 +128,10 @@ def build_track(seed: int, part: str, label: int, track: int) -> Track:
         sign_light_F3=sign_light_F3,
         scene_light_F3=scene_light_F3,
         haze_F3=haze_F3,
-        window_F3=_window(rng),
+        scene_contrast=float(more_rng.uniform(*world.scene_contrast)),
+        black_level=float(more_rng.uniform(*world.black_level)),
+        sharpening=float(more_rng.uniform(*world.sharpening)),
+        window_F3=_window(rng, world.scene_zoom),
         white_balance=np.exp(rng.normal(0, 0.12 if rng.random() < 0.1 else 0.04, 3)).astype(np.float32),
         gamma=float(rng.uniform(*world.gamma)),
         blur_F=_blur(rng, sizes_F, world),
@@ -174,6 +186,7 @@ def _light(rng: np.random.Generator, world: World) -> tuple[FloatArray, FloatArr
     chances = np.array([weather.chance for weather in weathers])
     weather = weathers[rng.choice(len(weathers), p=chances / chances.sum())]
     level = np.exp(rng.uniform(*np.log(weather.sign_light)))
+    level = level ** (1 - world.evenness) * MIDDLING_LIGHT**world.evenness
     tint = np.asarray(weather.tint) * np.exp(rng.normal(0, 0.03, 3))
     exposure = np.exp(_drift(rng, 1, step=0.09) + _nearness()[:, None] * rng.normal(0, 0.25))
     sign = level * tint * exposure
@@ -182,10 +195,10 @@ def _light(rng: np.random.Generator, world: World) -> tuple[FloatArray, FloatArr
     return sign.astype(np.float32), scene.astype(np.float32), haze.astype(np.float32)
 
 
-def _window(rng: np.random.Generator) -> FloatArray:
+def _window(rng: np.random.Generator, zooms: tuple[float, float]) -> FloatArray:
     """Let the background glide by."""
     centre = rng.uniform(0.35, 0.65, 2) + _drift(rng, 2, step=0.01) + _nearness()[:, None] * rng.normal(0, 0.08, 2)
-    zoom = np.full((FRAMES_PER_TRACK, 1), rng.uniform(0.9, 2.0))
+    zoom = np.full((FRAMES_PER_TRACK, 1), rng.uniform(*zooms))
     return np.concatenate([centre, zoom], axis=1).astype(np.float32)
 
 

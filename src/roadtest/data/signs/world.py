@@ -31,6 +31,16 @@ class World:
     weathers: tuple[int, ...]
     surroundings: float
     """How bright the background is, over what its weather says."""
+    scene_contrast: tuple[float, float]
+    """Between the background's bright and dark places, in logarithms, over what is drawn."""
+    evenness: float
+    """How far the levels of light are drawn towards a middling one, 0 to 1."""
+    black_level: tuple[float, float]
+    """What black is coded as, of 1."""
+    scene_zoom: tuple[float, float]
+    """Texture pixels of the background per image pixel."""
+    sharpening: tuple[float, float]
+    """How much of what a blur of one pixel takes away the camera adds."""
     gamma: tuple[float, float]
     saturation: tuple[float, float]
     """How far the camera pushes colours away from grey."""
@@ -49,6 +59,11 @@ USUAL = World(
     backgrounds=(0, 1, 2, 3, 4),
     weathers=(0, 1, 2, 3, 4, 5, 6),
     surroundings=1.0,
+    scene_contrast=(1.0, 1.0),
+    evenness=0.0,
+    black_level=(0.0, 0.0),
+    scene_zoom=(0.9, 2.0),
+    sharpening=(0.0, 0.0),
     gamma=(1.4, 2.1),
     saturation=(0.95, 1.5),
     lens_blur=(0.42, 0.25),
@@ -62,11 +77,16 @@ EVERYTHING = replace(
     slips=1.0,
     roughness=1.0,
     weathers=(0, 1, 2, 3, 4, 5, 6, 7, 8),
-    surroundings=0.8,
-    gamma=(1.2, 2.0),
-    saturation=(0.85, 1.5),
+    surroundings=0.6,
+    scene_contrast=(1.2, 2.3),
+    evenness=0.08,
+    black_level=(0.015, 0.05),
+    scene_zoom=(0.9, 2.6),
+    sharpening=(0.0, 0.9),
+    gamma=(1.0, 1.7),
+    saturation=(0.75, 1.3),
     lens_blur=(0.28, 0.35),
-    motion_chance=0.28,
+    motion_chance=0.2,
 )
 WORLDS = {
     WILD: EVERYTHING,
@@ -76,7 +96,7 @@ WORLDS = {
         makers=(0.0, 0.65),
         backgrounds=(0, 3, 4),  # leaves, open sky, a horizon of trees
         weathers=(0, 1, 3, 6),  # sun, overcast, dusk, fog
-        gamma=(1.2, 1.6),
+        gamma=(1.0, 1.35),
         mosaic=(0.35, 0.7),
         jpeg_chance=0.0,
     ),
@@ -85,7 +105,7 @@ WORLDS = {
         makers=(0.65, 1.0),
         backgrounds=(1, 2),  # bare branches, houses
         weathers=(2, 4, 5, 7, 8),  # the sun behind the sign, night, overexposed, glare
-        gamma=(1.6, 2.0),
+        gamma=(1.35, 1.7),
         mosaic=(0.7, 1.0),
         jpeg_chance=1.0,
     ),
