@@ -215,6 +215,20 @@ def test_what_compare_passes_on_is_what_the_study_knows() -> None:
     assert chosen == ("small", "both", "off", "balanced")
 
 
+def test_a_nought_is_passed_on_like_any_other_number(roadtest: Answer, compared: Compared) -> None:
+    roadtest("compare", "signs", "--patience", "0")
+    assert compared.calls == [("signs", {"patience": 0})]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flag", ["--epochs", "--jobs", "--threads", "--lr", "--batch-size", "--image-size", "--seeds"])
+def test_a_nought_that_makes_no_sense_is_refused_in_one_line(roadtest: Answer, flag: str) -> None:
+    code, _, err = roadtest("compare", "signs", "--networks", "lenet5", flag, "0")
+    assert code == 2
+    assert err.count("\n") == 1
+    assert flag in err or f"{flag[2:].replace('-', '_')}=0" in err
+
+
 @pytest.mark.slow
 def test_a_config_file_speaks_where_nothing_was_typed(roadtest: Answer, compared: Compared, tmp_path: Path) -> None:
     path = tmp_path / "study.toml"

@@ -23,7 +23,8 @@ def chosen_options(given: CompareOptions) -> dict[str, Any]:
         chosen |= read_config(given.config)
         if given.networks is None:
             _refuse_unnamed_code(chosen.get("networks", ()), given.config)
-    chosen |= {name: getattr(given, name) for name in _PLAIN if getattr(given, name) not in (None, False)}
+    typed = {name: getattr(given, name) for name in _PLAIN}
+    chosen |= {name: value for name, value in typed.items() if value is not None and value is not False}  # but 0 counts
     if given.networks is not None:
         chosen["networks"] = split_list(given.networks, "--networks")
     if given.seeds is not None:
