@@ -3,16 +3,18 @@
 import json
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import altair as alt
 import pytest
+import vl_convert
 from PIL import Image
 
 from fake_study import build_fake_study
 from roadtest.record import EpochRow
 from roadtest.report import figure_rows as rows_of
 from roadtest.report.cost_rows import COSTS, cost_rows
-from roadtest.report.figures import Figure, vega_bundle, write_figure_files
+from roadtest.report.figures import Figure, draw_bars, vega_bundle, write_figure_files
 from roadtest.report.figures_parts import unchecked
 from roadtest.report.gallery import _pair_figure, build_figures
 from roadtest.report.gallery_curves import curve_figures
@@ -81,6 +83,20 @@ def test_with_and_without_the_stn_stand_side_by_side_on_equal_axes(figures: dict
     ]
     scales = [spec["layer"][0]["encoding"]["y"]["scale"] for spec in specs]
     assert scales[0] == scales[1] and scales[2] == scales[3]
+
+
+def test_a_long_label_keeps_its_end_and_a_number_has_room_behind_its_bar() -> None:
+    rows = [
+        {"label": "timm:mobilenetv3_small_100+stn", "cost": 60.0, "text": "1 min 00 s", "has_stn": True},
+        {"label": "timm:mobilenetv3_small_100", "cost": 30.0, "text": "30 s", "has_stn": False},
+    ]
+    panel = draw_bars(rows, "Training time of a run", [row["label"] for row in rows])
+    spec = {**panel.chart.properties(width=190).to_dict(), "config": {"view": {"stroke": None}}}
+    drawn = ElementTree.fromstring(vl_convert.vegalite_to_svg(spec))
+    texts = {"".join(node.itertext()): node for node in drawn.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"…tv3_small_100+stn", "…lenetv3_small_100"} <= set(texts)
+    number = re.search(r"translate\(([\d.]+),", texts["1 min 00 s"].get("transform", ""))
+    assert number and float(number[1]) + 6 * len("1 min 00 s") <= 190
 
 
 def test_one_or_two_seeds_are_lines_and_three_are_a_band(tmp_path: Path, figures: dict[str, Figure]) -> None:

@@ -52,7 +52,7 @@ class Page(HTMLParser):
         self.tags: list[str] = []
         self.texts: list[str] = []
         self._silent = ""
-        self.feed(html)
+        self.feed(html.replace("<wbr>", ""))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
@@ -257,6 +257,13 @@ def test_what_is_written_in_a_study_is_text_and_never_markup(tmp_path: Path) -> 
 def test_names_that_are_too_long_for_a_line_do_not_stop_the_page(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["timm:" + "very_long_" * 20], seeds=1, tracks_per_class=1)
     assert "very_long_very_long_" in read_page(study).text
+
+
+def test_a_long_name_breaks_after_its_slashes_and_colons(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["mine/nets.py:build"], seeds=1, tracks_per_class=1)
+    html = write_report(study, has_figures=False).read_text(encoding="utf-8")
+    assert '<span class="name">mine/<wbr>nets.py:<wbr>build' in html
+    assert "<h1>mine/<wbr>nets.py:<wbr>build is the network that was tested</h1>" in html
 
 
 @pytest.mark.slow

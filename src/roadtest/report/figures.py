@@ -18,8 +18,8 @@ import vl_convert
 from roadtest.record import write_atomically
 from roadtest.report.axes import Curve
 from roadtest.report.figure_rows import Columns
-from roadtest.report.figures_parts import Panel, data, label_axis, sets, stn_colour, tooltips
-from roadtest.report.style import EXPORT_FONT, QUIET, THEME, WITH, WITHOUT
+from roadtest.report.figures_parts import Panel, data, label_axis, network_axis, sets, stn_colour, tooltips
+from roadtest.report.style import CHARACTER_WIDTH, EXPORT_FONT, PANEL_WIDTH, QUIET, THEME, WITH, WITHOUT
 
 Row = dict[str, Any]
 Spec = dict[str, Any]
@@ -97,6 +97,10 @@ def vega_bundle(cache_dir: Path) -> str:
     return bundle
 
 
+LABEL_WIDTH = 110.0
+"""Pixels beside the bars, at most."""
+
+
 def draw_curve(curve: Curve) -> Panel:
     """Training (dashed) and validation (solid) per evaluation: a band over three seeds or more, else a line a seed."""
     domains = curve.domains
@@ -150,13 +154,16 @@ def _draw_bands(base: Any, curve: Curve, scale: Any, axis: Any) -> Any:
 
 def draw_bars(rows: Sequence[Row], title: str, labels: Sequence[str]) -> Panel:
     """One bar per network from zero, with its number at the end."""
-    base = alt.Chart(data(rows), title=title).encode(
-        y=alt.Y("label:N", sort=list(labels), title=None, axis=label_axis(limit=110)),
+    base = alt.Chart(data(rows), title=alt.TitleParams(title, frame="bounds")).encode(
+        y=alt.Y("label:N", sort=list(labels), title=None, axis=network_axis(LABEL_WIDTH)),
         tooltip=tooltips("label:N", "text:N"),
     )
     top = max(float(row["cost"]) for row in rows)
-    # the number stands behind its bar: a third of the width is kept free for it
-    x = alt.X("cost:Q", title=None, axis=None, scale=alt.Scale(domain=[0, top * 1.45 or 1.0], nice=False))
+    # the number stands behind its bar: room is kept free for the longest
+    label_width = min(LABEL_WIDTH, max(len(label) for label in labels) * CHARACTER_WIDTH)
+    number_share = (max(len(row["text"]) for row in rows) + 2) * CHARACTER_WIDTH / (PANEL_WIDTH - 15 - label_width)
+    domain = [0, top / (1 - number_share) or 1.0]
+    x = alt.X("cost:Q", title=None, axis=None, scale=alt.Scale(domain=domain, nice=False))
     bars = base.mark_bar(height={"band": 0.62}).encode(x=x, color=stn_colour())
     numbers = base.mark_text(align="left", dx=5).encode(x=x, text=alt.Text("text:N"))
     return Panel(chart=bars + numbers, height=24 * len(rows))

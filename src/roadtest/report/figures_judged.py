@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 
 from roadtest.report.axes import CostAxes
-from roadtest.report.figures_parts import Panel, data, label_axis, shape, stn_colour, stn_fill, tooltips
+from roadtest.report.figures_parts import Panel, data, label_axis, network_axis, shape, stn_colour, stn_fill, tooltips
 from roadtest.report.style import INK, LABEL_PLACES, QUIET
 
 Row = dict[str, Any]
@@ -19,7 +19,7 @@ def draw_intervals(rows: Sequence[Row], words: str, domain: tuple[float, float],
     """A point with its interval for validation and test of each network, in the order of the rows."""
     labels = list(dict.fromkeys(row["label"] for row in rows))
     base = alt.Chart(data(rows)).encode(
-        y=alt.Y("label:N", sort=labels, title=None, axis=label_axis()),
+        y=alt.Y("label:N", sort=labels, title=None, axis=network_axis()),
         yOffset=alt.YOffset("set:N", sort=["validation", "test"]),
         color=stn_colour(),
         tooltip=tooltips("label:N", "set:N", "value:Q", "low:Q", "high:Q", "n:Q"),

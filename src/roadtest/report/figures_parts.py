@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 from altair.utils.schemapi import debug_mode
 
-from roadtest.report.style import PANEL_WIDTH, WITH, WITHOUT
+from roadtest.report.style import CHARACTER_WIDTH, PANEL_WIDTH, WITH, WITHOUT
 
 Row = dict[str, Any]
 
@@ -34,8 +34,15 @@ def data(rows: Sequence[Row]) -> Any:
     return alt.InlineData(values=list(rows))
 
 
-def label_axis(limit: int = 150) -> Any:
+def label_axis(limit: float) -> Any:
     return alt.Axis(labelLimit=limit, ticks=False, labelPadding=8)
+
+
+def network_axis(limit: float = 150) -> Any:
+    """Of networks' labels: a long one keeps its end, which tells sizes and the STN apart."""
+    num_kept = int(limit / CHARACTER_WIDTH)
+    shown = f"length(datum.label) > {num_kept} ? '…' + slice(datum.label, {1 - num_kept}) : datum.label"
+    return alt.Axis(labelLimit=limit + 2 * CHARACTER_WIDTH, ticks=False, labelPadding=8, labelExpr=shown)
 
 
 def stn_colour() -> Any:

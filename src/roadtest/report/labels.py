@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from roadtest.report.style import CHARACTER_WIDTH
+
 Row = dict[str, Any]
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom, in pixels."""
@@ -29,7 +31,7 @@ def place_labels(rows: list[Row]) -> None:
     spots = list(zip(across, down, strict=True))
     taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in spots]
     for number in sorted(range(len(rows)), key=lambda n: (not rows[n]["is_front"], -rows[n]["accuracy"])):
-        boxes = _label_boxes(*spots[number], width=6.0 * min(len(rows[number]["label"]), 21))
+        boxes = _label_boxes(*spots[number], width=CHARACTER_WIDTH * min(len(rows[number]["label"]), 21))
         own = taken[number]
         covered = {
             place: _outside(box) + sum(_overlap(box, other) for other in taken if other is not own)

@@ -37,6 +37,8 @@ THEME: dict[str, Any] = {
     "text": {"color": INK, "fontSize": 11},
 }
 PANEL_WIDTH = 300
+CHARACTER_WIDTH = 6.0
+"""Pixels, of charts' words on average."""
 LABEL_PLACES: dict[str, dict[str, Any]] = {
     "above": {"align": "center", "dy": -12},
     "below": {"align": "center", "dy": 15},
