@@ -69,7 +69,7 @@ def test_its_words_quote_the_table_as_it_is_and_commands_that_parse(study: Path)
     table = (study / "report" / "tables" / "leaderboard.md").read_text(encoding="utf-8")
     assert table.strip() in words
     commands = re.findall(r"^    (roadtest .+)$", words, re.MULTILINE)
-    assert any(command.startswith("roadtest compare gtsrb") for command in commands)
+    assert any(command.startswith(f"roadtest compare {read_study_info(study).source}") for command in commands)
     for command in commands:
         build_app().parse_args(shlex.split(command)[1:], print_error=False, exit_on_error=False)
 
