@@ -34,7 +34,7 @@ def data(rows: Sequence[Row]) -> Any:
     return alt.InlineData(values=list(rows))
 
 
-def label_axis(limit: float) -> Any:
+def label_axis(limit: float = 150) -> Any:
     return alt.Axis(labelLimit=limit, ticks=False, labelPadding=8)
 
 
