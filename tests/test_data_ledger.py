@@ -1,6 +1,8 @@
 """The ledger of test readings: a line each, before the reading, and never lost."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 from roadtest.data.ledger import COLUMNS, copy_test_reads, note_test_read
 from roadtest.record import PlannedRun, read_rows
@@ -22,6 +24,21 @@ def test_every_reading_is_a_line_and_lines_are_only_added(tmp_path: Path) -> Non
     assert [row["study"] for row in rows] == ["first", "second"]
     assert (rows[0]["network"], rows[0]["has_stn"], rows[0]["seed"]) == ("lenet5", "True", "4")
     assert rows[0]["read_at"].startswith("20")
+
+
+def test_no_line_is_lost_where_several_runs_begin_a_ledger_at_once(tmp_path: Path) -> None:
+    num_runs = 4
+    for trial in range(10):  # what is raced for takes microseconds: without a lock most trials lose or double a line
+        cache_dir, together = tmp_path / str(trial), Barrier(num_runs)
+
+        def run(k: int, cache_dir: Path = cache_dir, together: Barrier = together) -> None:
+            together.wait()
+            note(cache_dir, study=str(k))
+
+        with ThreadPoolExecutor(num_runs) as pool:
+            list(pool.map(run, range(num_runs)))
+        rows = read_rows(cache_dir / "test-reads.csv")
+        assert sorted(row["study"] for row in rows) == ["0", "1", "2", "3"]
 
 
 def test_a_study_gets_the_lines_about_its_own_test_set_of_all_studies(tmp_path: Path) -> None:

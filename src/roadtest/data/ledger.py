@@ -6,9 +6,12 @@ report says how often this test set is known to have been read. Lines are only e
 
 from pathlib import Path
 
+from roadtest.lock import folder_lock
 from roadtest.record import PlannedRun, append_row, read_rows, utc_now, write_rows
 
 COLUMNS = ("read_at", "data_fingerprint", "study", "network", "has_stn", "seed", "protocol_fingerprint")
+WAIT_SECONDS = 60
+"""For another run's line; one takes milliseconds."""
 
 
 def note_test_read(
@@ -18,7 +21,8 @@ def note_test_read(
     cache_dir.mkdir(parents=True, exist_ok=True)
     row: dict[str, object] = {"read_at": utc_now(), "data_fingerprint": data_fingerprint, "study": study}
     row |= {**vars(run), "protocol_fingerprint": protocol_fingerprint}
-    append_row(cache_dir / "test-reads.csv", row)
+    with folder_lock(cache_dir, wait_seconds=WAIT_SECONDS):  # runs at the same time share the ledger
+        append_row(cache_dir / "test-reads.csv", row)
     return row
 
 

@@ -17,10 +17,13 @@ MAX_CSV_BYTES = 1 << 30
 
 
 def append_row(path: Path, row: Mapping[str, Any]) -> None:
-    """Append one row to a csv file, with a header where the file is new; a ValueError where it is a link."""
+    """Append one row to a csv file, with a header where the file is new; a ValueError where it is a link.
+
+    One writer at a time: where several processes may append, the caller holds a lock.
+    """
     data = _render([row], list(row), has_header=not _end_whole(refuse_link(path)))
     with path.open("ab") as file:
-        file.write(data)  # one write: rows of several processes stay apart
+        file.write(data)
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> None:
