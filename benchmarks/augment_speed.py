@@ -24,7 +24,7 @@ from result_files import RESULTS, describe_run, render_run, render_table, result
 from torch import Tensor
 from torchvision.transforms import v2
 
-from roadtest.augment import augment_batch, prepare_batch
+from roadtest.augment import augment_batch, draw_changes, prepare_batch
 from roadtest.protocol import Augmentation
 
 A = Augmentation()
@@ -36,7 +36,8 @@ def ours(images_NHWC: Tensor) -> dict[str, Row]:
     ids_N = torch.arange(len(images_NHWC))
 
     def augment() -> Tensor:
-        return augment_batch(images_NHWC, ids_N, augmentation=A, normalisation="per-image", seed=0, epoch=0)
+        changes = draw_changes(ids_N, augmentation=A, seed=0, epoch=0)
+        return augment_batch(images_NHWC, changes, normalisation="per-image")
 
     return {
         "roadtest augment_batch": augment,

@@ -5,7 +5,7 @@ from dataclasses import fields
 import torch
 from torch import Tensor
 
-from roadtest.augment import augment_batch
+from roadtest.augment import augment_batch, draw_changes
 from roadtest.protocol import Augmentation
 
 NOTHING = Augmentation(**{field.name: 0.0 for field in fields(Augmentation)})
@@ -41,6 +41,5 @@ def ids(num_images: int) -> Tensor:
 
 
 def vary(images: Tensor, image_ids: Tensor, augmentation: Augmentation, normalisation: str = "fixed") -> Tensor:
-    return augment_batch(
-        images, image_ids, augmentation=augmentation, normalisation=normalisation, seed=SEED, epoch=EPOCH
-    )
+    changes = draw_changes(image_ids, augmentation=augmentation, seed=SEED, epoch=EPOCH)
+    return augment_batch(images, changes, normalisation=normalisation)

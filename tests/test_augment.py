@@ -17,7 +17,8 @@ from torchvision.transforms.v2 import functional as tv
 
 from fake_photos import EPOCH, LARGE, NAMES, NOTHING, SEED, ids, photos, vary
 from roadtest import augment
-from roadtest.augment import affine_maps, draw_uniform, prepare_batch
+from roadtest.augment import affine_maps, prepare_batch
+from roadtest.draws import draw_uniform
 from roadtest.protocol import Augmentation
 
 Pixels = npt.NDArray[np.float64]

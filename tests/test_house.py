@@ -18,7 +18,7 @@ NAMES = [str(path.relative_to(PACKAGE)) for path in FILES]
 
 STAIRCASE = (
     ("protocol",),
-    ("record", "events", "lock"),
+    ("record", "events", "lock", "draws"),
     ("config", "data", "augment", "machine", "networks", "judge", "board", "job", "schedule", "descent"),
     ("evaluate", "cost"),
     ("train", "precision"),

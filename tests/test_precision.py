@@ -60,6 +60,23 @@ def test_a_precision_that_is_hopeless_on_a_few_images_is_not_tried_on_more(monke
     assert sizes == [4, 4, 4, 4]
 
 
+@pytest.mark.parametrize(("image_size", "num_images"), [(32, 128), (64, 64)])
+def test_what_counts_is_a_step_of_a_training_batch_or_half_of_one(
+    image_size: int, num_images: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def clock(network: nn.Module, images_NCHW: torch.Tensor, labels_N: torch.Tensor, precision: str) -> float:
+        assert images_NCHW.shape[2:] == (image_size, image_size) and len(labels_N) == len(images_NCHW)
+        sizes.append(len(images_NCHW))
+        return 1.0
+
+    with_step_ms(monkeypatch)
+    monkeypatch.setattr(precision_module, "_one_step_ms", clock)
+    choose_precision(TinyNet(), "auto", device="cpu", image_size=image_size, num_classes=3)
+    assert sizes == [4] * 4 + [num_images] * 4
+
+
 def test_the_probe_leaves_network_and_generator_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision_module, "PROBE_SECONDS", 0.0)
     network = TinyNet()

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from roadtest import train as train_module
+from roadtest.augment import Changes
 from roadtest.record import EpochRow
 from roadtest.train import DivergedError, Tick, Training, build_optimizer, train
 from tiny import TINY, TinyNet, tiny_training, with_budget
@@ -172,9 +173,9 @@ def test_no_validation_image_is_ever_trained_on_and_every_epoch_shuffles_anew(mo
     seen: list[list[int]] = []
     honest = train_module.augment_batch
 
-    def watched(images: torch.Tensor, ids_N: torch.Tensor, **more: object) -> torch.Tensor:
-        seen.append(ids_N.tolist())
-        return honest(images, ids_N, **more)  # type: ignore[arg-type]
+    def watched(images: torch.Tensor, changes: Changes, **more: object) -> torch.Tensor:
+        seen.append(changes.image_ids_N.tolist())
+        return honest(images, changes, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(train_module, "augment_batch", watched)
     training = tiny_training(replace(TINY, max_epochs=2))
@@ -222,7 +223,7 @@ def test_the_state_holds_plain_values_and_tensors_only(tmp_path: object) -> None
 
 def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone() -> None:
     def order(seed: int, epoch: int) -> list[int]:
-        return train_module._order_of(tiny_training(seed=seed), epoch).tolist()
+        return train_module._order_of(tiny_training(seed=seed), epoch).ids_N.tolist()
 
     assert order(3, 4) == order(3, 4)
     assert sorted(order(3, 4)) == sorted(order(3, 5)) == sorted(order(4, 4))

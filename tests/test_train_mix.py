@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from roadtest import train as train_module
+from roadtest.augment import Changes
 from roadtest.record import EpochRow
 from roadtest.train import Training, train
 from tiny import TINY, TinyNet, tiny_training
@@ -30,9 +31,9 @@ def batches_of(training: Training, monkeypatch: pytest.MonkeyPatch) -> list[np.n
     seen: list[np.ndarray] = []
     honest = train_module.augment_batch
 
-    def watched(images_NHWC: torch.Tensor, ids_N: torch.Tensor, **more: object) -> torch.Tensor:
-        seen.append(ids_N.numpy().copy())
-        return honest(images_NHWC, ids_N, **more)  # type: ignore[arg-type]
+    def watched(images_NHWC: torch.Tensor, changes: Changes, **more: object) -> torch.Tensor:
+        seen.append(changes.image_ids_N.numpy().copy())
+        return honest(images_NHWC, changes, **more)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
         patch.setattr(train_module, "augment_batch", watched)

@@ -19,7 +19,7 @@ import torch
 from roadtest import run as run_module
 from roadtest import run_figures
 from roadtest import train as train_module
-from roadtest.augment import augment_batch, prepare_batch
+from roadtest.augment import Changes, augment_batch, draw_changes, prepare_batch
 from roadtest.data.reopen import reopen_image_set
 from roadtest.events import Event
 from roadtest.job import Job
@@ -96,9 +96,9 @@ def test_images_are_varied_in_training_only_and_copies_are_never_kept(
     varied: set[int] = set()
     honest = train_module.augment_batch
 
-    def watched(images_NHWC: torch.Tensor, image_ids_N: torch.Tensor, **more: Any) -> torch.Tensor:
-        varied.update(image_ids_N.tolist())
-        return honest(images_NHWC, image_ids_N, **more)
+    def watched(images_NHWC: torch.Tensor, changes: Changes, **more: Any) -> torch.Tensor:
+        varied.update(changes.image_ids_N.tolist())
+        return honest(images_NHWC, changes, **more)
 
     monkeypatch.setattr(train_module, "augment_batch", watched)
     before = job.pixels_path.read_bytes()
@@ -146,14 +146,8 @@ def test_no_sign_is_ever_flipped() -> None:
         chosen_protocol("gtsrb", Options(flips="on"), num_runs=1)
     ids_N = torch.arange(512)
     for epoch in range(3):
-        images_NCHW = augment_batch(
-            marked(512),
-            ids_N,
-            augmentation=GTSRB_V1.augmentation,
-            normalisation=GTSRB_V1.normalisation,
-            seed=0,
-            epoch=epoch,
-        )
+        changes = draw_changes(ids_N, augmentation=GTSRB_V1.augmentation, seed=0, epoch=epoch)
+        images_NCHW = augment_batch(marked(512), changes, normalisation=GTSRB_V1.normalisation)
         columns_NW = images_NCHW.mean((1, 2))
         left_N, right_N = columns_NW[:, :16].amax(1), columns_NW[:, 16:].amax(1)
         assert bool((left_N > right_N).all())

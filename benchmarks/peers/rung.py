@@ -12,7 +12,7 @@ from plain_networks import build_plain
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from roadtest.augment import augment_batch
+from roadtest.augment import augment_batch, draw_changes
 from roadtest.evaluate import forward
 from roadtest.networks import build_network
 from roadtest.protocol import GTSRB_V1
@@ -54,14 +54,8 @@ def batches_by_key(job: Job) -> Epoch:
 
     def batches(max_steps: int | None) -> Iterator[tuple[Tensor, Tensor]]:
         for ids_N in torch.split(torch.randperm(len(labels_N)), job.batch_size)[:max_steps]:
-            images_NCHW = augment_batch(
-                pixels_NHWC[ids_N],
-                ids_N,
-                augmentation=GTSRB_V1.augmentation,
-                normalisation=GTSRB_V1.normalisation,
-                seed=0,
-                epoch=0,
-            )
+            changes = draw_changes(ids_N, augmentation=GTSRB_V1.augmentation, seed=0, epoch=0)
+            images_NCHW = augment_batch(pixels_NHWC[ids_N], changes, normalisation=GTSRB_V1.normalisation)
             yield images_NCHW, labels_N[ids_N]
 
     return batches

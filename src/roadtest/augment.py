@@ -25,17 +25,18 @@ once. On other devices the draws are identical and the images equal to within ro
 
 Deliberately no blur, no erasing, no mixing of images, and no gradient with respect to the images.
 
-Shapes: N images, H = W pixels a side, C = 3 channels (RGB), D draws. Draws: splitmix64's mixing function, Steele, Lea
-and Flood 2014, https://doi.org/10.1145/2660193.2660195. Speed: `python benchmarks/augment_speed.py`.
+Shapes: N images, H = W pixels a side, C = 3 channels (RGB), D draws. Speed: `python benchmarks/augment_speed.py`.
 """
 
 import math
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from roadtest.draws import draw_uniform
 from roadtest.protocol import NORMALISATIONS, Augmentation
 
 DEVIATION_FLOOR = 1e-3
@@ -47,34 +48,51 @@ GREY_WEIGHTS = (0.299, 0.587, 0.114)
 ROTATION, SHEAR, HUE, BRIGHTNESS, CONTRAST, SATURATION, LOG_SCALE = range(7)
 SHIFT_X, SHIFT_Y, CROP_X, CROP_Y, CROP, GRAYSCALE, FLIP = range(7, 14)
 NUM_DRAWS = 14
+CHUNK_SIZE = 8192
+"""Images whose draws are worked out together: their double precision takes a few megabytes."""
 
 
-def augment_batch(
-    images_NHWC: Tensor,
-    image_ids_N: Tensor,
-    *,
-    augmentation: Augmentation,
-    normalisation: str,
-    seed: int,
-    epoch: int,
-) -> Tensor:
-    """Vary and normalise uint8 images; float32 images_NCHW in channels-last layout, on the images' device.
+class Changes(NamedTuple):
+    """What happens to each of N images, on their device; geometry or colour is None where nothing of it does."""
 
-    `image_ids_N` (int64, same device) are the images' row numbers in their data set, not in the batch.
+    image_ids_N: Tensor
+    maps_N23: Tensor | None
+    matrices_N33: Tensor | None
+    grey_shares_N: Tensor | None
+
+    def of(self, places: slice) -> "Changes":
+        """Those of some of the images."""
+        return Changes(*(None if each is None else each[places] for each in self))  # type: ignore[arg-type]
+
+
+def draw_changes(image_ids_N: Tensor, *, augmentation: Augmentation, seed: int, epoch: int) -> Changes:
+    """Draw what happens to images: for an epoch at once it costs a small part of what it costs batch by batch.
+
+    `image_ids_N` (int64, not empty) are the images' row numbers in their data set, not in the batch.
     """
+    parts = []
+    for ids_N in torch.split(image_ids_N, CHUNK_SIZE):
+        swings_ND = _swings(draw_uniform(ids_N, seed=seed, epoch=epoch, num_draws=NUM_DRAWS), augmentation)
+        colour = colour_matrices(swings_ND) if _has_colour(augmentation) else (None, None)
+        parts.append((ids_N, affine_maps(swings_ND) if _has_geometry(augmentation) else None, *colour))
+    return Changes(*(None if each[0] is None else torch.cat(each) for each in zip(*parts, strict=True)))  # type: ignore[arg-type]
+
+
+def augment_batch(images_NHWC: Tensor, changes: Changes, *, normalisation: str) -> Tensor:
+    """Vary and normalise uint8 images; float32 images_NCHW in channels-last layout, on the images' device."""
+    image_ids_N, maps_N23, matrices_N33, grey_shares_N = changes
     assert image_ids_N.shape == images_NHWC.shape[:1], (image_ids_N.shape, images_NHWC.shape)
-    if not _has_geometry(augmentation) and not _has_colour(augmentation):
+    if maps_N23 is None and matrices_N33 is None:
         return prepare_batch(images_NHWC, normalisation=normalisation)
-    draws_ND = draw_uniform(image_ids_N, seed=seed, epoch=epoch, num_draws=NUM_DRAWS)
-    swings_ND = _swings(draws_ND, augmentation)
     # Two buffers take turns: fresh memory for each step would cost more than the arithmetic.
     spare_NHWC = _as_float(images_NHWC)
     images_NCHW = spare_NHWC.permute(0, 3, 1, 2)
-    if _has_geometry(augmentation):
-        images_NCHW = _resample(images_NCHW, affine_maps(swings_ND))
+    if maps_N23 is not None:
+        images_NCHW = _resample(images_NCHW, maps_N23)
     images_NCHW = images_NCHW.contiguous()
-    if _has_colour(augmentation):
-        varied_NCHW = _recolour(images_NCHW, *colour_matrices(swings_ND), out_NCHW=spare_NHWC.view_as(images_NCHW))
+    if matrices_N33 is not None and grey_shares_N is not None:
+        out_NCHW = spare_NHWC.view_as(images_NCHW)
+        varied_NCHW = _recolour(images_NCHW, matrices_N33, grey_shares_N, out_NCHW=out_NCHW)
         spare_NHWC = images_NCHW.view_as(spare_NHWC)
     else:
         varied_NCHW = images_NCHW.mul_(1 / 255)
@@ -102,49 +120,6 @@ def _has_colour(a: Augmentation) -> bool:
 
 
 # -- draws ------------------------------------------------------------------------------------------------------------
-
-
-def draw_uniform(image_ids_N: Tensor, *, seed: int, epoch: int, num_draws: int) -> Tensor:
-    """Draw float32 numbers ND, uniform on [0, 1), that depend on seed, epoch, image id and column only.
-
-    Multiples of 2**-24, exact on every device; column d is the same for every `num_draws` above d.
-    """
-    assert num_draws <= _MAX_DRAWS, num_draws
-    key = _signed(_mix_int(_mix_int(seed) + epoch))
-    columns_D = torch.arange(num_draws, device=image_ids_N.device)
-    counters_ND = (image_ids_N * _MAX_DRAWS)[:, None] + columns_D
-    bits_ND = _mix_(counters_ND.mul_(_GAMMA).add_(key))
-    return _shift_right(bits_ND, 40).to(torch.float32).mul_(2.0**-24)
-
-
-def _signed(word: int) -> int:
-    return (word + 2**63) % 2**64 - 2**63
-
-
-_GAMMA = _signed(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio, made odd: consecutive counters lie far apart
-_FACTOR_1 = _signed(0xBF58476D1CE4E5B9)
-_FACTOR_2 = _signed(0x94D049BB133111EB)
-_MAX_DRAWS = 64
-
-
-def _shift_right(words: Tensor, num_bits: int) -> Tensor:
-    """Shift int64 words right with zeros coming in; torch's own shift repeats the sign bit."""
-    return (words >> num_bits).bitwise_and_((1 << (64 - num_bits)) - 1)
-
-
-def _mix_(words: Tensor) -> Tensor:
-    """Scramble int64 words in place, one to one; products wrap around at 64 bits."""
-    words.bitwise_xor_(_shift_right(words, 30)).mul_(_FACTOR_1)
-    words.bitwise_xor_(_shift_right(words, 27)).mul_(_FACTOR_2)
-    return words.bitwise_xor_(_shift_right(words, 31))
-
-
-def _mix_int(word: int) -> int:
-    """The same of one Python number, after a step of the counter."""
-    word = (word + _GAMMA) % 2**64
-    word = (word ^ word >> 30) * _FACTOR_1 % 2**64
-    word = (word ^ word >> 27) * _FACTOR_2 % 2**64
-    return word ^ word >> 31
 
 
 def _swings(draws_ND: Tensor, augmentation: Augmentation) -> Tensor:

@@ -12,14 +12,14 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from roadtest.augment import augment_batch
+from roadtest.augment import Changes, augment_batch, draw_changes
 from roadtest.data.batches import count_drawn, mix_in
 from roadtest.descent import build_loss, build_optimizer
 from roadtest.evaluate import add_up, count_correct, eval_batch_size, forward, predict_logits
@@ -49,7 +49,7 @@ class DivergedError(RuntimeError):
     """The loss is no longer a number."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Tick:
     """The loop between two evaluations: for a display, and a place to save or to stop."""
 
@@ -143,6 +143,14 @@ class Training:
             torch.cuda.set_rng_state(state["cuda_generator"], self.device)
 
 
+class _Order(NamedTuple):
+    """What an epoch's batches are cut from, one after the other; the ids lie on the CPU."""
+
+    epoch: int
+    ids_N: Tensor
+    changes: Changes
+
+
 def train(training: Training) -> Iterator[Tick | EpochRow]:
     """Train to the end, yielding an EpochRow per evaluation and a Tick about twice a second in between."""
     progress = training.progress
@@ -150,7 +158,7 @@ def train(training: Training) -> Iterator[Tick | EpochRow]:
         torch.manual_seed(training.seed)  # dropout is all that draws from the global generator
     begin(progress, training.protocol, **training.limits)
     timed_step, timed_seconds = 0, 0.0
-    shuffled_ids_N, shuffled_epoch = training.train_ids_N, -1
+    order: _Order | None = None
 
     while True:
         if is_evaluation(progress) and progress.last_eval_step < progress.step:
@@ -159,12 +167,13 @@ def train(training: Training) -> Iterator[Tick | EpochRow]:
             return
 
         epoch = progress.step // training.steps_per_epoch
-        if epoch != shuffled_epoch:
-            shuffled_ids_N, shuffled_epoch = _order_of(training, epoch), epoch
         first_step, start = progress.step, _now(training.device)
+        if order is None or epoch != order.epoch:
+            order = _order_of(training, epoch)
+            progress.data_seconds += time.perf_counter() - start
         is_over = False
         while not is_over:
-            loss = _take_step(training, shuffled_ids_N, epoch)
+            loss = _take_step(training, order)
             is_over = time.perf_counter() - start >= TICK_SECONDS or is_pause(
                 progress, training.protocol, steps_per_epoch=training.steps_per_epoch
             )
@@ -182,19 +191,13 @@ def train(training: Training) -> Iterator[Tick | EpochRow]:
         yield _tick(training, (progress.step - first_step) * training.batch_size / elapsed)
 
 
-def _take_step(training: Training, shuffled_ids_N: npt.NDArray[np.int64], epoch: int) -> Tensor:
+def _take_step(training: Training, order: _Order) -> Tensor:
     progress, protocol = training.progress, training.protocol
     data_start = time.perf_counter()
     first = progress.step % training.steps_per_epoch * training.batch_size
-    ids_N = torch.from_numpy(shuffled_ids_N[first : first + training.batch_size])
-    images_NCHW = augment_batch(
-        training.read_pixels(ids_N),
-        ids_N.to(training.device, non_blocking=True),
-        augmentation=protocol.augmentation,
-        normalisation=protocol.normalisation,
-        seed=training.seed,
-        epoch=epoch,
-    )
+    places = slice(first, first + training.batch_size)
+    ids_N, changes = order.ids_N[places], order.changes.of(places)
+    images_NCHW = augment_batch(training.read_pixels(ids_N), changes, normalisation=protocol.normalisation)
     labels_N = training.labels_N[ids_N].to(training.device, non_blocking=True)
     progress.data_seconds += time.perf_counter() - data_start
 
@@ -271,20 +274,14 @@ def predict_ids(training: Training, ids_N: npt.NDArray[np.int64]) -> Tensor:
 
 def _tick(training: Training, images_per_second: float) -> Tick:
     progress = training.progress
-    left = None
-    if progress.num_steps is not None:
-        left = (progress.num_steps - progress.step) * training.batch_size / max(images_per_second, 1e-9)
-    return Tick(
-        epoch=training.epoch,
-        images_per_second=images_per_second,
-        train_seconds=progress.train_seconds,
-        seconds_left=left,
-    )
+    num_left = ((progress.num_steps or 0) - progress.step) * training.batch_size
+    seconds_left = None if progress.num_steps is None else num_left / max(images_per_second, 1e-9)
+    return Tick(training.epoch, images_per_second, progress.train_seconds, seconds_left)
 
 
-def _order_of(training: Training, epoch: int) -> npt.NDArray[np.int64]:
-    """The order of one epoch: depends on seed and epoch alone."""
-    return mix_in(
+def _order_of(training: Training, epoch: int) -> _Order:
+    """The images of one epoch in order, and how they are varied: both depend on seed and epoch alone."""
+    order_N = mix_in(
         np.random.default_rng([training.seed, epoch]).permutation(training.train_ids_N),
         training.drawn_ids_N,
         batch_size=training.batch_size,
@@ -292,6 +289,9 @@ def _order_of(training: Training, epoch: int) -> npt.NDArray[np.int64]:
         seed=training.seed,
         epoch=epoch,
     )
+    ids_N, augmentation = torch.from_numpy(order_N), training.protocol.augmentation
+    changes = draw_changes(ids_N.to(training.device), augmentation=augmentation, seed=training.seed, epoch=epoch)
+    return _Order(epoch, ids_N, changes)
 
 
 def _now(device: str) -> float:

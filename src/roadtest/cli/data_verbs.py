@@ -219,16 +219,12 @@ def _vary(images_NHWC: "npt.NDArray[np.uint8]", image_ids_N: "npt.NDArray[np.int
     """Vary images as the published protocol does in its first epoch."""
     import torch
 
-    from roadtest.augment import augment_batch
+    from roadtest.augment import augment_batch, draw_changes
     from roadtest.protocol import GTSRB_V1
 
-    images_NCHW = augment_batch(
-        torch.from_numpy(images_NHWC.copy()),
-        torch.from_numpy(image_ids_N.copy()),
-        augmentation=GTSRB_V1.augmentation,
-        normalisation=GTSRB_V1.normalisation,
-        seed=0,
-        epoch=0,
-    )
+    ids_N = torch.from_numpy(image_ids_N.copy())
+    changes = draw_changes(ids_N, augmentation=GTSRB_V1.augmentation, seed=0, epoch=0)
+    images_NHWC = images_NHWC.copy()
+    images_NCHW = augment_batch(torch.from_numpy(images_NHWC), changes, normalisation=GTSRB_V1.normalisation)
     varied_NHWC: npt.NDArray[np.float32] = images_NCHW.permute(0, 2, 3, 1).numpy()
     return varied_NHWC
