@@ -1,11 +1,11 @@
 """What training 3 x 3 convolutions on maps of one or two pixels as linear layers gives, by layer and by network.
 
-    python benchmarks/small_maps.py [--rounds 9] [--num-threads 2]
+    python benchmarks/small_maps.py [--precision bfloat16] [--rounds 9] [--num-threads 2]
 
-Forward and backward of a layer, and a whole step of a network (128 images in memory, no augmentation), in float32,
-channels-last, both ways in turns; medians in milliseconds, and the ratio with its least and largest over the rounds.
-Run it in the environment of roadtest's workers: GOMP_SPINCOUNT=10000. Three minutes on two cores. Writes
-results/small-maps-<machine>.json and .md.
+Forward and backward of a layer, and a whole step of a network (128 images in memory, no augmentation), channels-last,
+both ways in turns; medians in milliseconds, and the ratio with its least and largest over the rounds. Run it in the
+environment of roadtest's workers: GOMP_SPINCOUNT=10000. Three minutes on two cores. Writes
+results/small-maps-<precision>-<machine>.json and .md.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from result_files import RESULTS, describe_run, render_run, render_table, result
 from torch import Tensor, nn
 
 from roadtest.descent import build_optimizer
+from roadtest.evaluate import PRECISIONS, forward
 from roadtest.networks.build import build_network
 from roadtest.networks.small_maps import SmallMapConv2d, speed_up_small_maps
 from roadtest.protocol import GTSRB_V1
@@ -43,7 +44,9 @@ def as_convolutions(network: nn.Module) -> nn.Module:
     return network
 
 
-def layer_pass(channels: int, units: int, side: int, stride: int, *, is_linear: bool) -> Callable[[], None]:
+def layer_pass(
+    channels: int, units: int, side: int, stride: int, *, is_linear: bool, precision: str
+) -> Callable[[], None]:
     """Forward and backward of one layer."""
     layers = nn.Sequential(nn.Conv2d(channels, units, 3, stride, 1, bias=False)).to(memory_format=torch.channels_last)
     if is_linear:
@@ -51,13 +54,13 @@ def layer_pass(channels: int, units: int, side: int, stride: int, *, is_linear: 
     maps_NCHW = random_images(channels, side).requires_grad_()
 
     def work() -> None:
-        result = layers(maps_NCHW)
+        result = forward(layers, maps_NCHW, precision)
         result.backward(torch.ones_like(result))
 
     return work
 
 
-def network_step(name: str, *, is_linear: bool) -> Callable[[], None]:
+def network_step(name: str, *, is_linear: bool, precision: str) -> Callable[[], None]:
     """One training step of a network on images in memory."""
     network = build_network(name, num_classes=NUM_CLASSES, image_size=IMAGE_SIZE, has_stn=False, seed=0)
     if not is_linear:
@@ -66,7 +69,7 @@ def network_step(name: str, *, is_linear: bool) -> Callable[[], None]:
     images_NCHW, labels_N = random_images(3, IMAGE_SIZE), torch.arange(BATCH_SIZE) % NUM_CLASSES
 
     def work() -> None:
-        loss = F.cross_entropy(network(images_NCHW), labels_N)
+        loss = F.cross_entropy(forward(network, images_NCHW, precision), labels_N)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -98,6 +101,7 @@ def render_row(title: str, pairs_ms: Sequence[tuple[float, float]]) -> list[str]
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--precision", choices=list(PRECISIONS), default="float32")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--num-threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--out", type=Path, default=RESULTS)
@@ -107,18 +111,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for layer in LAYERS:
         channels, units, side, stride = layer
         title = f"{channels} to {units} channels on {side} x {side}, stride {stride}"
-        slow, fast = (layer_pass(*layer, is_linear=is_linear) for is_linear in (False, True))
+        slow, fast = (
+            layer_pass(*layer, is_linear=is_linear, precision=options.precision) for is_linear in (False, True)
+        )
         pairs_ms[title] = measure_pairs(slow, fast, options.rounds)
     for name in NETWORKS:
-        slow, fast = (network_step(name, is_linear=is_linear) for is_linear in (False, True))
+        slow, fast = (
+            network_step(name, is_linear=is_linear, precision=options.precision) for is_linear in (False, True)
+        )
         pairs_ms[f"`{name}`, a whole step"] = measure_pairs(slow, fast, options.rounds)
     table = render_table(
         ["", "convolution, ms", "linear, ms", "times as fast"], [render_row(*each) for each in pairs_ms.items()]
     )
-    text = f"# Small maps\n\n{render_run(about)}\n\nThreads: {options.num_threads}.\n\n{table}"
+    text = f"# Small maps, {options.precision}\n\n{render_run(about)}\n\nThreads: {options.num_threads}.\n\n{table}"
     print(text)
-    plain = {"about": about, "num_threads": options.num_threads, "pairs_ms": pairs_ms}
-    write_results(results_path(options.out, "small-maps", about), plain, text)
+    plain = {"about": about, "precision": options.precision, "num_threads": options.num_threads, "pairs_ms": pairs_ms}
+    write_results(results_path(options.out, f"small-maps-{options.precision}", about), plain, text)
 
 
 if __name__ == "__main__":

@@ -174,15 +174,16 @@ def test_opening_costs_are_told_one_a_line(tmp_path: Path, capsys: pytest.Captur
     assert "`python " in table and written.with_suffix(".md").read_text() == table
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_small_maps_are_compared_layer_by_layer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(small_maps, "LAYERS", ((8, 8, 2, 1), (8, 16, 2, 2)))
     monkeypatch.setattr(small_maps, "NETWORKS", ())
-    small_maps.main(["--rounds", "2", "--num-threads", "1", "--out", str(tmp_path)])
+    small_maps.main(["--rounds", "2", "--num-threads", "1", "--out", str(tmp_path), "--precision", precision])
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| 8 to")]
     assert len(rows) == 2 and all(row.count("|") == 5 for row in rows)
-    (written,) = tmp_path.glob("small-maps-*.json")
+    (written,) = tmp_path.glob(f"small-maps-{precision}-*.json")
     assert [len(pairs) for pairs in json.loads(written.read_text())["pairs_ms"].values()] == [2, 2]
 
 
