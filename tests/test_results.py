@@ -83,6 +83,21 @@ def test_every_row_of_the_readmes_results_stands_in_a_published_table() -> None:
     assert quoted and set(quoted) <= published
 
 
+@pytest.mark.parametrize("document", ["README.md", "docs/speed.md"])
+def test_every_row_about_speed_stands_in_a_benchmarks_results(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    if document == "README.md":
+        text = text.split("## Speed", 1)[1].split("\n## ", 1)[0]
+    quoted = [line for line in text.splitlines() if re.match(r"\|.*\(\S+ to ", line)]
+    rows = [
+        line.rstrip("| ")
+        for page in (ROOT / "benchmarks" / "results").glob("*.md")
+        for line in page.read_text(encoding="utf-8").splitlines()
+    ]
+    # The README leaves the last columns out.
+    assert quoted and [line for line in quoted if not any(row.startswith(line.rstrip("| ")) for row in rows)] == []
+
+
 def test_a_published_study_tells_how_often_its_test_set_was_read() -> None:
     for study in STUDIES:
         if json.loads((study / "study.json").read_text())["reads_test"]:
