@@ -101,14 +101,27 @@ def test_other_convolutions_are_left_alone(conv: nn.Module) -> None:
     assert type(conv) is kind
 
 
+def smooth_residual_network() -> nn.Module:
+    """Without kinks: where a value lies near one, a rounding on its way there changes gradients by tenths."""
+    network = build_network("resnet34-imagenet", num_classes=3, image_size=32, has_stn=False, seed=0)
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.ReLU):
+                setattr(module, name, nn.Softplus())
+            elif isinstance(child, nn.MaxPool2d):
+                setattr(module, name, nn.AvgPool2d(3, 2, 1))
+    return network
+
+
 @pytest.mark.slow
 def test_a_residual_network_keeps_its_weights_names_and_first_step() -> None:
-    built = build_network("resnet34-imagenet", num_classes=3, image_size=32, has_stn=False, seed=0)
-    plain = build_network("resnet34-imagenet", num_classes=3, image_size=32, has_stn=False, seed=0)
+    built, plain = smooth_residual_network(), smooth_residual_network()
+    assert any(isinstance(module, SmallMapConv2d) for module in built.modules())
     for module in plain.modules():
         if isinstance(module, SmallMapConv2d):
             module.__class__ = nn.Conv2d
     assert list(built.state_dict()) == list(plain.state_dict())
+    torch.manual_seed(0)
     images_NCHW = torch.randn(8, 3, 32, 32).to(memory_format=torch.channels_last)
     for network in (built, plain):
         network(images_NCHW).square().sum().backward()

@@ -70,7 +70,7 @@ def measure_step_ms(job: Job, precision: str, layout: str, *, best_ms: float) ->
 def count_step_macs(job: Job, precision: str) -> int:
     """Multiply-accumulates for one image, forward and backward, in convolutions and matrix products.
 
-    Of a real step: without gradients, or in another precision, some networks compute their layers in another way.
+    Of a real step: without gradients some networks compute their layers in another way.
     """
     parts = prepare_step(job, "channels_last")
     with FlopCounterMode(display=False) as counter:
