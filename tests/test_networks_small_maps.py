@@ -68,6 +68,13 @@ def test_one_output_pixel_is_worked_out_by_hand() -> None:
     assert fast.weight.grad.flatten().tolist() == [0, 0, 0, 0, 5.0, 0, 0, 0, 0]
 
 
+def test_kinds_that_the_convolution_does_not_mix_are_not_mixed_here() -> None:
+    _, fast = both(nn.Conv2d(3, 4, 3, padding=1))
+    for dtype in (torch.float64, torch.bfloat16):
+        with pytest.raises(RuntimeError):
+            fast(torch.randn(2, 3, 2, 2).to(dtype))
+
+
 def test_it_is_the_convolution_in_evaluation_and_without_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
     _, fast = both(nn.Conv2d(3, 4, 3, padding=1))
     monkeypatch.setattr("roadtest.networks.small_maps._WholeMapConv", None)  # breaks whoever goes there

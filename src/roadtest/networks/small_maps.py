@@ -25,15 +25,19 @@ class SmallMapConv2d(nn.Conv2d):
         """Convolve N x C x H x W."""
         if not self._is_linear_on(input):
             return super().forward(input)
-        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else input.dtype
+        dtype = _computed_dtype()
         maps_NUhw: Tensor = _WholeMapConv.apply(input, self.weight, self.stride[0], dtype)
         return maps_NUhw if self.bias is None else maps_NUhw + self.bias.to(dtype)[:, None, None]
 
     def _is_linear_on(self, maps_NCHW: Tensor) -> bool:
-        is_plain = maps_NCHW.device.type == "cpu" and self.weight.dtype == torch.float32
+        is_plain = maps_NCHW.device.type == "cpu" and maps_NCHW.dtype in (torch.float32, _computed_dtype())
         is_small = maps_NCHW.ndim == 4 and max(maps_NCHW.shape[2:]) <= MAX_SIDE
         is_training = self.training and torch.is_grad_enabled()
-        return is_plain and is_small and is_training
+        return is_plain and is_small and is_training and self.weight.dtype == torch.float32
+
+
+def _computed_dtype() -> torch.dtype:
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
 
 
 class _WholeMapConv(torch.autograd.Function):
