@@ -22,7 +22,8 @@ from roadtest.data.mix import open_mixed
 from roadtest.evaluate import pixel_reader, predict_logits
 from roadtest.networks import build_network, parse_label
 from roadtest.protocol import GTSRB_V1
-from roadtest.train import Training, train
+from roadtest.train import train
+from roadtest.training import Training
 
 Ints = npt.NDArray[np.int64]
 NUM_SHOWN = 15

@@ -24,7 +24,8 @@ from roadtest.evaluate import pixel_reader
 from roadtest.networks import build_network, parse_label
 from roadtest.protocol import GTSRB_V1, Protocol
 from roadtest.record import EpochRow
-from roadtest.train import Training, train
+from roadtest.train import train
+from roadtest.training import Training
 
 
 def change_protocol(changes: Sequence[str]) -> Protocol:

@@ -33,7 +33,7 @@ from side_by_side import run_process, usable_threads, worker_environment
 if TYPE_CHECKING:
     from roadtest.data.imageset import ImageSet
     from roadtest.protocol import Protocol
-    from roadtest.train import Training
+    from roadtest.training import Training
 
 THRESHOLDS = {"lenet5": 97.2, "lenet5+stn": 99.1, "vgg16": 99.9, "resnet34": 99.9}
 """Percent of the validation images."""

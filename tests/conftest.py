@@ -62,6 +62,16 @@ def gtsrb_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
+def cuda() -> str:
+    """The device of a GPU."""
+    import torch
+
+    if not torch.cuda.is_available():
+        _skip_or_fail("cuda", "torch finds no CUDA device here")
+    return "cuda"
+
+
+@pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of a Chromium to drive, where there is also playwright to drive it with."""
     if importlib.util.find_spec("playwright") is None:

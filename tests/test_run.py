@@ -22,7 +22,7 @@ from roadtest.job import Job
 from roadtest.lock import folder_lock
 from roadtest.record import read_epochs, read_predictions, read_record, read_rows
 from roadtest.run import Stopped, execute
-from roadtest.train import Training
+from roadtest.training import Training
 from tiny import TINY, with_budget, write_tiny_study
 
 POINTS = (

@@ -1,17 +1,19 @@
 """The loop: its schedule, its clock, its saved state, and what it must never see."""
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from roadtest import steps as steps_module
 from roadtest import train as train_module
 from roadtest.augment import Changes
 from roadtest.record import EpochRow
-from roadtest.train import DivergedError, Tick, Training, build_optimizer, train
-from tiny import TINY, TinyNet, tiny_training, with_budget
+from roadtest.train import DivergedError, Tick, train
+from roadtest.training import Training
+from tiny import TINY, tiny_training, with_budget
 
 
 def rows_of(training: Training) -> list[EpochRow]:
@@ -41,29 +43,6 @@ def test_the_network_learns() -> None:
     rows = rows_of(tiny_training(replace(TINY, max_epochs=12)))
     assert rows[-1].val.accuracy > 0.8
     assert rows[-1].train.loss < rows[0].train.loss
-
-
-@pytest.mark.slow
-def test_going_on_from_a_saved_state_gives_the_same_bits_wherever_it_was_saved() -> None:
-    whole = tiny_training()
-    expected_rows = rows_of(whole)
-    for stop_step in (1, 5, 6, 13):
-        broken = tiny_training(replace(TINY), should_stop=lambda: False)
-        train_module.TICK_SECONDS, kept = 0.0, train_module.TICK_SECONDS  # a tick after every step
-        try:
-            for _ in train(broken):
-                if broken.progress.step == stop_step:
-                    break
-            state = broken.to_state()
-            state = {**state, "network": {k: v.clone() for k, v in state["network"].items()}}
-            resumed = tiny_training(network=TinyNet())
-            torch.manual_seed(999)
-            resumed.restore(state)
-            rows = rows_of(resumed)
-        finally:
-            train_module.TICK_SECONDS = kept
-        assert torch.equal(weights_of(resumed), weights_of(whole)), f"stopped at step {stop_step}"
-        assert [r.val_loss_sum for r in rows] == [r.val_loss_sum for r in expected_rows][-len(rows) :]
 
 
 def test_an_evaluation_that_was_interrupted_is_made_up_for() -> None:
@@ -156,13 +135,13 @@ def test_evaluation_and_the_consumer_are_off_the_clock(monkeypatch: pytest.Monke
 
 
 def test_making_batches_is_counted_as_training_and_also_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = train_module.augment_batch
+    honest = steps_module.augment_batch
 
     def slow_augmentation(*arguments: object, **more: object) -> torch.Tensor:
         time.sleep(0.02)
         return honest(*arguments, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(train_module, "augment_batch", slow_augmentation)
+    monkeypatch.setattr(steps_module, "augment_batch", slow_augmentation)
     training = tiny_training(replace(TINY, max_epochs=1))
     list(train(training))
     assert training.progress.data_seconds >= 0.02 * training.progress.step
@@ -171,13 +150,13 @@ def test_making_batches_is_counted_as_training_and_also_apart(monkeypatch: pytes
 
 def test_no_validation_image_is_ever_trained_on_and_every_epoch_shuffles_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[int]] = []
-    honest = train_module.augment_batch
+    honest = steps_module.augment_batch
 
     def watched(images: torch.Tensor, changes: Changes, **more: object) -> torch.Tensor:
         seen.append(changes.image_ids_N.tolist())
         return honest(images, changes, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(train_module, "augment_batch", watched)
+    monkeypatch.setattr(steps_module, "augment_batch", watched)
     training = tiny_training(replace(TINY, max_epochs=2))
     list(train(training))
     flat = [i for batch in seen for i in batch]
@@ -192,33 +171,12 @@ def test_a_diverging_loss_ends_the_run_with_advice() -> None:
         list(train(tiny_training(learning_rate=1e30)))
 
 
-def test_biases_norms_and_the_stn_are_not_decayed_and_the_stn_has_its_own_rate() -> None:
-    class Fronted(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.stn = torch.nn.Linear(2, 2)
-            self.network = TinyNet()
-
-    groups = build_optimizer(Fronted(), replace(TINY, stn_learning_rate_factor=0.25)).param_groups
-    assert [(g["weight_decay"], g["factor"]) for g in groups] == [(5e-4, 1.0), (0.0, 1.0), (0.0, 0.25)]
-    assert [sum(p.numel() for p in g["params"]) for g in groups] == [300 + 588, 4 + 4 + 4 + 3, 6]
-
-
 def test_ticks_show_the_way_between_evaluations(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train_module, "TICK_SECONDS", 0.0)
     ticks = [happening for happening in train(tiny_training()) if isinstance(happening, Tick)]
     assert len(ticks) == 3 * tiny_training().steps_per_epoch
     assert all(tick.images_per_second > 0 for tick in ticks)
     assert ticks[-1].seconds_left == 0
-
-
-def test_the_state_holds_plain_values_and_tensors_only(tmp_path: object) -> None:
-    training = tiny_training()
-    list(train(training))
-    path = f"{tmp_path}/state.pt"
-    torch.save(training.to_state(), path)
-    state = torch.load(path, weights_only=True)
-    assert state["progress"] == asdict(training.progress)
 
 
 def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone() -> None:

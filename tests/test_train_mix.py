@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from roadtest import steps as steps_module
 from roadtest import train as train_module
 from roadtest.augment import Changes
 from roadtest.record import EpochRow
-from roadtest.train import Training, train
+from roadtest.train import train
+from roadtest.training import Training
 from tiny import TINY, TinyNet, tiny_training
 
 MIXED = replace(TINY, drawn_fraction=0.25)
@@ -29,14 +31,14 @@ def test_without_a_share_drawn_images_change_no_bit() -> None:
 
 def batches_of(training: Training, monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
     seen: list[np.ndarray] = []
-    honest = train_module.augment_batch
+    honest = steps_module.augment_batch
 
     def watched(images_NHWC: torch.Tensor, changes: Changes, **more: object) -> torch.Tensor:
         seen.append(changes.image_ids_N.numpy().copy())
         return honest(images_NHWC, changes, **more)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(train_module, "augment_batch", watched)
+        patch.setattr(steps_module, "augment_batch", watched)
         list(train(training))
     return seen
 

@@ -18,6 +18,7 @@ import torch
 
 from roadtest import run as run_module
 from roadtest import run_figures
+from roadtest import steps as steps_module
 from roadtest import train as train_module
 from roadtest.augment import Changes, augment_batch, draw_changes, prepare_batch
 from roadtest.data.reopen import reopen_image_set
@@ -94,13 +95,13 @@ def test_images_are_varied_in_training_only_and_copies_are_never_kept(
     job: Job, reads: list[tuple[float, set[int]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     varied: set[int] = set()
-    honest = train_module.augment_batch
+    honest = steps_module.augment_batch
 
     def watched(images_NHWC: torch.Tensor, changes: Changes, **more: Any) -> torch.Tensor:
         varied.update(changes.image_ids_N.tolist())
         return honest(images_NHWC, changes, **more)
 
-    monkeypatch.setattr(train_module, "augment_batch", watched)
+    monkeypatch.setattr(steps_module, "augment_batch", watched)
     before = job.pixels_path.read_bytes()
     execute(job, tell=lambda event: None)
     val_ids = set(read_predictions(job.run_dir / "val.npz").image_ids_N.tolist())
@@ -195,7 +196,7 @@ def test_loading_is_told_apart_and_evaluating_stands_outside(job: Job, monkeypat
 
         return slow
 
-    monkeypatch.setattr(train_module, "augment_batch", slowed(train_module.augment_batch, 0.03))
+    monkeypatch.setattr(steps_module, "augment_batch", slowed(steps_module.augment_batch, 0.03))
     monkeypatch.setattr(train_module, "predict_logits", slowed(train_module.predict_logits, 0.05))
     start = time.perf_counter()
     execute(job, tell=lambda event: time.sleep(0.02))

@@ -13,7 +13,7 @@ from roadtest.evaluate import pixel_reader
 from roadtest.job import Job
 from roadtest.protocol import Protocol
 from roadtest.record import PlannedRun, StudyInfo, read_rows, to_json, write_atomically, write_rows
-from roadtest.train import Training
+from roadtest.training import Training
 
 CLASS_NAMES = ("Red", "Green", "Blue")
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from roadtest.evaluate import pixel_reader
 from roadtest.networks import build_network
 from roadtest.protocol import GTSRB_V1
-from roadtest.train import Training, train
+from roadtest.train import train
+from roadtest.training import Training
 
 
 def build_training(

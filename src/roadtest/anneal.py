@@ -17,7 +17,8 @@ from roadtest.job import Job
 from roadtest.record import BranchRow, EpochRow, append_row, read_branches, write_rows
 from roadtest.schedule import Branch, branch_at, turn_off
 from roadtest.state import BRANCH_STATE, Origin, SaveClock, read_state, write_state
-from roadtest.train import Training, train
+from roadtest.train import train
+from roadtest.training import Training
 
 
 def begin_branches(job: Job) -> None:

@@ -13,17 +13,17 @@ from torch import Tensor, nn
 from roadtest.protocol import Protocol
 
 
-def build_loss(protocol: Protocol, train_labels_N: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+def build_loss(protocol: Protocol, train_labels_N: Tensor, device: str = "cpu") -> Callable[[Tensor, Tensor], Tensor]:
     """Give the loss of (logits_NK, labels_N): cross-entropy, each image or each class counting the same."""
     smoothing = protocol.label_smoothing
     if protocol.class_weights == "equal":
         return lambda logits_NK, labels_N: F.cross_entropy(logits_NK, labels_N, label_smoothing=smoothing)
-    weights_K = balanced_weights(train_labels_N)
+    weights_K = balanced_weights(train_labels_N).to(device)
 
     def weighted(logits_NK: Tensor, labels_N: Tensor) -> Tensor:
         losses_N = F.cross_entropy(logits_NK, labels_N, label_smoothing=smoothing, reduction="none")
         # Over the number of images, not over the batch's weights: those would undo the weighting in small batches.
-        return (losses_N * weights_K.to(losses_N.device)[labels_N]).mean()
+        return (losses_N * weights_K[labels_N]).mean()
 
     return weighted
 

@@ -6,6 +6,7 @@ divided once. Shapes: N images, H x W pixels, C = 3 channels, K classes.
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +20,24 @@ from roadtest.record import Predictions, SetResult
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
+@dataclass(frozen=True)
+class ResidentPixels:
+    """Reads pixels that lie on the device, all of them: for row numbers that lie there too it waits for nothing."""
+
+    images_NHWC: Tensor
+
+    def __call__(self, ids_N: Tensor) -> Tensor:
+        """Give the uint8 pixels of these rows."""
+        return self.images_NHWC[ids_N.to(self.images_NHWC.device, non_blocking=True)]
+
+
 def pixel_reader(images_NHWC: npt.NDArray[np.uint8], device: str) -> Callable[[Tensor], Tensor]:
     """Give a function from row numbers (int64, on the CPU) to their uint8 pixels on the device.
 
     On an accelerator the whole set is copied there once where it takes at most half of the free memory.
     """
     if device.startswith("cuda") and images_NHWC.nbytes < torch.cuda.mem_get_info(device)[0] / 2:
-        resident_NHWC = torch.from_numpy(np.ascontiguousarray(images_NHWC)).to(device)
-        return lambda ids_N: resident_NHWC[ids_N.to(device, non_blocking=True)]
+        return ResidentPixels(torch.from_numpy(np.ascontiguousarray(images_NHWC)).to(device))
     return lambda ids_N: torch.from_numpy(images_NHWC[ids_N.numpy()]).to(device, non_blocking=True)
 
 

@@ -13,7 +13,7 @@ import torch
 from roadtest.augment import prepare_batch
 from roadtest.networks.stn import WithSTN
 from roadtest.record import Predictions, replacing
-from roadtest.train import Training
+from roadtest.training import Training
 
 NUM_WORST = 24
 NUM_STN = 8

@@ -20,7 +20,7 @@ from roadtest.events import Event
 from roadtest.examples import write_examples
 from roadtest.job import Job
 from roadtest.lock import folder_lock
-from roadtest.machine import describe_machine, watch_load
+from roadtest.machine import describe_machine, prepare_device, watch_load
 from roadtest.networks import build_network, parse_network
 from roadtest.networks.own import check_unchanged, digest_own
 from roadtest.networks.pretrained import NORMALISATION, name_weights
@@ -49,7 +49,8 @@ from roadtest.state import (
     write_state,
     write_weights,
 )
-from roadtest.train import Tick, Training, train
+from roadtest.train import Tick, train
+from roadtest.training import Training
 
 
 class Stopped(Exception):  # noqa: N818
@@ -144,11 +145,8 @@ def _fill_record(
 def build_training(
     job: Job, should_stop: Callable[[], bool], *, starts_pretrained: bool = True
 ) -> tuple[ImageSet, Training]:
-    """Put network, images and protocol together; nothing is trained yet.
-
-    Without `starts_pretrained` nobody looks for pretrained weights.
-    """
-    torch.set_num_threads(job.num_threads)
+    """Put network, images and protocol together; without `starts_pretrained` nobody looks for pretrained weights."""
+    prepare_device(job.device, job.num_threads)
     image_set, folds_N = reopen_image_set(job.study_dir, job.pixels_path)
     split = split_for_seed(image_set, folds_N, job.run.seed)
     network = build_network(
@@ -176,6 +174,7 @@ def build_training(
         drawn_ids_N=image_set.indices_of(DRAWN),
         max_steps=job.max_steps,
         should_stop=should_stop,
+        is_recordable=not digest_own(job.run.network),
     )
     return image_set, training
 

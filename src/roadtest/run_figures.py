@@ -16,7 +16,8 @@ from roadtest.evaluate import count_correct, to_predictions
 from roadtest.events import Event
 from roadtest.job import Job
 from roadtest.record import Cost, Predictions, SetResult, write_predictions
-from roadtest.train import Training, evaluate_ids, predict_ids
+from roadtest.train import evaluate_ids, predict_ids
+from roadtest.training import Training
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,8 @@ from roadtest.precision import choose_precision
 from roadtest.record import write_atomically
 from roadtest.schedule import NUM_UNTIMED_STEPS
 from roadtest.state import count_weight_bytes
-from roadtest.train import Tick, Training, evaluate_ids, train
+from roadtest.train import Tick, evaluate_ids, train
+from roadtest.training import Training
 
 MEASURE_SECONDS = 3.0
 """Of timed training steps; a slow network needs more for the fewest steps."""

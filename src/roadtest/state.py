@@ -18,7 +18,7 @@ from torch import nn
 from roadtest.cost import peak_memory_bytes
 from roadtest.job import Job
 from roadtest.record import read_rows, replacing, sweep_leftovers, write_rows
-from roadtest.train import Training
+from roadtest.training import Training
 
 RUN_STATE, BRANCH_STATE = "state.pt", "branch.pt"
 """The run itself, and the branch that is being annealed beside it."""

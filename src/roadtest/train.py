@@ -10,26 +10,22 @@ steps; it stands still for evaluation and for whoever consumes the generator. Th
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from roadtest.augment import Changes, augment_batch, draw_changes
-from roadtest.data.batches import count_drawn, mix_in
-from roadtest.descent import build_loss, build_optimizer
-from roadtest.evaluate import add_up, count_correct, eval_batch_size, forward, predict_logits
+from roadtest.augment import Changes, draw_changes
+from roadtest.data.batches import mix_in
+from roadtest.evaluate import add_up, count_correct, eval_batch_size, predict_logits
 from roadtest.machine import wait_for_device
-from roadtest.protocol import Protocol
 from roadtest.record import EpochRow, SetResult
 from roadtest.schedule import (
     NUM_UNTIMED_STEPS,
-    Limits,
-    Progress,
     begin,
     consider_patience,
     is_evaluation,
@@ -38,6 +34,8 @@ from roadtest.schedule import (
     plan,
     rate_factor,
 )
+from roadtest.steps import RecordedSteps, can_record, learn, read_batch
+from roadtest.training import Training
 
 TICK_SECONDS = 0.5
 """How often the loop shows itself between evaluations."""
@@ -60,89 +58,6 @@ class Tick:
     """Training seconds to the planned end; None while the plan is being timed."""
 
 
-@dataclass(kw_only=True)
-class Training:
-    """One network on its way: what it learns from, and how far it is."""
-
-    network: nn.Module
-    protocol: Protocol
-    seed: int
-    learning_rate: float
-    precision: str
-    device: str
-    read_pixels: Callable[[Tensor], Tensor]
-    """From row numbers to uint8 images_NHWC on the device."""
-    labels_N: Tensor
-    """Of the whole image set, on the CPU."""
-    train_ids_N: npt.NDArray[np.int64]
-    train_eval_ids_N: npt.NDArray[np.int64]
-    """The training images that are evaluated at every row: every tenth frame of every track."""
-    val_ids_N: npt.NDArray[np.int64]
-    drawn_ids_N: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    """Drawn images for the protocol's share of every batch."""
-    max_steps: int | None = None
-    """An end that overrides epochs and budget; the sweep uses it."""
-    should_stop: Callable[[], bool] = lambda: False
-    progress: Progress = field(default_factory=Progress)
-    optimizer: torch.optim.Optimizer = field(init=False)
-    loss: Callable[[Tensor, Tensor], Tensor] = field(init=False)
-    """Of logits_NK and labels_N."""
-    final_val_logits_NK: Tensor | None = field(init=False, default=None)
-    """From the evaluation at the last step; None where that was an earlier process's."""
-
-    def __post_init__(self) -> None:
-        assert len(self.train_ids_N) >= 2, "batch norm needs two images"
-        assert len(self.drawn_ids_N) or not self.num_drawn, "the protocol mixes drawn images, and there are none"
-        self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = build_optimizer(self.network, self.protocol)
-        self.loss = build_loss(self.protocol, self.labels_N[torch.from_numpy(self.train_ids_N)])
-
-    @property
-    def batch_size(self) -> int:
-        """Images per step; the protocol's, or all there are."""
-        return min(self.protocol.batch_size, len(self.train_ids_N))
-
-    @property
-    def num_drawn(self) -> int:
-        """Images of a batch that are drawn."""
-        return count_drawn(self.batch_size, self.protocol.drawn_fraction)
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Whole batches in one shuffle; the incomplete last one is left out."""
-        return len(self.train_ids_N) // self.batch_size
-
-    @property
-    def epoch(self) -> float:
-        """Passes over the training images so far."""
-        return self.progress.step / self.steps_per_epoch
-
-    @property
-    def limits(self) -> Limits:
-        """What bounds the number of steps besides the protocol."""
-        return {"steps_per_epoch": self.steps_per_epoch, "max_steps": self.max_steps}
-
-    def to_state(self) -> dict[str, Any]:
-        """Everything needed to go on with the same bits, as tensors and plain values."""
-        return {
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "progress": asdict(self.progress),
-            "generator": torch.get_rng_state(),
-            "cuda_generator": torch.cuda.get_rng_state(self.device) if self.device.startswith("cuda") else None,
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `to_state`, also in the midst of a loop: whoever drives it sees the training at that state."""
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.final_val_logits_NK = None
-        vars(self.progress).update(vars(Progress(**state["progress"])))  # in place: a loop holds on to it
-        torch.set_rng_state(state["generator"])
-        if state["cuda_generator"] is not None and self.device.startswith("cuda"):
-            torch.cuda.set_rng_state(state["cuda_generator"], self.device)
-
-
 class _Order(NamedTuple):
     """What an epoch's batches are cut from, one after the other; the ids lie on the CPU."""
 
@@ -159,6 +74,7 @@ def train(training: Training) -> Iterator[Tick | EpochRow]:
     begin(progress, training.protocol, **training.limits)
     timed_step, timed_seconds = 0, 0.0
     order: _Order | None = None
+    steps: RecordedSteps | None = None
 
     while True:
         if is_evaluation(progress) and progress.last_eval_step < progress.step:
@@ -171,11 +87,14 @@ def train(training: Training) -> Iterator[Tick | EpochRow]:
         if order is None or epoch != order.epoch:
             order = _order_of(training, epoch)
             progress.data_seconds += time.perf_counter() - start
+        if can_record(training) and (steps is None or not steps.is_valid):
+            steps = RecordedSteps(training)
         is_over = False
         while not is_over:
-            loss = _take_step(training, order)
-            is_over = time.perf_counter() - start >= TICK_SECONDS or is_pause(
-                progress, training.protocol, steps_per_epoch=training.steps_per_epoch
+            loss = _take_step(training, order, steps)
+            seconds = time.perf_counter() - start
+            is_over = seconds >= TICK_SECONDS or is_pause(
+                progress, training.protocol, steps_per_epoch=training.steps_per_epoch, seconds=seconds
             )
         elapsed = _now(training.device) - start
         progress.train_seconds += elapsed
@@ -185,22 +104,14 @@ def train(training: Training) -> Iterator[Tick | EpochRow]:
         if progress.step == NUM_UNTIMED_STEPS:
             timed_step, timed_seconds = progress.step, progress.train_seconds
         if progress.num_steps is None:
-            seconds, steps = progress.train_seconds - timed_seconds, progress.step - timed_step
+            seconds, num_timed = progress.train_seconds - timed_seconds, progress.step - timed_step
             if is_timed(progress, training.protocol, steps_per_epoch=training.steps_per_epoch, timed_seconds=seconds):
-                plan(progress, training.protocol, **training.limits, step_seconds=seconds / steps)
+                plan(progress, training.protocol, **training.limits, step_seconds=seconds / num_timed)
         yield _tick(training, (progress.step - first_step) * training.batch_size / elapsed)
 
 
-def _take_step(training: Training, order: _Order) -> Tensor:
+def _take_step(training: Training, order: _Order, steps: RecordedSteps | None) -> Tensor:
     progress, protocol = training.progress, training.protocol
-    data_start = time.perf_counter()
-    first = progress.step % training.steps_per_epoch * training.batch_size
-    places = slice(first, first + training.batch_size)
-    ids_N, changes = order.ids_N[places], order.changes.of(places)
-    images_NCHW = augment_batch(training.read_pixels(ids_N), changes, normalisation=protocol.normalisation)
-    labels_N = training.labels_N[ids_N].to(training.device, non_blocking=True)
-    progress.data_seconds += time.perf_counter() - data_start
-
     factor = rate_factor(
         progress.step,
         warmup_steps=progress.warmup_steps or protocol.warmup_steps,
@@ -209,14 +120,17 @@ def _take_step(training: Training, order: _Order) -> Tensor:
     )
     for group in training.optimizer.param_groups:
         group["lr"] = training.learning_rate * group["factor"] * factor
-    training.network.train()
-    logits_NK = forward(training.network, images_NCHW, training.precision)
-    loss = training.loss(logits_NK, labels_N)
-    training.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    training.optimizer.step()
+    first = progress.step % training.steps_per_epoch * training.batch_size
+    places = slice(first, first + training.batch_size)
+    if steps is not None:
+        loss = steps.take(order.changes.of(places))
+    else:
+        start = time.perf_counter()
+        images_NCHW, labels_N = read_batch(training, order.ids_N[places], order.changes.of(places))
+        progress.data_seconds += time.perf_counter() - start
+        loss = learn(training, images_NCHW, labels_N)
     progress.step += 1
-    return loss.detach()
+    return loss
 
 
 def _evaluate_row(training: Training) -> EpochRow:

@@ -6,7 +6,8 @@ from roadtest.events import Event
 from roadtest.job import Job
 from roadtest.precision import choose_precision
 from roadtest.record import EpochRow
-from roadtest.train import DivergedError, Training, train
+from roadtest.train import DivergedError, train
+from roadtest.training import Training
 
 
 def try_rate(training: Training, job: Job, num_classes: int, should_stop: Callable[[], bool]) -> Event:

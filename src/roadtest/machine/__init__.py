@@ -1,7 +1,10 @@
-"""This computer: what it is, which device to use, what it lacks, what slows it down. Nothing here changes a setting."""
+"""This computer: what it is, which device to use, what it lacks, what slows it down.
+
+Only `prepare_device` changes settings, those of its own process.
+"""
 
 from roadtest.machine.describe import count_usable_cores, describe_machine, others_cpu_seconds, watch_load
-from roadtest.machine.device import choose_device, wait_for_device
+from roadtest.machine.device import choose_device, prepare_device, wait_for_device
 from roadtest.machine.doctor import Finding, doctor_findings
 
 __all__ = [
@@ -11,6 +14,7 @@ __all__ = [
     "describe_machine",
     "doctor_findings",
     "others_cpu_seconds",
+    "prepare_device",
     "wait_for_device",
     "watch_load",
 ]
