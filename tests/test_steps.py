@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +15,11 @@ from roadtest import train as train_module
 from roadtest.evaluate import ResidentPixels, pixel_reader
 from roadtest.record import EpochRow
 from roadtest.schedule import NUM_UNTIMED_STEPS
+from roadtest.state import Origin, read_state, write_state
 from roadtest.steps import NUM_PLAIN_STEPS, RecordedSteps, can_record
 from roadtest.train import Tick, train
 from roadtest.training import Training
-from tiny import TINY, TinyNet, coloured_squares, tiny_training
+from tiny import TINY, TinyNet, coloured_squares, tiny_training, write_tiny_study
 
 PIXELS = ResidentPixels(torch.from_numpy(coloured_squares().images_NHWC))
 
@@ -208,3 +210,25 @@ def test_dropout_goes_on_drawing_when_its_step_is_replayed() -> None:
     for _ in range(NUM_PLAIN_STEPS + 4):
         losses.append(steps.take(changes).item())
     assert len(set(losses[NUM_PLAIN_STEPS:])) > 1
+
+
+@pytest.mark.cuda
+@pytest.mark.usefixtures("cuda")
+def test_a_state_that_was_saved_on_a_gpu_is_gone_on_from_there(tmp_path: Path) -> None:
+    job = replace(write_tiny_study(tmp_path), device="cuda")
+    job.run_dir.mkdir(parents=True)
+    training, expected = (cuda_training(WithDropout()) for _ in range(2))
+    expected.network.load_state_dict(training.network.state_dict())
+    list(train(expected))
+    loop = train(training)
+    while training.progress.last_eval_step == 0:
+        next(loop)
+    origin = Origin(identity="", machine="", precision="float32", precision_probe_ms={}, started_at="")
+    write_state(job, training, origin)
+    resumed = cuda_training(WithDropout())
+    state = read_state(job)
+    assert state is not None
+    resumed.restore(state["training"])
+    list(train(resumed))
+    assert resumed.progress.step == expected.progress.step
+    assert torch.allclose(weights_of(resumed), weights_of(expected), atol=1e-3)
