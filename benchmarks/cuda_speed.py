@@ -36,11 +36,11 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import InterpolationMode, v2
 
 from roadtest.evaluate import forward, pixel_reader
+from roadtest.graphs import record_graph
 from roadtest.machine import count_usable_cores, prepare_device, wait_for_device
 from roadtest.networks import build_network, parse_label
 from roadtest.precision import choose_precision
 from roadtest.protocol import GTSRB_V1
-from roadtest.steps import record_graph
 from roadtest.train import train
 from roadtest.training import Training
 

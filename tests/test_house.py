@@ -20,7 +20,7 @@ STAIRCASE = (
     ("protocol",),
     ("record", "events", "lock", "draws"),
     ("config", "data", "augment", "machine", "networks", "judge", "board", "job", "schedule", "descent"),
-    ("evaluate", "cost"),
+    ("evaluate", "cost", "graphs"),
     ("training", "precision"),
     ("steps",),
     ("train",),

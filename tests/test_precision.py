@@ -1,6 +1,7 @@
 """Precision is measured, never assumed; what the user said is taken as said."""
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -13,9 +14,18 @@ from tiny import TinyNet
 WHERE = {"device": "cpu", "image_size": 32, "num_classes": 3}
 
 
+Clock = Callable[[nn.Module, torch.Tensor, torch.Tensor, str], float]
+
+
+def with_clock(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    """A step takes as many milliseconds as the clock says of what it is made of, and nothing is computed."""
+    monkeypatch.setattr(precision_module, "_step", lambda *parts: parts)
+    monkeypatch.setattr(precision_module, "_time_ms", lambda parts, device: clock(*parts))
+
+
 def with_step_ms(monkeypatch: pytest.MonkeyPatch, **step_ms: float) -> None:
     """A clock by which every step takes so long: fake, or unreachable where nothing is named."""
-    monkeypatch.setattr(precision_module, "_one_step_ms", lambda *arguments: step_ms[arguments[-1]])
+    with_clock(monkeypatch, lambda *parts: step_ms[parts[-1]])
     monkeypatch.setattr(precision_module, "PROBE_SECONDS", 0.0)
 
 
@@ -41,7 +51,7 @@ def test_a_disturbed_step_does_not_decide(monkeypatch: pytest.MonkeyPatch) -> No
     # Two steps on a few images are not counted; of the others the fastest: float32 10, bfloat16 4 in spite of the 400.
     times_ms = {"float32": iter([999.0, 9.0, 10.0, 12.0]), "bfloat16": iter([999.0, 9.0, 400.0, 4.0])}
     with_step_ms(monkeypatch)
-    monkeypatch.setattr(precision_module, "_one_step_ms", lambda *arguments: next(times_ms[arguments[-1]]))
+    with_clock(monkeypatch, lambda *parts: next(times_ms[parts[-1]]))
     assert choose_precision(TinyNet(), "auto", **WHERE) == ("bfloat16", {"float32": 10.0, "bfloat16": 4.0})  # type: ignore[arg-type]
 
 
@@ -54,7 +64,7 @@ def test_a_precision_that_is_hopeless_on_a_few_images_is_not_tried_on_more(monke
         sizes.append(len(images_NCHW))
         return next(times_ms[precision])
 
-    monkeypatch.setattr(precision_module, "_one_step_ms", clock)
+    with_clock(monkeypatch, clock)
     # 4200 ms are seven times 600, and more than half a second
     assert choose_precision(TinyNet(), "auto", **WHERE) == ("float32", {"float32": 600.0, "bfloat16": 4200.0})  # type: ignore[arg-type]
     assert sizes == [4, 4, 4, 4]
@@ -72,7 +82,7 @@ def test_what_counts_is_a_step_of_a_training_batch_or_half_of_one(
         return 1.0
 
     with_step_ms(monkeypatch)
-    monkeypatch.setattr(precision_module, "_one_step_ms", clock)
+    with_clock(monkeypatch, clock)
     choose_precision(TinyNet(), "auto", device="cpu", image_size=image_size, num_classes=3)
     assert sizes == [4] * 4 + [num_images] * 4
 
@@ -90,10 +100,11 @@ def test_the_probe_leaves_network_and_generator_alone(monkeypatch: pytest.Monkey
 
 
 def test_a_steps_clock_waits_for_whatever_device_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    heard: list[torch.device] = []
+    heard: list[str] = []
     monkeypatch.setattr(precision_module, "wait_for_device", heard.append)
-    precision_module._one_step_ms(TinyNet(), torch.zeros(2, 3, 32, 32), torch.tensor([0, 1]), "float32")
-    assert heard == [torch.device("cpu")]
+    step = precision_module._step(TinyNet(), torch.zeros(2, 3, 32, 32), torch.tensor([0, 1]), "float32")
+    assert precision_module._time_ms(step, "mps") > 0
+    assert heard == ["mps"]
 
 
 class NoBfloat16(TinyNet):
@@ -121,3 +132,14 @@ def test_a_network_that_fails_in_float32_fails() -> None:
 
     with pytest.raises(RuntimeError, match="broken"):
         choose_precision(Broken(), "auto", **WHERE)  # type: ignore[arg-type]
+
+
+@pytest.mark.cuda
+@pytest.mark.usefixtures("cuda")
+def test_on_a_gpu_the_steps_are_recorded_as_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision_module, "PROBE_SECONDS", 0.1)
+    recorded, plain = (
+        choose_precision(TinyNet(), "auto", device="cuda", image_size=32, num_classes=3, is_recordable=is_recordable)[1]
+        for is_recordable in (True, False)
+    )
+    assert all(recorded[precision] < plain[precision] for precision in ("float32", "bfloat16"))

@@ -170,7 +170,7 @@ def cuda_training(network: nn.Module, **more: object) -> Training:
 def test_a_graph_trains_like_plain_steps(capsys: pytest.CaptureFixture[str]) -> None:
     torch.manual_seed(0)
     first = TinyNet()
-    copies = [TinyNet(), TinyNet(), TinyNet()]
+    copies = [TinyNet(), TinyNet()]
     for copy in copies:
         copy.load_state_dict(first.state_dict())
     graph, plain = cuda_training(copies[0]), cuda_training(copies[1], is_recordable=False)
@@ -178,7 +178,6 @@ def test_a_graph_trains_like_plain_steps(capsys: pytest.CaptureFixture[str]) -> 
     rows = [[row for row in train(one) if isinstance(row, EpochRow)] for one in (graph, plain)]
     assert "not recorded" not in capsys.readouterr().err
     assert torch.allclose(weights_of(graph), weights_of(plain), atol=1e-4)
-    assert torch.allclose(weights_of(graph), last_weights(tiny_training(network=copies[2])), atol=1e-3)
     assert [row.learning_rate for row in rows[0]] == [row.learning_rate for row in rows[1]]
 
 
@@ -206,9 +205,9 @@ def test_dropout_goes_on_drawing_when_its_step_is_replayed() -> None:
     training = cuda_training(WithDropout(), protocol=replace(TINY, max_epochs=3))
     training.learning_rate = 0.0
     steps = RecordedSteps(training)
-    changes = train_module._order_of(training, 0).changes.of(slice(0, training.batch_size))
+    changes, places = train_module._order_of(training, 0).changes, slice(0, training.batch_size)
     for _ in range(NUM_PLAIN_STEPS + 4):
-        losses.append(steps.take(changes).item())
+        losses.append(steps.take(changes, places).item())
     assert len(set(losses[NUM_PLAIN_STEPS:])) > 1
 
 

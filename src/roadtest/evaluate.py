@@ -37,7 +37,7 @@ def pixel_reader(images_NHWC: npt.NDArray[np.uint8], device: str) -> Callable[[T
     On an accelerator the whole set is copied there once where it takes at most half of the free memory.
     """
     if device.startswith("cuda") and images_NHWC.nbytes < torch.cuda.mem_get_info(device)[0] / 2:
-        return ResidentPixels(torch.from_numpy(np.ascontiguousarray(images_NHWC)).to(device))
+        return ResidentPixels(torch.from_numpy(np.array(images_NHWC)).to(device))
     return lambda ids_N: torch.from_numpy(images_NHWC[ids_N.numpy()]).to(device, non_blocking=True)
 
 

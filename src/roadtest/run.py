@@ -211,6 +211,7 @@ def _begin_or_go_on(
             device=job.device,
             image_size=job.protocol.image_size,
             num_classes=image_set.num_classes,
+            is_recordable=training.is_recordable,
         )
         origin = Origin(
             identity=identity,

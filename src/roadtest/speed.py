@@ -70,6 +70,7 @@ def measure_speed(training: Training, job: Job, num_classes: int, should_stop: C
         device=job.device,
         image_size=job.protocol.image_size,
         num_classes=num_classes,
+        is_recordable=training.is_recordable,
     )
     start_seconds = time.time() - psutil.Process().create_time()
     others_before, start = others_cpu_seconds(), time.perf_counter()

@@ -1,12 +1,13 @@
 """One training step: read the images, vary them, pass them forward and backward, move the weights.
 
 On the CPU, and wherever it has to be, Python starts each operation. On CUDA that takes longer than the arithmetic of a
-small network, so the first steps are taken that way and one is then recorded: a CUDA graph, which the device replays
-as a whole for every batch, with the same operations, dropout's draws included (docs/speed.md has what it brings). What
-changes from step to step is copied into the places that the recorded operations read: which images, how they are
-varied, the learning rates. Nothing in a step waits for the device; torch checks that before it is recorded.
+small network, so two steps are taken that way and the next one is recorded: a CUDA graph, which the device replays as a
+whole for every batch, with the same operations, dropout's draws included (docs/speed.md has what it brings). What
+changes from step to step is copied to the places that the recorded operations read: the batch and the learning rates.
+The images of several batches are varied at a time, for there, too, each operation costs its start. Nothing waits for
+the device; torch checks that before a step is recorded.
 
-N images. Recording: https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
+N images.
 """
 
 import sys
@@ -18,18 +19,21 @@ from torch import Tensor
 
 from roadtest.augment import Changes, augment_batch
 from roadtest.evaluate import ResidentPixels, forward
+from roadtest.graphs import Step, record_graph, take_aside, take_without_waiting
 from roadtest.training import Training
 
+T = TypeVar("T")
 NUM_PLAIN_STEPS = 2
 """On CUDA before one is recorded: they make momentum and workspaces, and try which kernels are fastest."""
+NUM_PREPARED_PIXELS = 1024 * 32**2
+"""Of images that are varied at a time on CUDA: eight batches of small ones, and one batch of large ones."""
+Record = Callable[[Step, str], tuple[Tensor, Callable[[], None]]]
+Batch = tuple[Tensor, Tensor]
+"""images_NCHW and labels_N, on the device."""
 
-T = TypeVar("T")
-Record = Callable[[Callable[[], Tensor], str], tuple[Tensor, Callable[[], None]]]
-"""From a step, which it does not take, to where the loss will be, and what takes the step."""
 
-
-def read_batch(training: Training, ids_N: Tensor, changes: Changes) -> tuple[Tensor, Tensor]:
-    """The augmented images_NCHW and the labels_N, on the device; `ids_N` lie on the CPU."""
+def read_batch(training: Training, ids_N: Tensor, changes: Changes) -> Batch:
+    """The augmented images and their labels; `ids_N` lie on the CPU."""
     images_NCHW = augment_batch(training.read_pixels(ids_N), changes, normalisation=training.protocol.normalisation)
     return images_NCHW, training.labels_N[ids_N].to(training.device, non_blocking=True)
 
@@ -50,18 +54,10 @@ def can_record(training: Training) -> bool:
     return training.device.startswith("cuda") and is_resident and training.is_recordable
 
 
-def record_graph(step: Callable[[], Tensor], device: str) -> tuple[Tensor, Callable[[], None]]:
-    """Record a step as a CUDA graph."""
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.device(device), torch.cuda.graph(graph):
-        loss = step()
-    return loss, graph.replay
-
-
 class RecordedSteps:
     """The steps of a training whose images lie on the device: a few one operation at a time, then the recorded one.
 
-    A recorded step reads and writes weights, momentum and images where they lay then: `is_valid` says if they still do.
+    A recorded step reads and writes weights and momentum where they lay then: `is_valid` says if they still do.
     """
 
     def __init__(self, training: Training, *, record: Record = record_graph) -> None:
@@ -70,8 +66,10 @@ class RecordedSteps:
         self._num_restores = training.num_restores
         self._num_taken = 0
         self._is_recordable = True
+        self._prepared: tuple[Changes, int, Batch] | None = None
+        """Images of an epoch, the place of the first one in it, and the images."""
         self._replay: Callable[[], None] | None = None
-        self._changes: Changes
+        self._batch: Batch
         self._rates: list[Tensor]
         self._loss: Tensor
 
@@ -80,44 +78,63 @@ class RecordedSteps:
         """Weights and momentum lie where they lay."""
         return self._num_restores == self._training.num_restores
 
-    def take(self, changes: Changes) -> Tensor:
-        """Take the step of a batch, and give its loss: a place on the device that the next step writes to again."""
+    def take(self, changes: Changes, places: slice) -> Tensor:
+        """Take the step of a batch, which has these places in an epoch's changes.
+
+        Give its loss: a place on the device that the next step writes to again.
+        """
+        batch = self._read(changes, places)
         if self._replay is None and self._is_recordable and self._num_taken >= NUM_PLAIN_STEPS:
-            self._try(lambda: self._begin_recorded(changes))
+            self._try(lambda: self._begin_recorded(batch))
         if self._replay is None:
-            return self._take_plain(changes)
-        for place, value in zip(self._changes, changes, strict=True):
-            if place is not None and value is not None:
-                place.copy_(value)
+            return self._take_plain(batch)
+        for place, value in zip(self._batch, batch, strict=True):
+            place.copy_(value)
         for rate, group in zip(self._rates, self._training.optimizer.param_groups, strict=True):
             rate.fill_(group["lr"])
         self._replay()
         return self._loss
 
-    def _take_plain(self, changes: Changes) -> Tensor:
+    def _read(self, changes: Changes, places: slice) -> Batch:
+        """The batch, out of those that were varied together; varied now where it is the first of them."""
+        training = self._training
+        if self._prepared is None or self._prepared[0] is not changes or places.stop > self._end:
+            num_images = NUM_PREPARED_PIXELS // training.protocol.image_size**2
+            num_batches = max(1, num_images // training.batch_size)
+            some = changes.of(slice(places.start, places.start + num_batches * training.batch_size))
+            pixels_NHWC = training.read_pixels(some.image_ids_N)
+            images_NCHW = augment_batch(pixels_NHWC, some, normalisation=training.protocol.normalisation)
+            self._prepared = changes, places.start, (images_NCHW, self._labels_N[some.image_ids_N])
+        _, first, (images_NCHW, labels_N) = self._prepared
+        there = slice(places.start - first, places.stop - first)
+        return images_NCHW[there], labels_N[there]
+
+    @property
+    def _end(self) -> int:
+        assert self._prepared is not None
+        _, first, (_, labels_N) = self._prepared
+        return first + len(labels_N)
+
+    def _take_plain(self, batch: Batch) -> Tensor:
         self._num_taken += 1
+        device = self._training.device
         if self._num_taken == NUM_PLAIN_STEPS:  # the last one before: does anything in it wait for the device?
-            loss = self._try(lambda: _without_waiting(lambda: self._step(changes), self._training.device))
+            loss = self._try(lambda: take_without_waiting(lambda: learn(self._training, *batch), device))
             if loss is not None:
                 return loss
-        return _aside(lambda: self._step(changes), self._training.device)
+        return take_aside(lambda: learn(self._training, *batch), device)
 
-    def _step(self, changes: Changes) -> Tensor:
-        training, ids_N = self._training, changes.image_ids_N
-        pixels_NHWC = training.read_pixels(ids_N)
-        images_NCHW = augment_batch(pixels_NHWC, changes, normalisation=training.protocol.normalisation)
-        return learn(training, images_NCHW, self._labels_N[ids_N])
-
-    def _begin_recorded(self, changes: Changes) -> None:
+    def _begin_recorded(self, batch: Batch) -> None:
         training, groups = self._training, self._training.optimizer.param_groups
-        self._changes = Changes(*(None if each is None else each.clone() for each in changes))  # type: ignore[arg-type]
+        images_NCHW, labels_N = (each.clone() for each in batch)  # channels-last as it was
+        self._batch = images_NCHW, labels_N
         self._rates = [torch.zeros((), device=training.device) for _ in groups]
         training.optimizer.zero_grad(set_to_none=True)  # the recorded gradients have places of their own
         numbers = [group["lr"] for group in groups]
         try:
             for group, rate in zip(groups, self._rates, strict=True):
                 group["lr"] = rate
-            self._loss, self._replay = self._record(lambda: self._step(self._changes), training.device)
+            self._loss, self._replay = self._record(lambda: learn(training, images_NCHW, labels_N), training.device)
         finally:
             for group, number in zip(groups, numbers, strict=True):
                 group["lr"] = number
@@ -130,28 +147,3 @@ class RecordedSteps:
             self._is_recordable = False
             print(f"steps are not recorded on {self._training.device}, which is slower: {error}", file=sys.stderr)
             return None
-
-
-def _aside(step: Callable[[], Tensor], device: str) -> Tensor:
-    """Take a step on another stream of the device, as recording asks of those before."""
-    if not device.startswith("cuda"):
-        return step()
-    with torch.cuda.device(device):
-        present, aside = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        aside.wait_stream(present)
-        with torch.cuda.stream(aside):
-            loss = step()
-        present.wait_stream(aside)
-    return loss
-
-
-def _without_waiting(step: Callable[[], Tensor], device: str) -> Tensor:
-    """Take a step; a RuntimeError where an operation in it waits for the device."""
-    if not device.startswith("cuda"):
-        return step()
-    before = torch.cuda.get_sync_debug_mode()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        return _aside(step, device)
-    finally:
-        torch.cuda.set_sync_debug_mode(before)

@@ -123,7 +123,7 @@ def _take_step(training: Training, order: _Order, steps: RecordedSteps | None) -
     first = progress.step % training.steps_per_epoch * training.batch_size
     places = slice(first, first + training.batch_size)
     if steps is not None:
-        loss = steps.take(order.changes.of(places))
+        loss = steps.take(order.changes, places)
     else:
         start = time.perf_counter()
         images_NCHW, labels_N = read_batch(training, order.ids_N[places], order.changes.of(places))

@@ -18,6 +18,7 @@ def try_rate(training: Training, job: Job, num_classes: int, should_stop: Callab
         device=job.device,
         image_size=job.protocol.image_size,
         num_classes=num_classes,
+        is_recordable=training.is_recordable,
     )
     training.train_eval_ids_N = training.val_ids_N[:1]  # nobody looks at a trial's training accuracy
     figures: dict[str, float] = {}
