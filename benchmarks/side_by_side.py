@@ -25,6 +25,8 @@ from roadtest.study import launch
 HERE = Path(__file__).resolve().parent
 LIBRARY_VARIABLES = ("OMP_", "GOMP_", "KMP_", "MALLOC_", "MKL_", "DNNL_", "ONEDNN_", "LD_PRELOAD", "ATEN_")
 """What changes the speed of libraries; the user's own settings of them are left out for everybody."""
+NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
+"""Set for containers and tests: every process would compile the package anew, which no user's does."""
 MAX_OTHERS_CORES = 0.1
 """Cores that others used, above which a sample is called busy: a tenth, as the doctor says."""
 
@@ -128,7 +130,8 @@ def render_spread(spread: Spread | None, form: str) -> str:
 
 def plain_environment() -> dict[str, str]:
     """What a user has who has set nothing."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(LIBRARY_VARIABLES)}
+    left_out = (*LIBRARY_VARIABLES, NO_BYTECODE)
+    return {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
 
 
 def worker_environment(num_threads: int) -> dict[str, str]:

@@ -98,6 +98,8 @@ def test_peers_do_not_inherit_what_the_user_set_for_libraries(monkeypatch: pytes
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1")
     monkeypatch.setenv("SOMETHING_ELSE", "kept")
+    monkeypatch.setenv(side_by_side.NO_BYTECODE, "1")
     environment = side_by_side.plain_environment()
     assert environment["SOMETHING_ELSE"] == "kept"
     assert not [name for name in environment if name.startswith(side_by_side.LIBRARY_VARIABLES)]
+    assert side_by_side.NO_BYTECODE not in environment

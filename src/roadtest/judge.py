@@ -7,6 +7,7 @@ is the front door: the intervals come from judge_intervals.py, judge_folds.py an
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -204,13 +205,17 @@ def _letter(number: int) -> str:
 def _seeds_for(difference: Difference, alpha: float, *, power: float) -> int | None:
     """More seeds per network until the difference seen would be found with this chance; None beyond MAX_SEEDS."""
     lasting = max(difference.unit_variance - difference.cell_variance, 0.0)
-    for num_seeds in range(difference.num_seeds + 1, MAX_SEEDS + 1):
+    chance = _quantile(power, 1e9)
+
+    def is_enough(num_seeds: int) -> bool:
         variance = difference.seed_variance * difference.num_seeds / num_seeds + lasting
         freedom = (num_seeds - 1) * (1 if difference.statement == ON_NEW_FOLDS else 2)
-        needed = _quantile(1 - alpha / 2, freedom) + _quantile(power, 1e9)
-        if abs(difference.estimate) >= needed * math.sqrt(variance):
-            return num_seeds - difference.num_seeds
-    return None
+        return abs(difference.estimate) >= (_quantile(1 - alpha / 2, freedom) + chance) * math.sqrt(variance)
+
+    # What is enough stays enough with more seeds: variance and quantile only fall.
+    numbers = range(difference.num_seeds + 1, MAX_SEEDS + 1)
+    place = bisect_left(numbers, True, key=is_enough)
+    return numbers[place] - difference.num_seeds if place < len(numbers) else None
 
 
 def _quantile(probability: float, degrees_of_freedom: float) -> float:

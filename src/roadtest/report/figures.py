@@ -18,7 +18,7 @@ import vl_convert
 from roadtest.record import write_atomically
 from roadtest.report.axes import Curve
 from roadtest.report.figure_rows import Columns
-from roadtest.report.figures_parts import Panel, data, label_axis, network_axis, sets, stn_colour, tooltips
+from roadtest.report.figures_parts import Panel, data, label_axis, layers, network_axis, sets, stn_colour, tooltips
 from roadtest.report.style import CHARACTER_WIDTH, EXPORT_FONT, PANEL_WIDTH, QUIET, THEME, WITH, WITHOUT
 
 Row = dict[str, Any]
@@ -114,7 +114,8 @@ def draw_curve(curve: Curve) -> Panel:
     x = alt.X("epoch:Q", title="epochs", scale=epochs, axis=alt.Axis(grid=False, domain=True, tickCount=8))
     draw = _draw_bands if curve.has_band else _draw_lines
     chart = draw(alt.Chart(alt.NamedData(name=curve.dataset)).encode(x=x), curve, scale, axis)
-    return Panel(chart=chart.properties(title=f"{curve.title}: {words}"), height=170)
+    chart.title = f"{curve.title}: {words}"  # set, not added by a method: that would copy all that is in the chart
+    return Panel(chart=chart, height=170)
 
 
 def _draw_lines(base: Any, curve: Curve, scale: Any, axis: Any) -> Any:
@@ -139,7 +140,7 @@ def _draw_lines(base: Any, curve: Curve, scale: Any, axis: Any) -> Any:
 
 def _draw_bands(base: Any, curve: Curve, scale: Any, axis: Any) -> Any:
     """From the lowest to the highest seed, and their median."""
-    layers = []
+    marks = []
     for part, colour, dash in (("train", QUIET, [4, 3]), ("val", WITH if curve.has_stn else WITHOUT, [1, 0])):
         name = f"{part}_{curve.kind}"
         y = alt.Y(f"{name}_low:Q", title=None, scale=scale, axis=axis)
@@ -148,8 +149,8 @@ def _draw_bands(base: Any, curve: Curve, scale: Any, axis: Any) -> Any:
             y=alt.Y(f"{name}:Q", title=None, scale=scale, axis=axis),
             tooltip=tooltips("epoch:Q", f"{name}:Q", f"{name}_low:Q", f"{name}_high:Q"),
         )
-        layers += [band, line]
-    return alt.layer(*layers)
+        marks += [band, line]
+    return layers(*marks)
 
 
 def draw_bars(rows: Sequence[Row], title: str, labels: Sequence[str]) -> Panel:
@@ -166,7 +167,7 @@ def draw_bars(rows: Sequence[Row], title: str, labels: Sequence[str]) -> Panel:
     x = alt.X("cost:Q", title=None, axis=None, scale=alt.Scale(domain=domain, nice=False))
     bars = base.mark_bar(height={"band": 0.62}).encode(x=x, color=stn_colour())
     numbers = base.mark_text(align="left", dx=5).encode(x=x, text=alt.Text("text:N"))
-    return Panel(chart=bars + numbers, height=24 * len(rows))
+    return Panel(chart=layers(bars, numbers), height=24 * len(rows))
 
 
 def draw_classes(rows: Sequence[Row]) -> Panel:
@@ -182,7 +183,7 @@ def draw_classes(rows: Sequence[Row]) -> Panel:
     lines = base.mark_rule(color=QUIET, strokeWidth=1).encode(x=x, x2=alt.X2("all:Q"))
     points = base.mark_point(filled=True, size=46, color=WITHOUT, opacity=1).encode(x=x)
     shares = base.mark_text(align="left", dx=7).encode(x=alt.X("all:Q"), text=alt.Text("share:N"))
-    return Panel(chart=lines + points + shares, height=15 * max(len(rows), 1), width=520)
+    return Panel(chart=layers(lines, points, shares), height=15 * max(len(rows), 1), width=520)
 
 
 def draw_confusion(cells: Sequence[Row], classes: Sequence[int]) -> Panel:
@@ -198,7 +199,7 @@ def draw_confusion(cells: Sequence[Row], classes: Sequence[int]) -> Panel:
     strength = alt.Scale(type="sqrt", domain=[0, top], range=[0.15, 1])
     right = base.transform_filter("!datum.is_error").mark_rect(color=QUIET, opacity=0.4)
     wrong = base.transform_filter("datum.is_error").mark_rect(color=WITH)
-    chart = right + wrong.encode(opacity=alt.Opacity("share:Q", scale=strength, legend=None))
+    chart = layers(right, wrong.encode(opacity=alt.Opacity("share:Q", scale=strength, legend=None)))
     side = int(min(max(12 * len(classes), 160), 560))
     return Panel(chart=chart, height=side, width=side)
 

@@ -9,7 +9,17 @@ from typing import Any
 import altair as alt
 
 from roadtest.report.axes import CostAxes
-from roadtest.report.figures_parts import Panel, data, label_axis, network_axis, shape, stn_colour, stn_fill, tooltips
+from roadtest.report.figures_parts import (
+    Panel,
+    data,
+    label_axis,
+    layers,
+    network_axis,
+    shape,
+    stn_colour,
+    stn_fill,
+    tooltips,
+)
 from roadtest.report.style import INK, LABEL_PLACES, QUIET
 
 Row = dict[str, Any]
@@ -30,11 +40,11 @@ def draw_intervals(rows: Sequence[Row], words: str, domain: tuple[float, float],
         x=alt.X("value:Q", title=words, scale=scale, axis=alt.Axis(tickCount=8)),
         shape=shape("set", ["test", "validation"], ["diamond", "circle"]),
         fill=stn_fill(),
-        fillOpacity=alt.condition("datum.set == 'test'", alt.value(1), alt.value(0)),
+        fillOpacity=alt.FillOpacityValue(0, condition={"test": "datum.set == 'test'", "value": 1}),
     )
     zero = alt.Chart(data([{"zero": 0}])).mark_rule(color=QUIET, strokeWidth=1.2).encode(x=alt.X("zero:Q"))
-    chart = zero + rules + points if marks_zero else rules + points
-    return Panel(chart=chart, height=34 * len(labels), width=560)
+    marks = [zero, rules, points] if marks_zero else [rules, points]
+    return Panel(chart=layers(*marks), height=34 * len(labels), width=560)
 
 
 def draw_pairs(rows: Sequence[Row], words: str, domain: tuple[float, float]) -> Panel:
@@ -55,10 +65,10 @@ def draw_pairs(rows: Sequence[Row], words: str, domain: tuple[float, float]) -> 
     )
     points = base.mark_point(color=INK, size=56, strokeWidth=1.5, opacity=1).encode(
         x=alt.X("value:Q", title=words, scale=scale, axis=alt.Axis(tickCount=8)),
-        fill=alt.condition("datum.verdict == 'separated'", alt.value(INK), alt.value("transparent")),
+        fill=alt.FillValue("transparent", condition={"test": "datum.verdict == 'separated'", "value": INK}),
     )
-    chart = zero + seeds.encode(x=alt.X("seeds_low:Q", scale=scale), x2=alt.X2("seeds_high:Q")) + wide + points
-    return Panel(chart=chart, height=24 * len(labels), width=560)
+    seeds = seeds.encode(x=alt.X("seeds_low:Q", scale=scale), x2=alt.X2("seeds_high:Q"))
+    return Panel(chart=layers(zero, seeds, wide, points), height=24 * len(labels), width=560)
 
 
 def draw_costs(rows: Sequence[Row], title: str, words: str, axes: CostAxes, *, is_count: bool) -> Panel:
@@ -88,7 +98,7 @@ def draw_costs(rows: Sequence[Row], title: str, words: str, axes: CostAxes, *, i
         shape=shape("has_stn", [False, True], ["circle", "triangle-up"]),
         color=stn_colour(),
         fill=stn_fill(),
-        fillOpacity=alt.condition("datum.is_front", alt.value(1), alt.value(0)),
+        fillOpacity=alt.FillOpacityValue(0, condition={"test": "datum.is_front", "value": 1}),
         tooltip=tooltips("label:N", "text:N", "accuracy:Q", "low:Q", "high:Q"),
     )
     names = [
@@ -99,7 +109,8 @@ def draw_costs(rows: Sequence[Row], title: str, words: str, axes: CostAxes, *, i
         if any(row["place"] == place for row in rows)
     ]
     marks = [mark.encode(y=y) for mark in (front, points, *names)]
-    return Panel(chart=alt.layer(marks[0], intervals, *marks[1:]).encode(x=x), height=200)
+    chart = layers(marks[0], intervals, *marks[1:], encoding=alt.FacetedEncoding(x=x))
+    return Panel(chart=chart, height=200)
 
 
 def draw_budgets(rows: Sequence[Row], names: Sequence[Row], words: str, axes: CostAxes, height: int) -> Panel:
@@ -127,4 +138,4 @@ def draw_budgets(rows: Sequence[Row], names: Sequence[Row], words: str, axes: Co
     low = alt.Y("low:Q", title="validation accuracy, %", axis=down, scale=y_scale)
     intervals = intervals.encode(x=x, y=low, y2=alt.Y2("high:Q"), color=stn_colour())
     lines, points = (mark.encode(x=x, y=y, color=stn_colour()) for mark in (lines, points))
-    return Panel(chart=leads + intervals + lines + points + texts, height=height, width=560)
+    return Panel(chart=layers(leads, intervals, lines, points, texts), height=height, width=560)

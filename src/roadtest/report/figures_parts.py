@@ -34,6 +34,11 @@ def data(rows: Sequence[Row]) -> Any:
     return alt.InlineData(values=list(rows))
 
 
+def layers(*marks: Any, **more: Any) -> Any:
+    """One chart of several marks, in one go: `+`, and every method of the whole, copies all marks once more."""
+    return alt.layer(*marks, **more)
+
+
 def label_axis(limit: float = 150) -> Any:
     return alt.Axis(labelLimit=limit, ticks=False, labelPadding=8)
 
