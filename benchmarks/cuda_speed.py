@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -181,23 +182,13 @@ def train_bare(label: str, precision: str, folder: Path, *, is_recorded: bool = 
         yield NUM_IMAGES
 
 
-def train_ours_plainly(label: str, precision: str, folder: Path) -> Steps:
-    """roadtest's loop, nothing recorded."""
-    return train_ours(label, precision, folder, is_recordable=False)
-
-
-def train_bare_plainly(label: str, precision: str, folder: Path) -> Steps:
-    """The bare step, nothing recorded."""
-    return train_bare(label, precision, folder, is_recorded=False)
-
-
 CONTENDERS: Mapping[str, Callable[[str, str, Path], Steps]] = {
     "idiomatic": train_idiomatic,
     "strong": train_strong,
     OURS: train_ours,
-    PLAIN: train_ours_plainly,
+    PLAIN: partial(train_ours, is_recordable=False),
     BARE: train_bare,
-    BARE_PLAIN: train_bare_plainly,
+    BARE_PLAIN: partial(train_bare, is_recorded=False),
 }
 PEERS = ("idiomatic", "strong")
 
