@@ -224,7 +224,7 @@ def measure(label: str, folder: Path, num_rounds: int, seconds: float) -> dict[s
     for index in range(num_rounds):
         first = index % len(CONTENDERS)
         for name in [*CONTENDERS][first:] + [*CONTENDERS][:first]:
-            torch.backends.cudnn.benchmark = name not in PEERS
+            torch.backends.cudnn.benchmark = name != "idiomatic"
             torch.backends.cudnn.allow_tf32 = name in PEERS  # what torch has, and what roadtest has
             if name not in loops:
                 loops[name] = CONTENDERS[name](label, precision, folder)

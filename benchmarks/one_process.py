@@ -3,8 +3,9 @@
     python benchmarks/one_process.py gtsrb --stn both --seeds 3 --budget 16s --keep-weights none -o runs/gpu
 
 Otherwise each run has a process of its own, which takes up to 20 seconds to load CUDA's libraries before it trains. The
-words are those of `compare`, and so are the folder and every figure in it; only what a run's peak of memory is counted
-from differs: the process, not the run, has the caches. Where the page cannot be written, `roadtest report` does it.
+words are those of `compare`, and so is the folder. Two things differ: libraries are told nothing before they load (see
+`roadtest.study.launch`), and a run's peak of memory is what the process had then. Where the page cannot be written,
+`roadtest report` writes it.
 """
 
 import gc

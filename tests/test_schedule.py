@@ -123,19 +123,20 @@ def test_branches_leave_where_the_shorter_run_would_begin_to_decay() -> None:
     ]
     progress.step = 60
     assert branch_at(progress, TINY) == found[0]
-    assert is_pause(progress, TINY, steps_per_epoch=1000, seconds=0.0)
+    assert is_pause(progress, TINY, steps_per_epoch=1000)
     progress.step = 61
     assert branch_at(progress, TINY) is None
 
 
 @pytest.mark.parametrize(
-    ("step", "seconds", "is_over"), [(1, 0.0, True), (3, 0.0, True), (4, 0.0, False), (4, 0.02, True), (50, 0.0, True)]
+    ("step", "times_together", "is_over"),
+    [(1, True, True), (3, True, True), (4, True, False), (4, False, True), (50, True, True)],
 )
-def test_before_the_plan_a_stretch_is_a_step_and_once_steps_are_timed_long_enough_to_be(
-    step: int, seconds: float, is_over: bool
+def test_before_the_plan_a_stretch_is_a_step_or_where_steps_are_timed_together_several(
+    step: int, times_together: bool, is_over: bool
 ) -> None:
     progress = Progress(step=step)
-    assert is_pause(progress, TINY, steps_per_epoch=50, seconds=seconds) == is_over
+    assert is_pause(progress, TINY, steps_per_epoch=50, times_together=times_together) == is_over
 
 
 def test_before_the_plan_there_is_no_branch() -> None:

@@ -198,6 +198,24 @@ def test_a_network_that_waits_for_the_device_is_trained_plainly(capsys: pytest.C
     assert training.progress.step == training.progress.num_steps
 
 
+class Stubborn(WithDropout):
+    """Waits in a way that torch's check does not notice, but recording does."""
+
+    def forward(self, images_NCHW: torch.Tensor) -> torch.Tensor:
+        torch.cuda.synchronize()
+        return super().forward(images_NCHW)
+
+
+@pytest.mark.cuda
+@pytest.mark.usefixtures("cuda")
+def test_after_a_recording_that_failed_halfway_training_goes_on_plainly(capsys: pytest.CaptureFixture[str]) -> None:
+    training = cuda_training(Stubborn())
+    list(train(training))
+    assert "steps are not recorded on cuda, which is slower" in capsys.readouterr().err
+    assert training.progress.step == training.progress.num_steps
+    assert torch.cuda.current_stream() == torch.cuda.default_stream()
+
+
 @pytest.mark.cuda
 @pytest.mark.usefixtures("cuda")
 def test_dropout_goes_on_drawing_when_its_step_is_replayed() -> None:

@@ -102,6 +102,12 @@ def test_the_planned_number_of_steps_is_never_reconsidered() -> None:
     assert len(planned - {None}) == 1
 
 
+def test_a_budget_for_no_more_than_the_untimed_steps_takes_them() -> None:
+    training = tiny_training(with_budget(replace(TINY, max_epochs=3, batch_size=90), 60))
+    list(train(training))
+    assert (training.steps_per_epoch, training.progress.step, training.progress.stop_reason) == (1, 3, "max epochs")
+
+
 def test_a_run_never_exceeds_the_largest_number_of_epochs_whatever_the_budget() -> None:
     training = tiny_training(with_budget(replace(TINY, max_epochs=2), 1000.0))
     assert rows_of(training)[-1].epoch == 2

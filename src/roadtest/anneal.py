@@ -3,9 +3,9 @@
 A curve's point in mid-schedule says nothing of a shorter training: at the constant rate the network is worse than a
 shorter run would have ended (Hägele 2024, https://arxiv.org/abs/2405.18392). So a copy leaves the run where that
 shorter run would have begun to decay, and decays to zero: the same steps but for the warm-up, at three tenths more time
-for both. The copy trains in the run's own place, by the same loop; then the run is put back, bit by
-bit, from the `state.pt` that was written at the branch point. So no more memory is needed, one more state on disk at
-a time, and whoever is killed goes on: the run from `state.pt`, the branch from `branch.pt`.
+for both. The copy trains in the run's own place, by the same loop; then the run is put back, bit by bit, from the
+`state.pt` that was written at the branch point. So no more memory is needed (on CUDA that of a second recording), one
+more state on disk at a time, and whoever is killed goes on: the run from `state.pt`, the branch from `branch.pt`.
 """
 
 from collections.abc import Callable, Iterator

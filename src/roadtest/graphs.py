@@ -8,6 +8,7 @@ Source: https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
 
 import warnings
 from collections.abc import Callable
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -18,8 +19,9 @@ Step = Callable[[], Tensor]
 
 def record_graph(step: Step, device: str) -> tuple[Tensor, Callable[[], None]]:
     """Record a step without taking it: where its result will be, and what takes it. It was taken before, `aside`."""
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.device(device), torch.cuda.graph(graph):
+    graph, aside = torch.cuda.CUDAGraph(), _side_stream(device)
+    # The stream is entered by hand as well: where recording fails, torch does not leave it.
+    with torch.cuda.device(device), torch.cuda.stream(aside), torch.cuda.graph(graph, stream=aside):
         result = step()
     return result, graph.replay
 
@@ -28,13 +30,13 @@ def take_aside(step: Step, device: str) -> Tensor:
     """Take a step on another stream of the device, as recording asks of those before; plainly elsewhere."""
     if not device.startswith("cuda"):
         return step()
-    with torch.cuda.device(device):
-        present, aside = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        aside.wait_stream(present)
-        with torch.cuda.stream(aside):
-            result = step()
+    present, aside = torch.cuda.current_stream(device), _side_stream(device)
+    aside.wait_stream(present)
+    try:
+        with torch.cuda.device(device), torch.cuda.stream(aside):
+            return step()
+    finally:
         present.wait_stream(aside)
-    return result
 
 
 def take_without_waiting(step: Step, device: str) -> Tensor:
@@ -49,3 +51,9 @@ def take_without_waiting(step: Step, device: str) -> Tensor:
         return take_aside(step, device)
     finally:
         torch.cuda.set_sync_debug_mode(before)
+
+
+@lru_cache
+def _side_stream(device: str) -> torch.cuda.Stream:
+    """One for each device: every stream keeps memory of its own."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]

@@ -8,7 +8,7 @@ import copy
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -81,10 +81,8 @@ def _measure_steps_ms(
         if trial_ms.get("bfloat16", 0.0) > max(HOPELESS * trial_ms["float32"], 1000 * PROBE_SECONDS):
             return {precision: round(step_ms, 3) for precision, step_ms in trial_ms.items()}
         samples_ms: dict[str, list[float]] = {precision: [] for precision in trial_ms}
-        steps: dict[str, Callable[[], object]] = {}
-        for precision in trial_ms:
-            step = _step(probed, images_NCHW, labels_N, precision)
-            steps[precision] = _recorded(step, device) if is_recordable and device.startswith("cuda") else step
+        plain = {precision: _step(probed, images_NCHW, labels_N, precision) for precision in trial_ms}
+        steps = _recorded(plain, device) if is_recordable and device.startswith("cuda") else plain
         start, num_rounds = time.perf_counter(), 0
         while num_rounds < MIN_ROUNDS or time.perf_counter() - start < PROBE_SECONDS:
             for precision, samples in samples_ms.items():
@@ -105,15 +103,17 @@ def _step(network: nn.Module, images_NCHW: Tensor, labels_N: Tensor, precision: 
     return step
 
 
-def _recorded(step: Callable[[], Tensor], device: str) -> Callable[[], object]:
-    """The step recorded; as it is where it cannot be, which training will say when it comes to it."""
+def _recorded(steps: Mapping[str, Callable[[], Tensor]], device: str) -> Mapping[str, Callable[[], object]]:
+    """The steps recorded; all as they are where one cannot be, which training will say when it comes to it."""
+    replays: dict[str, Callable[[], object]] = {}
     try:
-        for _ in range(NUM_BEFORE_RECORDED):
-            take_without_waiting(step, device)
-        _, replay = record_graph(step, device)
+        for precision, step in steps.items():
+            for _ in range(NUM_BEFORE_RECORDED):
+                take_without_waiting(step, device)
+            _, replays[precision] = record_graph(step, device)
     except RuntimeError:
-        return step
-    return replay
+        return steps
+    return replays
 
 
 def _time_ms(step: Callable[[], object], device: str) -> float:

@@ -14,7 +14,7 @@ from roadtest.protocol import Protocol
 NUM_UNTIMED_STEPS = 3
 """The first steps allocate memory and choose kernels; they do not predict the others."""
 TIMED_STRETCH_SECONDS = 0.01
-"""Of steps that are timed together: a wait for a GPU after each one of a small network would make them look slower."""
+"""Of a GPU's steps that are timed together: a wait after each one of a small network would make it look slower."""
 MIN_EVALUATIONS = 5
 """A run too short for this many epochs is evaluated more often than once an epoch."""
 MIN_EVALUATIONS_IN_AN_EPOCH = 2
@@ -139,12 +139,15 @@ def turn_off(progress: Progress, branch: Branch) -> None:
     progress.eval_interval, progress.stop_reason = branch.num_steps, "branch"
 
 
-def is_pause(progress: Progress, protocol: Protocol, *, steps_per_epoch: int, seconds: float) -> bool:
-    """Whether the stretch of steps ends here, after so many seconds; it may end for the display's sake besides."""
+def is_pause(progress: Progress, protocol: Protocol, *, steps_per_epoch: int, times_together: bool = False) -> bool:
+    """Whether the stretch of steps ends here, after which the clock is read; it may end for the display's sake besides.
+
+    Before the plan steps are timed one by one, or some together.
+    """
     if progress.step % steps_per_epoch == 0:
         return True
     if progress.num_steps is None:
-        return progress.step <= NUM_UNTIMED_STEPS or seconds >= TIMED_STRETCH_SECONDS
+        return progress.step <= NUM_UNTIMED_STEPS or not times_together
     return is_evaluation(progress) or branch_at(progress, protocol) is not None
 
 

@@ -1,4 +1,4 @@
-"""How fast one network trains and is evaluated on this machine: a few of its real steps, timed one by one.
+"""How fast one network trains and is evaluated on this machine: a few of its real steps, timed.
 
 Everything is as in a run: its own process, its precision (probed where it is `auto`), its batches, its augmentation,
 the same loop. Nothing is kept of the weights, and no test image is read. Samples are left, not a mean.
@@ -44,7 +44,7 @@ class Speed:
     num_final_images: int
     """Training and validation images, which the last evaluation looks at."""
     step_seconds: tuple[float, ...]
-    """The timed steps; those before are not counted."""
+    """The timed steps, on a GPU each the mean of several; those before are not counted."""
     eval_images_per_second: float
     start_seconds: float
     """From the start of the process to the first step: imports, building the network, the precision probe."""
@@ -58,7 +58,8 @@ class Speed:
 
 def unlimited(job: Job) -> Job:
     """The job without an end: it is left when enough was measured."""
-    # A budget keeps the loop at one step a time until it has timed itself, which it has after half a minute at most.
+    # A budget keeps the loop at one step a time, on a GPU at a few, until it has timed itself, which it has after half
+    # a minute at most.
     return replace(job, protocol=replace(job.protocol, budget_seconds=3.0e7, max_epochs=1_000_000, patience=0))
 
 
@@ -107,16 +108,20 @@ def read_speed(folder: Path) -> Speed:
 
 
 def _time_steps(training: Training, should_stop: Callable[[], bool]) -> list[float]:
-    seconds: list[float] = []
+    progress, samples, timed_seconds = training.progress, list[float](), 0.0
+    last_step, last_seconds = 0, 0.0
     for happening in train(training):
         if should_stop():
             raise InterruptedError
         if isinstance(happening, Tick):
-            seconds.append(training.batch_size / happening.images_per_second)
-        timed = seconds[NUM_UNTIMED_STEPS:]
-        if len(timed) >= MIN_TIMED_STEPS and sum(timed) >= MEASURE_SECONDS:
+            num_steps, seconds = progress.step - last_step, progress.train_seconds - last_seconds
+            last_step, last_seconds = progress.step, progress.train_seconds
+            if progress.step > NUM_UNTIMED_STEPS:
+                samples.append(seconds / num_steps)
+                timed_seconds += seconds
+        if len(samples) >= MIN_TIMED_STEPS and timed_seconds >= MEASURE_SECONDS:
             break
-    return seconds[NUM_UNTIMED_STEPS:]
+    return samples
 
 
 def _time_evaluation(training: Training) -> float:

@@ -88,9 +88,9 @@ def read_state(job: Job, name: str = RUN_STATE) -> dict[str, Any] | None:
             state: dict[str, Any] = torch.load(path, map_location=job.device, weights_only=True)
         if set(state["origin"]) != {f.name for f in fields(Origin)}:
             raise ValueError("it was written by another version")
-        for name in ("generator", "cuda_generator"):  # torch takes states of generators from the CPU alone
-            if state["training"][name] is not None:
-                state["training"][name] = state["training"][name].cpu()
+        for kind in ("generator", "cuda_generator"):  # torch takes states of generators from the CPU alone
+            if state["training"][kind] is not None:
+                state["training"][kind] = state["training"][kind].cpu()
     except Exception as error:  # a hostile file can make a reader raise anything
         raise ValueError(
             f"{path} cannot be gone on from ({type(error).__name__}): it must be a state that roadtest saved; "

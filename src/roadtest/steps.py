@@ -83,12 +83,11 @@ class RecordedSteps:
 
         Give its loss: a place on the device that the next step writes to again.
         """
-        batch = self._read(changes, places)
         if self._replay is None and self._is_recordable and self._num_taken >= NUM_PLAIN_STEPS:
-            self._try(lambda: self._begin_recorded(batch))
+            self._try(lambda: self._begin_recorded(self._read(changes, places)))
         if self._replay is None:
-            return self._take_plain(batch)
-        for place, value in zip(self._batch, batch, strict=True):
+            return self._take_plain(changes, places)
+        for place, value in zip(self._batch, self._read(changes, places), strict=True):
             place.copy_(value)
         for rate, group in zip(self._rates, self._training.optimizer.param_groups, strict=True):
             rate.fill_(group["lr"])
@@ -115,14 +114,19 @@ class RecordedSteps:
         _, first, (_, labels_N) = self._prepared
         return first + len(labels_N)
 
-    def _take_plain(self, batch: Batch) -> Tensor:
+    def _take_plain(self, changes: Changes, places: slice) -> Tensor:
+        def step() -> Tensor:
+            return learn(self._training, *self._read(changes, places))
+
+        if not self._is_recordable:
+            return step()
         self._num_taken += 1
-        device = self._training.device
-        if self._num_taken == NUM_PLAIN_STEPS:  # the last one before: does anything in it wait for the device?
-            loss = self._try(lambda: take_without_waiting(lambda: learn(self._training, *batch), device))
-            if loss is not None:
-                return loss
-        return take_aside(lambda: learn(self._training, *batch), device)
+        if self._num_taken < NUM_PLAIN_STEPS:
+            return take_aside(step, self._training.device)
+        # The last one before: does anything in it, reading included, wait for the device?
+        self._prepared = None
+        loss = self._try(lambda: take_without_waiting(step, self._training.device))
+        return step() if loss is None else loss
 
     def _begin_recorded(self, batch: Batch) -> None:
         training, groups = self._training, self._training.optimizer.param_groups

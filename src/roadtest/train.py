@@ -26,6 +26,7 @@ from roadtest.machine import wait_for_device
 from roadtest.record import EpochRow, SetResult
 from roadtest.schedule import (
     NUM_UNTIMED_STEPS,
+    TIMED_STRETCH_SECONDS,
     begin,
     consider_patience,
     is_evaluation,
@@ -75,6 +76,8 @@ def train(training: Training) -> Iterator[Tick | EpochRow]:
     timed_step, timed_seconds = 0, 0.0
     order: _Order | None = None
     steps: RecordedSteps | None = None
+    is_queued = training.device != "cpu"  # Python runs ahead of the device, which the last stretch's speed foretells
+    step_seconds = 0.0
 
     while True:
         if is_evaluation(progress) and progress.last_eval_step < progress.step:
@@ -92,11 +95,15 @@ def train(training: Training) -> Iterator[Tick | EpochRow]:
         is_over = False
         while not is_over:
             loss = _take_step(training, order, steps)
-            seconds = time.perf_counter() - start
+            seconds = max(time.perf_counter() - start, (progress.step - first_step) * step_seconds)
             is_over = seconds >= TICK_SECONDS or is_pause(
-                progress, training.protocol, steps_per_epoch=training.steps_per_epoch, seconds=seconds
+                progress,
+                training.protocol,
+                steps_per_epoch=training.steps_per_epoch,
+                times_together=is_queued and seconds < TIMED_STRETCH_SECONDS,
             )
         elapsed = _now(training.device) - start
+        step_seconds = elapsed / (progress.step - first_step) if is_queued else 0.0
         progress.train_seconds += elapsed
         if not math.isfinite(loss.item()):
             raise DivergedError(f"the loss is {loss.item()} at step {progress.step}: try a lower --lr")
@@ -106,7 +113,9 @@ def train(training: Training) -> Iterator[Tick | EpochRow]:
         if progress.num_steps is None:
             seconds, num_timed = progress.train_seconds - timed_seconds, progress.step - timed_step
             if is_timed(progress, training.protocol, steps_per_epoch=training.steps_per_epoch, timed_seconds=seconds):
-                plan(progress, training.protocol, **training.limits, step_seconds=seconds / num_timed)
+                # Where there are no more than the untimed steps, they are all that is known.
+                mean = seconds / num_timed if num_timed else progress.train_seconds / progress.step
+                plan(progress, training.protocol, **training.limits, step_seconds=mean)
         yield _tick(training, (progress.step - first_step) * training.batch_size / elapsed)
 
 

@@ -68,6 +68,7 @@ def try_rates(text: str, tell: Callable[[Event], None], should_stop: Callable[[]
         image_set, training = build_training(replace(trial, learning_rate=rate), should_stop)
         event = try_rate(training, trial, image_set.num_classes, should_stop)
         trial = replace(trial, max_steps=training.progress.num_steps, precision=training.precision)
+        del training  # with its images on the device, before the next one's come
         tell(event)
 
 
@@ -89,10 +90,12 @@ def measure_latencies(text: str, tell: Callable[[Event], None], should_stop: Cal
 
     from roadtest.cost import measure_latency
     from roadtest.devices import COLUMNS, is_exported
+    from roadtest.machine import prepare_device
     from roadtest.networks import build_network
     from roadtest.record import read_rows, write_rows
 
     plain: dict[str, Any] = json.loads(text)
+    prepare_device(plain["device"], plain["num_threads"])
     networks = {
         (name, has_stn): build_network(
             name, num_classes=plain["num_classes"], image_size=plain["image_size"], has_stn=has_stn, seed=0
