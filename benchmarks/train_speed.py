@@ -15,7 +15,8 @@ Whole epochs with augmentation, every contender in a process of its own, rounds 
 The peers run in the plain environment and train the network in its usual form (peers/plain_networks.py). With five
 rounds expect 15 minutes per network on two cores. Writes results/train-speed-<machine>.json, .md and .svg after every
 round; a later call replaces the networks that it names there and leaves the others. A contender that fails, such as
-lightning where it is not installed, is left out and said to be.
+lightning where it is not installed, is left out and said to be. With `--held-to avx2` every library uses what a
+processor without AVX-512 has, on one that has it: another file, and the page says so.
 """
 
 import argparse
@@ -59,13 +60,18 @@ PEERS = {
     "strong": "strong.py",
 }
 OURS, BARE = "roadtest", "bare step"
+HELD_TO = {
+    "": {},
+    "avx2": {"ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
+}
+"""What holds torch, MKL and oneDNN to an instruction set."""
 
 
-def list_contenders(names: Sequence[str], num_threads: int) -> list[Contender]:
+def list_contenders(names: Sequence[str], num_threads: int, held_to: str = "") -> list[Contender]:
     """The peers that are asked for, roadtest, and the bare step."""
-    ours = worker_environment(num_threads)
+    ours = worker_environment(num_threads) | HELD_TO[held_to]
     return [
-        *(Contender(name=name, script=PEERS[name]) for name in names),
+        *(Contender(name=name, script=PEERS[name], environment=HELD_TO[held_to]) for name in names),
         Contender(name=OURS, script="ours.py", environment=ours),
         Contender(name=BARE, script="bare_step.py", environment=ours),
     ]
@@ -101,7 +107,8 @@ def prepare_jobs(
     """Write the images, probe every network, and return jobs and what the probes found."""
     listing = bench_images.list_images(options.source, options.data_dir)
     threads = usable_threads(options.num_threads)
-    probe = Contender(name="probe", script="probe.py", environment=worker_environment(threads))
+    environment = worker_environment(threads) | HELD_TO[options.held_to]
+    probe = Contender(name="probe", script="probe.py", environment=environment)
     jobs, probes = {}, {}
     for label in labels:
         num_images = max(round((options.num_images or NUM_IMAGES[label]) / 128), 1) * 128
@@ -115,9 +122,11 @@ def prepare_jobs(
     return jobs, probes
 
 
-def measure_peaks(num_rounds: int, job: Mapping[str, Any], num_threads: int) -> list[dict[str, float | None]]:
+def measure_peaks(
+    num_rounds: int, job: Mapping[str, Any], environment: Mapping[str, str]
+) -> list[dict[str, float | None]]:
     """The matrix product's rounds, a second in each precision."""
-    contender = Contender(name="peak", script="matrix_product.py", environment=worker_environment(num_threads))
+    contender = Contender(name="peak", script="matrix_product.py", environment=environment)
     return [run_contender(contender, job)[0] for _ in range(num_rounds)]
 
 
@@ -164,8 +173,10 @@ def render_page(networks: Mapping[str, Mapping[str, Any]]) -> str:
         "precision: ours; bare step",
         "bare step's share of the matrix product, GMAC/s",
     ]
+    held = [words for words in HELD_TO if words and any(_is_held(block, words) for block in networks.values())]
     parts = [
         "# Training speed, side by side",
+        *(f"Every library was held to {words.upper()}, which the processor has more than." for words in held),
         "Whole epochs with augmentation, rounds interleaved: median (least to largest) over the rounds, ratios formed "
         "within a round.",
         render_table(header, [render_limits(*each) for each in networks.items()]),
@@ -174,6 +185,10 @@ def render_page(networks: Mapping[str, Mapping[str, Any]]) -> str:
         render_runs(networks),
     ]
     return "\n\n".join(parts)
+
+
+def _is_held(block: Mapping[str, Any], words: str) -> bool:
+    return all(HELD_TO[words].items() <= environment.items() for environment in block["environments"].values())
 
 
 def describe_network(
@@ -194,6 +209,7 @@ def read_options(arguments: Sequence[str] | None, *, about: str, has_peers: bool
     parser.add_argument("--networks", default=",".join(NUM_IMAGES), help=f"of {', '.join(NUM_IMAGES)}")
     if has_peers:
         parser.add_argument("--peers", default=",".join(PEERS), help=f"of {', '.join(PEERS)}; empty is none")
+        parser.add_argument("--held-to", choices=[words for words in HELD_TO if words], default="", help="see above")
     parser.add_argument("--source", choices=("signs", "gtsrb"), default="signs")
     parser.add_argument("--data-dir", type=Path, help="GTSRB; else ROADTEST_GTSRB")
     parser.add_argument("--num-images", type=int, help="per epoch, rounded to batches of 128; default: by network")
@@ -203,6 +219,7 @@ def read_options(arguments: Sequence[str] | None, *, about: str, has_peers: bool
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     options.networks = options.networks.split(",")
+    options.held_to = options.held_to if has_peers else ""
     options.peers = [name for name in options.peers.split(",") if name] if has_peers else []
     for words, known in ((options.networks, NUM_IMAGES), (options.peers, PEERS)):
         for word in words:
@@ -215,13 +232,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Prepare, measure, write after every round, print."""
     options = read_options(arguments, about=__doc__ or "", has_peers=True)
     threads = usable_threads(options.num_threads)
-    contenders = list_contenders(options.peers, threads)
+    contenders = list_contenders(options.peers, threads, options.held_to)
     about = describe_run()
-    path = results_path(options.out, "train-speed", about)
+    stem = f"train-speed-held-to-{options.held_to}" if options.held_to else "train-speed"
+    path = results_path(options.out, stem, about)
     networks, text = read_networks(path), ""
     with tempfile.TemporaryDirectory(prefix="roadtest-bench-") as folder:
         jobs, probes = prepare_jobs(options.networks, Path(folder), options)
-        peaks = measure_peaks(options.rounds, next(iter(jobs.values())), threads)
+        peaks = measure_peaks(options.rounds, next(iter(jobs.values())), contenders[-1].environment)
         for measured in run_rounds(contenders, jobs, options.rounds):
             for label, job in jobs.items():
                 more = {"probe": probes[label], "peaks": peaks}

@@ -139,6 +139,12 @@ def test_train_speed_prints_every_contender_and_keeps_the_samples_of_other_netwo
     assert list(networks) == ["lenet5", "lenet5+stn"] and networks["lenet5"] == block
     assert "### lenet5+stn" in written.with_suffix(".md").read_text()
 
+    train_speed.main([*TOY, "--peers", "strong", "--held-to", "avx2", "--out", str(tmp_path)])
+    (held,) = tmp_path.glob("train-speed-held-to-avx2-*.md")
+    text = held.read_text()
+    assert "Every library was held to AVX2" in text and "Every library was held" not in table
+    assert text.count("ATEN_CPU_CAPABILITY=avx2") == 3  # strong, roadtest, bare step
+
 
 @pytest.mark.slow
 def test_the_ladder_prints_every_rung(
