@@ -71,6 +71,7 @@ def measure(network: str, num_threads: int, num_steps: int) -> dict[str, Any]:
     from ours import build_training
     from torch.profiler import ProfilerActivity, profile, record_function
 
+    from roadtest import steps
     from roadtest import train as loop
     from roadtest.networks import build_network, parse_label
     from roadtest.precision import choose_precision
@@ -95,7 +96,7 @@ def measure(network: str, num_threads: int, num_steps: int) -> dict[str, Any]:
     train(3, nullcontext())
     unwatched_ms = train(num_steps, nullcontext())
     # In its own process: nobody else meets the marked functions.
-    loop.augment_batch = record_function(AUGMENTATION)(loop.augment_batch)
+    steps.augment_batch = record_function(AUGMENTATION)(steps.augment_batch)
     loop.evaluate_ids = record_function(EVALUATION)(loop.evaluate_ids)
     profiler = profile(activities=[ProfilerActivity.CPU])
     watched_ms = train(num_steps, profiler)

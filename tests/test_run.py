@@ -230,7 +230,8 @@ def test_an_edited_file_is_not_gone_on_from_and_never_stands_beside_its_older_se
 def test_seeds_of_one_network_take_one_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = replace(write_tiny_study(tmp_path, replace(TINY, max_epochs=1), num_seeds=2), precision="auto")
     step_ms = {"float32": 10.0, "bfloat16": 5.0}
-    monkeypatch.setattr("roadtest.precision._one_step_ms", lambda *arguments: step_ms[arguments[-1]])
+    monkeypatch.setattr("roadtest.precision._step", lambda *parts: parts[-1])
+    monkeypatch.setattr("roadtest.precision._time_ms", lambda precision, device: step_ms[precision])
     execute(job, tell=quiet)
     step_ms["float32"] = 1.0
     second = replace(job, run=replace(job.run, seed=1))
@@ -250,7 +251,7 @@ def test_another_networks_damaged_record_stops_no_run(tmp_path: Path, monkeypatc
     (job.study_dir / "study.json").write_text(json.dumps(plain))
     (job.study_dir / "vgg16" / "seed-0").mkdir(parents=True)
     (job.study_dir / "vgg16" / "seed-0" / "record.json").write_text("{")
-    monkeypatch.setattr("roadtest.precision._one_step_ms", lambda *arguments: 1.0)
+    monkeypatch.setattr("roadtest.precision._time_ms", lambda step, device: 1.0)
     execute(job, tell=quiet)
     assert read_record(job.run_dir).network == "lenet5"
 
