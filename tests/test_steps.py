@@ -19,7 +19,7 @@ from roadtest.state import Origin, read_state, write_state
 from roadtest.steps import NUM_PLAIN_STEPS, RecordedSteps, can_record
 from roadtest.train import Tick, train
 from roadtest.training import Training
-from tiny import TINY, TinyNet, coloured_squares, tiny_training, write_tiny_study
+from tiny import TINY, TinyNet, coloured_squares, tiny_training, weights_of, write_tiny_study
 
 PIXELS = ResidentPixels(torch.from_numpy(coloured_squares().images_NHWC))
 
@@ -70,10 +70,6 @@ class WithDropout(TinyNet):
     def forward(self, images_NCHW: torch.Tensor) -> torch.Tensor:
         logits_NK: torch.Tensor = nn.functional.dropout(super().forward(images_NCHW), 0.2, self.training)
         return logits_NK
-
-
-def weights_of(training: Training) -> torch.Tensor:
-    return torch.cat([each.detach().flatten() for each in training.network.state_dict().values()]).cpu()
 
 
 def last_weights(training: Training) -> torch.Tensor:

@@ -12,16 +12,7 @@ from roadtest import train as train_module
 from roadtest.augment import Changes
 from roadtest.record import EpochRow
 from roadtest.train import DivergedError, Tick, train
-from roadtest.training import Training
-from tiny import TINY, tiny_training, with_budget
-
-
-def rows_of(training: Training) -> list[EpochRow]:
-    return [happening for happening in train(training) if isinstance(happening, EpochRow)]
-
-
-def weights_of(training: Training) -> torch.Tensor:
-    return torch.cat([p.detach().flatten() for p in training.network.state_dict().values()])
+from tiny import TINY, rows_of, tiny_training, weights_of, with_budget
 
 
 def test_there_is_a_row_per_epoch_and_the_last_step_is_evaluated() -> None:

@@ -12,14 +12,10 @@ from roadtest.augment import Changes
 from roadtest.record import EpochRow
 from roadtest.train import train
 from roadtest.training import Training
-from tiny import TINY, TinyNet, tiny_training
+from tiny import TINY, TinyNet, tiny_training, weights_of
 
 MIXED = replace(TINY, drawn_fraction=0.25)
 DRAWN_N = np.arange(120, 150)  # tiny's test images stand in for drawn ones
-
-
-def weights_of(training: Training) -> torch.Tensor:
-    return torch.cat([p.detach().flatten() for p in training.network.state_dict().values()])
 
 
 def test_without_a_share_drawn_images_change_no_bit() -> None:

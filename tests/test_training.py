@@ -7,18 +7,8 @@ import torch
 
 from roadtest import train as train_module
 from roadtest.descent import build_optimizer
-from roadtest.record import EpochRow
 from roadtest.train import train
-from roadtest.training import Training
-from tiny import TINY, TinyNet, tiny_training
-
-
-def rows_of(training: Training) -> list[EpochRow]:
-    return [happening for happening in train(training) if isinstance(happening, EpochRow)]
-
-
-def weights_of(training: Training) -> torch.Tensor:
-    return torch.cat([p.detach().flatten() for p in training.network.state_dict().values()])
+from tiny import TINY, TinyNet, rows_of, tiny_training, weights_of
 
 
 def test_an_epoch_is_its_whole_batches_and_a_batch_is_no_larger_than_the_set() -> None:

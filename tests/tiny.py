@@ -12,7 +12,8 @@ from roadtest.data.split import assign_folds, split_fingerprint, split_rows
 from roadtest.evaluate import pixel_reader
 from roadtest.job import Job
 from roadtest.protocol import Protocol
-from roadtest.record import PlannedRun, StudyInfo, read_rows, to_json, write_atomically, write_rows
+from roadtest.record import EpochRow, PlannedRun, StudyInfo, read_rows, to_json, write_atomically, write_rows
+from roadtest.train import train
 from roadtest.training import Training
 
 CLASS_NAMES = ("Red", "Green", "Blue")
@@ -103,6 +104,16 @@ def tiny_training(
         "val_ids_N": train_N[train_N % 4 == 0],
     }
     return Training(**{**values, **more})  # type: ignore[arg-type]
+
+
+def rows_of(training: Training) -> list[EpochRow]:
+    """Train to the end, and give the evaluations."""
+    return [happening for happening in train(training) if isinstance(happening, EpochRow)]
+
+
+def weights_of(training: Training) -> torch.Tensor:
+    """All weights and buffers in one row, on the CPU."""
+    return torch.cat([each.detach().flatten() for each in training.network.state_dict().values()]).cpu()
 
 
 def write_tiny_study(folder: Path, protocol: Protocol = TINY, num_seeds: int = 1, network: str = "lenet5") -> Job:
