@@ -170,6 +170,8 @@ def choose_evaluation(seeds: Sequence[Mapping[str, Any]], threshold: float) -> t
 
 def render(results: Mapping[str, Any]) -> str:
     """The page: a line for each seed at the evaluation that counts, and what follows from them."""
+    from roadtest.summarise.words import plural
+
     seeds, index = results["seeds"], results["evaluation"]
     rows = [seed["rows"][index] for seed in seeds]
     tests = [100 * seed["test_num_correct"] / seed["test_num_seen"] for seed in seeds if "test_num_seen" in seed]
@@ -186,20 +188,24 @@ def render(results: Mapping[str, Any]) -> str:
     table = render_table(["seed", "training, s", "epochs", "validation, %", "test then, %"], cells)
     pooled = pooled_accuracies(seeds)
     seconds = [row["train_seconds"] for row in rows]
-    spread = f"{statistics.fmean(seconds):.1f} s of training ({min(seconds):.1f} to {max(seconds):.1f})"
+    spread = f"{statistics.fmean(seconds):.1f} s of training"
+    has_several = len(seeds) > 1
+    spread += f" ({min(seconds):.1f} to {max(seconds):.1f})" if has_several else ""
+    average = " on average" if has_several else ""
     where = f"evaluation {index + 1} of {len(pooled)}"
-    passed = f"reached {results['threshold']} % at {where}, with {100 * pooled[index]:.2f} %, after {spread} on average"
+    passed = f"reached {results['threshold']} % at {where}, with {100 * pooled[index]:.2f} %, after {spread}{average}"
     missed = (
         f"never reached {results['threshold']} %: {100 * max(pooled):.2f} % at most; below stands the last, {spread}"
     )
-    read = f"test then: {statistics.fmean(tests):.2f} % on average." if tests else "test is not read yet."
+    read = f"test then: {statistics.fmean(tests):.2f} %{average}." if tests else "test is not read yet."
     busiest = max(seed["train_others_cores"] for seed in seeds)
     how = (
-        f"`{results['network']}` on {results['source']}, {len(seeds)} seeds of {results['num_epochs']} epochs, "
-        f"{results['precision']}, {results['num_threads']} threads; other processes used up to {busiest:.2f} cores "
-        "meanwhile."
+        f"`{results['network']}` on {results['source']}, {plural(len(seeds), 'seed')} of "
+        f"{plural(results['num_epochs'], 'epoch')}, {results['precision']}, {results['num_threads']} threads; "
+        f"other processes used up to {busiest:.2f} cores meanwhile."
     )
-    said = f"Pooled over the seeds' folds, validation {passed if results['has_passed'] else missed}; {read}"
+    pool = "Pooled over the seeds' folds, validation" if has_several else "Validation"
+    said = f"{pool} {passed if results['has_passed'] else missed}; {read}"
     return "\n\n".join(["# Time to the report's accuracy", render_run(results["about"]), how, said, table])
 
 

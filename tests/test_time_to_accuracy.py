@@ -11,6 +11,7 @@ from forked import run_script
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import time_to_accuracy
+from result_files import describe_run
 
 
 def _seed(seed: int, val_num_correct: list[int], num_seen: int) -> dict[str, Any]:
@@ -75,6 +76,15 @@ def test_the_evaluation_is_chosen_before_the_test_is_read(
     (written,) = tmp_path.glob("time-to-accuracy-lenet5-*.json")
     assert len(json.loads(written.read_text())["seeds"][0]["rows"]) == 4
     assert written.with_suffix(".md").read_text() == text
+
+
+def test_one_seed_is_no_average_and_has_no_spread() -> None:
+    seeds = [_seed(0, [90, 96], 100) | {"test_num_seen": 1000, "test_num_correct": 940}]
+    results = {"about": describe_run(), "network": "vgg16", "source": "signs", "num_epochs": 2, "precision": "float32"}
+    results |= {"num_threads": 1, "threshold": 95.0, "evaluation": 1, "has_passed": True, "seeds": seeds}
+    text = time_to_accuracy.render(results)
+    assert "1 seed of 2 epochs" in text and "average" not in text
+    assert "Validation reached 95.0 % at evaluation 2 of 2, with 96.00 %, after 20.0 s of training; test" in text
 
 
 @pytest.mark.slow
