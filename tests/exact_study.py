@@ -1,13 +1,15 @@
 """A study whose validation and test mistakes are set by hand, so that a test knows every difference exactly."""
 
 import json
+import shutil
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from fake_study import build_fake_study
-from roadtest.record import Predictions, read_predictions, write_predictions
+from roadtest.record import Failure, Predictions, append_row, read_predictions, write_predictions
 
 FOLD_SIZE = 1000
 """Images in each validation fold: 20 tracks of 50; the test set has 10,000."""
@@ -50,6 +52,15 @@ def set_wrong(run_dir: Path, part: str, count: int) -> None:
         path, Predictions(logits_NK=logits_NK, labels_N=answers.labels_N, image_ids_N=answers.image_ids_N)
     )
     change_record(run_dir, part, {"num_seen": num_images, "num_correct": num_images - count, "loss_sum": 1.0})
+
+
+def let_diverge(study_dir: Path, label: str, seed: int) -> None:
+    """Let a run have ended by a loss that is no number: its folder is gone, its line stands in failures.csv."""
+    shutil.rmtree(study_dir / label / f"seed-{seed}")
+    network, has_stn = label.removesuffix("+stn"), label.endswith("+stn")
+    reason = "DivergedError: the loss is nan at step 40: try a lower --lr"
+    lost = Failure(network=network, has_stn=has_stn, seed=seed, reason=reason, failed_at="2026-11-26T12:00:00Z")
+    append_row(study_dir / "failures.csv", asdict(lost))
 
 
 def change_record(run_dir: Path, field: str, value: object) -> None:

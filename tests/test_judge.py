@@ -35,7 +35,9 @@ def _difference(
         cell_variance=cell_variance,
         p_value=p_value,
         num_differing_units=50,
+        unseen=0.0087,  # of 421 units
         seed_correlation=None,
+        seeds_each=((num_seeds, seed_variance / 2), (num_seeds, seed_variance / 2)),
     )
 
 
@@ -98,6 +100,15 @@ def test_nobody_leads_who_is_shown_to_be_worse_than_another() -> None:
     verdicts = judge.judge_pairs({("a", "b"): _difference(-0.01, p_value=1e-9), ("b", "c"): _difference(0.01)})
     assert judge.leading_set({"a": 0.99, "b": 0.98, "c": 0.97}, verdicts) == ("b", "c")
     assert judge.leading_set({}, []) == ()
+
+
+def test_a_network_that_was_judged_against_nobody_neither_leads_nor_shelters_the_beaten() -> None:
+    one_seed = _difference(0.001, num_seeds=1)
+    verdicts = judge.judge_pairs(
+        {("a", "b"): one_seed, ("a", "c"): one_seed, ("b", "c"): _difference(0.03, p_value=1e-9)}
+    )
+    assert judge.leading_set({"a": 0.971, "b": 0.97, "c": 0.94}, verdicts) == ("b",)
+    assert judge.leading_set({"a": 0.971, "b": 0.97}, judge.judge_pairs({("a", "b"): one_seed})) == ()
 
 
 def test_networks_that_were_never_compared_share_no_letter() -> None:
@@ -169,6 +180,45 @@ def test_no_number_of_seeds_helps_where_too_few_units_differ() -> None:
     difference = replace(_difference(0.01, seed_variance=4e-5, unit_variance=1e-8), num_differing_units=4)
     more = judge.what_would_separate(difference)
     assert (more.least_seeds, more.most_seeds, more.times_tracks) == (None, None, 1.5)
+
+
+def test_of_different_numbers_of_seeds_each_networks_luck_shrinks_by_its_own() -> None:
+    # all luck is b's, which has ten seeds already: 1e-3 / (10 + k), a's three seeds bring none; t has 11 + 2 k degrees
+    # of freedom: 18 more seeds bring 2.008 of 2.012, 19 bring 2.044 of 2.010
+    lopsided = replace(_difference(0.012, num_seeds=3, seed_variance=1e-4), seeds_each=((3, 0.0), (10, 1e-4)))
+    assert judge.what_would_separate(lopsided).least_seeds == 19
+    even = replace(
+        lopsided, seeds_each=((3, 0.5e-4), (3, 0.5e-4))
+    )  # 9 seeds bring 2.078 of 2.120, 10 bring 2.191 of 2.101
+    assert judge.what_would_separate(even).least_seeds == 7
+
+
+def test_what_shows_a_network_to_be_close_enough_knows_how_far_few_differing_images_reach() -> None:
+    # three folds of 20 tracks, one image apart: 3.689 / 60 tracks leave 5.96 points; half a point takes 736 tracks
+    folds = {
+        "statement": judge.ON_NEW_FOLDS,
+        "num_seeds": 3,
+        "seed_variance": 1e-8,
+        "seeds_each": ((3, 1e-8),),
+        "unit_variance": 0.0,
+        "num_differing_units": 1,
+        "unseen": 1 - 0.025 ** (1 / 60),
+    }
+    near = replace(_difference(-0.0003), **folds)  # type: ignore[arg-type]
+    found = judge.what_would_show(near, 0.005)
+    assert found is not None and found.least_seeds == 15  # six images differ in 18 folds: nearer than 37 folds
+    many = judge.what_would_show(replace(near, num_differing_units=6), 0.005)
+    assert many is not None and many.least_seeds == 1
+    assert judge.what_would_show(near, 0.0002) is None  # it looks worse than that
+
+
+def test_on_one_set_seeds_do_not_help_where_few_units_differ() -> None:
+    few = replace(_difference(-0.0003, unit_variance=1e-8), num_differing_units=2, unseen=1 - 0.025 ** (1 / 100))
+    found = judge.what_would_show(few, 0.005)
+    assert found is not None and found.least_seeds is None
+    assert found.times_tracks == pytest.approx(3.0)  # six units must differ where two do; by width it were 7.4 times
+    unequal = judge.what_would_show(replace(few, num_differing_units=0), 0.005)
+    assert unequal is not None and unequal.times_tracks == pytest.approx(7.36, abs=0.01)
 
 
 def test_more_pairs_ask_for_more() -> None:

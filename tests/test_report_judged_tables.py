@@ -1,5 +1,6 @@
 """The tables of the judgement: letters, both statements, all pairs, the STN's worth, the report's claims."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,17 @@ def test_the_leaderboard_has_letters_the_leading_set_and_what_they_rest_on(judge
     assert [row[place].text for row in table.rows] == ["5 seeds"] * 3
     assert all(row[place].below.startswith("129 tracks, design effect ") for row in table.rows)
     assert "does not mean the same" in table.caption
+
+
+def test_a_pair_with_different_numbers_of_seeds_names_both(judged: Results) -> None:
+    first, *others = judged.variants
+    fewer = replace(judged, variants=(replace(first, records=first.records[:3]), *others), kept={})
+    table = judged_tables.verdict_table(fewer)
+    assert column(table, "Rests on") == [
+        "5 seeds, 129 tracks",
+        "5 and 3 seeds, 129 tracks",
+        "5 and 3 seeds, 129 tracks",
+    ]
 
 
 def test_with_two_seeds_there_are_no_letters_and_no_verdicts(observed: Results) -> None:

@@ -61,6 +61,21 @@ def test_a_single_network_with_many_seeds_is_not_said_to_have_one_or_two(tmp_pat
     assert "One or two seeds" not in text and "one or two seeds" not in text and "crossed random effects" in text
 
 
+def test_one_validation_part_for_all_seeds_is_not_said_to_vary(tmp_path: Path) -> None:
+    results = read_results(build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=1, has_examples=False))
+    assert "which vary the split, the initial weights" in " ".join(describe_methods(results).paragraphs)
+    own = replace(results, info=replace(results.info, num_val=100), kept={})
+    assert "which vary the initial weights" in " ".join(describe_methods(own).paragraphs)
+
+
+def test_without_the_split_the_unit_of_error_is_not_known(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=3, has_examples=False)
+    for path in [study / "split.csv", *study.glob("*/seed-*/*.npz")]:  # a copy for others, as those under results/
+        path.unlink()
+    text = " ".join(describe_methods(read_results(study)).paragraphs)
+    assert "the split (split.csv) is missing" in text and "names no groups" not in text
+
+
 def test_the_unit_of_error_has_its_name(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=1, has_examples=False)
     assert unit_words(read_results(study), "test") == "recovered track"

@@ -36,7 +36,10 @@ def test_a_network_with_one_seed_is_said_to_be_unjudged_and_not_to_be_not_separa
     first, second, best = results.variants
     alone = replace(second, planned=second.planned[:1], records=second.records[:1])
     leading = describe_standing(replace(results, variants=(first, alone, best))).leading
-    assert leading == "Leading on test: vgg16+stn; with too few seeds to be judged against it: resnet34."
+    assert leading == (
+        "Leading on test: vgg16+stn, shown to be better than lenet5; with too few seeds to be judged against it: "
+        "resnet34."
+    )
     standing = describe_standing(replace(results, variants=(first, alone, best)))
     assert standing.more.startswith("This command gives every network 5 seeds: 4 more runs")
     assert "--seeds 5" in standing.command

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from branched_study import Ends, build_branched_study
-from exact_study import change_record
-from roadtest.summarise import budget_rows, has_branches, render_table, target_rows
-from roadtest.summarise.budgets import JUDGED, MISSING, TOO_LITTLE, render_duration
+from exact_study import change_record, let_diverge
+from roadtest.summarise import budget_rows, budget_sentences, has_branches, render_table, target_rows
+from roadtest.summarise.budgets import DIVERGED, JUDGED, MISSING, TOO_LITTLE, render_duration
 
 FAST = Ends(wrong=[(60, 40, 30), (50, 40, 20), (40, 40, 10)])
 SLOW = Ends(wrong=[(300, 60, 5), (320, 50, 5), (310, 40, 5)], epochs=(0.8, 2.5, 5.0), seconds=(330.0, 610.0, 1250.0))
@@ -48,6 +48,21 @@ def test_the_best_of_each_budget_comes_first(study_dir: Path) -> None:
         (1.0, "resnet34"),
         (1.0, "lenet5"),
     ]
+
+
+def test_a_network_with_a_seed_that_diverged_is_judged_at_no_budget(tmp_path: Path) -> None:
+    best = Ends(wrong=[(1, 1, 1)] * 4)
+    slow, fast = (Ends(wrong=[*how.wrong, how.wrong[0]]) for how in (SLOW, FAST))
+    study_dir = build_branched_study(tmp_path / "s", {"vgg16": best, "resnet34": slow, "lenet5": fast})
+    let_diverge(study_dir, "vgg16", 3)
+    rows = budget_rows(study_dir)
+    assert [row["network"] for row in rows[:3]] == ["lenet5", "resnet34", "vgg16"]  # though its figure is the best
+    assert {row["verdict"] for row in rows if row["network"] == "vgg16"} == {DIVERGED}
+    assert budget_sentences(study_dir)[-1] == "Not judged at any budget, for a seed that diverged: vgg16."
+    for seed in (1, 2):
+        let_diverge(study_dir, "vgg16", seed)
+    row = next(row for row in target_rows(study_dir) if row["network"] == "vgg16")
+    assert (row["num_runs"], row["seconds_to_95"]) == (4, None)  # one of four reached it
 
 
 def test_a_network_that_saw_less_than_two_epochs_is_not_judged_and_comes_last(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Which network is ahead at which budget, said no surer than it is."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -111,6 +112,31 @@ def test_a_missing_seed_compares_the_common_ones(tmp_path: Path) -> None:
         path.unlink()
     assert crossover_rows(study_dir) == []
     assert "not separated" in budget_sentences(study_dir)[0]
+
+
+def test_two_networks_that_are_equal_in_between_change_places_all_the_same(tmp_path: Path) -> None:
+    networks = {
+        "lenet5": Ends(wrong=[(50, 40, 30)] * 3),
+        "resnet34": Ends(wrong=[(60, 40, 20)] * 3),
+    }
+    study_dir = build_branched_study(tmp_path / "s", networks)
+    (row,) = crossover_rows(study_dir)
+    assert (row["budget_from"], row["budget_to"]) == ("5 min", "20 min")
+
+
+def test_networks_with_different_seeds_are_told_by_the_means_that_put_them_in_order(tmp_path: Path) -> None:
+    # seed 0's fold is hard: over all its seeds lenet5 looks the worse one
+    first = Ends(wrong=[(400, 400, 400), (20, 20, 20), (20, 20, 20)])
+    second = Ends(wrong=[(0, 0, 0), (30, 30, 30), (30, 30, 30)])
+    study_dir = build_branched_study(tmp_path / "s", {"lenet5": first, "resnet34": second})
+    shutil.rmtree(study_dir / "resnet34" / "seed-0")
+    assert budget_sentences(study_dir)[0] == (
+        "With 5 min, lenet5 is ahead: 98.00 % in validation, resnet34 97.00 % (observed, not judged: needs 3 seeds, "
+        "5 are better), by seeds 1 and 2, which all judged there have."
+    )
+    for seed in (1, 2):
+        shutil.rmtree(study_dir / "lenet5" / f"seed-{seed}")
+    assert "each by seeds of its own, and folds differ in difficulty." in budget_sentences(study_dir)[0]
 
 
 def test_an_order_that_stays_is_said(tmp_path: Path) -> None:

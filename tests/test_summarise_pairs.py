@@ -43,6 +43,8 @@ COLUMNS = [
     "verdict",
     "better",
     "num_seeds",
+    "num_seeds_a",
+    "num_seeds_b",
     "num_units",
     "unit_name",
     "design_effect",
@@ -185,13 +187,15 @@ def test_where_tracks_hide_the_difference_no_number_of_seeds_is_promised(study: 
     difference = difference_between(results, results.variants[0], results.variants[2], "test")
     assert difference is not None
     # the tracks alone leave an error as large as the difference: 1.96 squared times as many tracks
-    hidden = replace(difference, estimate=0.01, seed_variance=1e-9, unit_variance=1e-4, cell_variance=0.0)
+    luckless = ((5, 0.0), (5, 0.0))
+    hidden = replace(difference, estimate=0.01, seeds_each=luckless, unit_variance=1e-4, cell_variance=0.0)
     more = more_for(results, hidden, part="test")
     assert more.times_tracks == pytest.approx(math.ceil(10 * 1.96**2) / 10)
     assert more.words == "no number of seeds separates them on this test set; about 3.9 times as many tracks would"
     tiny = more_for(results, replace(hidden, estimate=0.0009), part="test")  # (1.96 / 0.09) squared is 474.3
     assert tiny.words is not None and "about 480 times as many tracks" in tiny.words
-    seeds = more_for(results, replace(hidden, seed_variance=1e-4, unit_variance=0.0), part="test")
+    lucky = replace(hidden, seeds_each=((5, 5e-5), (5, 5e-5)), unit_variance=0.0)
+    seeds = more_for(results, lucky, part="test")
     assert seeds.least_seeds is not None and seeds.most_seeds is not None
     assert seeds.words == f"between {seeds.least_seeds} and {seeds.most_seeds} more seeds"
     assert more_for(results, replace(hidden, estimate=0.0), part="test").words is not None
@@ -202,10 +206,11 @@ def test_one_more_seed_is_one_seed(study: Path) -> None:
     on_test, in_folds = (difference_between(results, *results.variants[:3:2], part) for part in ("test", "val"))
     assert on_test is not None and in_folds is not None
     # six seeds: 2.228 x sqrt(15e-6) = 0.0086 is less than 0.01; tracks alone leave 3.24 x 0.0039 for 90 %
-    near = replace(on_test, estimate=0.01, seed_variance=1e-9, unit_variance=15e-6, cell_variance=0.0)
+    luckless = ((5, 0.0), (5, 0.0))
+    near = replace(on_test, estimate=0.01, seeds_each=luckless, unit_variance=15e-6, cell_variance=0.0)
     assert more_for(results, near, part="test").words == "at least 1 more seed"
     # six folds: 2.571 x sqrt(18e-6 x 5 / 6) = 0.00996; ten leave 3.544 x 0.003 for 90 %
-    near = replace(in_folds, estimate=0.01, seed_variance=18e-6)
+    near = replace(in_folds, estimate=0.01, seeds_each=((5, 18e-6),))
     words = more_for(results, near, part="val").words
     assert words == "1 more seed or more, and perhaps more than the 10 validation folds allow"
 
@@ -214,7 +219,7 @@ def test_seeds_beyond_the_folds_are_never_promised(study: Path) -> None:
     results = read_results(study)
     difference = difference_between(results, results.variants[0], results.variants[2], "val")
     assert difference is not None and difference.statement == judge.ON_NEW_FOLDS
-    far = more_for(results, replace(difference, estimate=1e-5, seed_variance=1e-4), part="val")
+    far = more_for(results, replace(difference, estimate=1e-5, seeds_each=((5, 1e-4),)), part="val")
     assert (far.least_seeds, far.words) == (None, "no number of seeds: there are 10 validation folds")
 
 
@@ -299,6 +304,15 @@ def test_networks_without_a_common_seed_are_not_compared_and_not_called_not_sepa
     judged = judge_networks(results, "val")
     assert judged.remark == "not judged: no seed in common" and not judged.is_judged
     assert judged.needs_seeds and set(judged.letters.values()) == {""}
+
+
+def test_answers_that_are_not_there_are_the_reason_that_is_told(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["lenet5", "resnet34"], seeds=3, has_examples=False)
+    for path in study.glob("*/seed-*/*.npz"):
+        path.unlink()
+    rows = verdict_rows(study, "val")
+    assert [row["verdict"] for row in rows] == ["not judged: not every run has its raw answers here (val.npz)"]
+    assert judge_networks(study).remark == "not judged: not every run has its raw answers here (test.npz)"
 
 
 def test_where_seeds_are_not_the_reason_no_more_are_asked_for(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ is the front door: the intervals come from judge_intervals.py, judge_folds.py an
 import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from roadtest.judge_folds import ON_NEW_FOLDS, FoldResult, mean_bounds, validation_difference, validation_interval
 from roadtest.judge_intervals import (
@@ -57,6 +57,7 @@ __all__ = [
     "validation_difference",
     "validation_interval",
     "what_would_separate",
+    "what_would_show",
 ]
 
 DIFFERENT, NOT_SEPARATED, NOT_JUDGED = "different", "not separated", "not judged"
@@ -116,18 +117,20 @@ def judge_pairs(differences: Mapping[tuple[str, str], Difference], *, confidence
 
 
 def leading_set(accuracies: Mapping[str, float], verdicts: Sequence[Verdict]) -> tuple[str, ...]:
-    """The leader and every network not shown to be worse than it; the leader first, then best first.
+    """The leader and every network judged against it and not shown to be worse; the leader first, then best first.
 
-    The leader is the most accurate network that no other is shown to be better than: where networks have different
-    seeds, the order by means and a verdict over common seeds may disagree.
+    The leader is the most accurate judged network that no other is shown to be better than: where networks have
+    different seeds, the order by means and a verdict over common seeds may disagree. Nothing judged, nobody leads.
     """
-    ranked = sorted(accuracies, key=lambda name: -accuracies[name])
-    beaten = {v.b if v.better == v.a else v.a for v in verdicts if v.better}
+    judged = [verdict for verdict in verdicts if verdict.word != NOT_JUDGED]
+    known = {name for verdict in judged for name in (verdict.a, verdict.b)}
+    ranked = sorted(known, key=lambda name: -accuracies[name])
     if not ranked:
         return ()
+    beaten = {v.b if v.better == v.a else v.a for v in judged if v.better}
     leader = next((name for name in ranked if name not in beaten), ranked[0])
-    shown_worse = {v.b if v.better == v.a else v.a for v in verdicts if v.better == leader}
-    return (leader, *(name for name in ranked if name != leader and name not in shown_worse))
+    against = {v.b if v.a == leader else v.a for v in judged if leader in (v.a, v.b) and v.better != leader}
+    return (leader, *(name for name in ranked if name in against))
 
 
 def compact_letters(accuracies: Mapping[str, float], verdicts: Sequence[Verdict]) -> dict[str, str]:
@@ -155,22 +158,35 @@ def compact_letters(accuracies: Mapping[str, float], verdicts: Sequence[Verdict]
 def what_would_separate(difference: Difference, *, num_pairs: int = 1) -> More:
     """Estimate what would separate two networks at Holm's strictest level, from the parts of the variance.
 
-    It takes the difference seen, and the parts, for the true ones: an order of magnitude, not a promise.
+    It takes the difference seen, and the parts, for the true ones: an order of magnitude, not a promise. Where the
+    numbers of seeds differ, both networks get so many more.
     """
-    size = abs(difference.estimate)
-    if size == 0:
+    if difference.estimate == 0:
         return More(least_seeds=None, most_seeds=None, times_tracks=None)
     alpha = (1 - difference.confidence) / num_pairs
-    fewest = math.ceil(1 - math.log2(alpha))  # units that must differ: no test gives less than 2 ** (1 - their number)
     is_by_units = difference.statement != ON_NEW_FOLDS
-    if is_by_units and difference.num_differing_units < fewest:
-        times = fewest / max(difference.num_differing_units, 1)
+    if is_by_units and difference.num_differing_units < _fewest(alpha):
+        times = _fewest(alpha) / max(difference.num_differing_units, 1)
         return More(least_seeds=None, most_seeds=None, times_tracks=times)
-    least = _seeds_for(difference, alpha, power=0.5)
-    most = _seeds_for(difference, alpha, power=0.9)
-    lasting = max(difference.unit_variance - difference.cell_variance, 0.0)
-    times = lasting * (_quantile(1 - alpha / 2, 1e9) / size) ** 2
-    return More(least_seeds=least, most_seeds=most, times_tracks=times if least is None else None)
+    return _more(difference, alpha)
+
+
+def what_would_show(difference: Difference, tolerance: float) -> More | None:
+    """Estimate what would show that a is at most the tolerance worse than b; None where a was seen to be worse by it.
+
+    As what_would_separate, and with the edge: while too few units differ, a bound reaches as far as `unseen` leaves.
+    """
+    ahead = difference.estimate + tolerance
+    if ahead <= 0:
+        return None
+    found, times = _more(replace(difference, estimate=ahead), 1 - difference.confidence), _edge(difference, tolerance)
+    if times <= 1:
+        return found
+    if difference.statement != ON_NEW_FOLDS:
+        return More(least_seeds=None, most_seeds=None, times_tracks=max(times, found.times_tracks or 0.0))
+    more = math.ceil(difference.num_seeds * (times - 1))
+    least, most = (None if number is None else max(number, more) for number in (found.least_seeds, found.most_seeds))
+    return More(least_seeds=least, most_seeds=most, times_tracks=None)
 
 
 def _verdict(pair: tuple[str, str], difference: Difference, p_adjusted: float | None, confidence: float) -> Verdict:
@@ -202,20 +218,43 @@ def _letter(number: int) -> str:
     return alphabet[place] + (str(round_number) if round_number else "")
 
 
+def _fewest(alpha: float) -> int:
+    """Units that must differ: no test gives less than 2 ** (1 - their number)."""
+    return math.ceil(1 - math.log2(alpha))
+
+
+def _edge(difference: Difference, tolerance: float) -> float:
+    """How many times as many units would bring the least width of the interval within the tolerance, or end it."""
+    fewest, num_differing = _fewest(1 - difference.confidence), difference.num_differing_units
+    if num_differing >= fewest or difference.unseen <= tolerance:
+        return 1.0
+    by_width = math.log1p(-difference.unseen) / math.log1p(-tolerance) if tolerance > 0 else math.inf
+    return min(by_width, fewest / num_differing if num_differing else math.inf)
+
+
+def _more(difference: Difference, alpha: float) -> More:
+    """What would tell a difference from zero at this level, the edge aside."""
+    least = _seeds_for(difference, alpha, power=0.5)
+    most = _seeds_for(difference, alpha, power=0.9)
+    lasting = max(difference.unit_variance - difference.cell_variance, 0.0)
+    times = lasting * (_quantile(1 - alpha / 2, 1e9) / difference.estimate) ** 2
+    return More(least_seeds=least, most_seeds=most, times_tracks=times if least is None else None)
+
+
 def _seeds_for(difference: Difference, alpha: float, *, power: float) -> int | None:
     """More seeds per network until the difference seen would be found with this chance; None beyond MAX_SEEDS."""
     lasting = max(difference.unit_variance - difference.cell_variance, 0.0)
     chance = _quantile(power, 1e9)
 
-    def is_enough(num_seeds: int) -> bool:
-        variance = difference.seed_variance * difference.num_seeds / num_seeds + lasting
-        freedom = (num_seeds - 1) * (1 if difference.statement == ON_NEW_FOLDS else 2)
+    def is_enough(more: int) -> bool:
+        variance = sum(part * num / (num + more) for num, part in difference.seeds_each) + lasting
+        freedom = sum(num + more - 1 for num, _ in difference.seeds_each)
         return abs(difference.estimate) >= (_quantile(1 - alpha / 2, freedom) + chance) * math.sqrt(variance)
 
     # What is enough stays enough with more seeds: variance and quantile only fall.
-    numbers = range(difference.num_seeds + 1, MAX_SEEDS + 1)
+    numbers = range(1, MAX_SEEDS - difference.num_seeds + 1)
     place = bisect_left(numbers, True, key=is_enough)
-    return numbers[place] - difference.num_seeds if place < len(numbers) else None
+    return numbers[place] if place < len(numbers) else None
 
 
 def _quantile(probability: float, degrees_of_freedom: float) -> float:

@@ -19,6 +19,7 @@ from roadtest.judge_intervals import (
     difference_bounds,
     repeated_interval,
     standard_error_of,
+    unseen_share,
 )
 from roadtest.judge_variance import Floats, Total
 
@@ -82,8 +83,10 @@ def validation_difference(
         confidence=confidence,
         seed_variance=float(total.variance),
         p_value=float(p_value),
-        num_differing_units=int(np.count_nonzero(differences_F)),
+        num_differing_units=int(num_differing),
+        unseen=unseen_share(num_units, confidence),
         seed_correlation=correlation(a_F, b_F),
+        seeds_each=((len(pairs), float(total.variance)),),
     )
 
 

@@ -59,9 +59,13 @@ class Difference(Interval):
     p_value: float
     """Two-sided, of no difference; before Holm's correction."""
     num_differing_units: int
-    """Units on which the two networks have not the same number of errors."""
+    """Units on which the two networks have not the same number of errors; over folds images (difference_bounds)."""
+    unseen: float
+    """The share of units on which they may differ though none does: how far the interval reaches where few do."""
     seed_correlation: float | None
     """Of the two networks' accuracies over seeds of one number; None where it is unknown. Reported, never used."""
+    seeds_each: tuple[tuple[int, float], ...]
+    """Of each network its number of seeds and its part of `seed_variance`; of folds, which both share, one for both."""
 
 
 def accuracy_interval(correct_SN: Bools, units_N: Ints, *, confidence: float = CONFIDENCE) -> Interval:
@@ -141,16 +145,17 @@ def difference_interval(
     total = crossed_total(networks, unit)
     difference = networks[0].accuracy - networks[1].accuracy
     differs_U = ~np.isclose(counts_a_SU.mean(axis=0), counts_b_SU.mean(axis=0), rtol=0, atol=1e-9)
-    low, high, p_value = difference_bounds(difference, total, differs_U.sum(), len(sizes_U), confidence)
+    num_units = len(sizes_U)
+    low, high, p_value = difference_bounds(difference, total, differs_U.sum(), num_units, confidence)
     num_seeds = min(parts.num_seeds for parts in networks)
     return Difference(
         estimate=float(difference),
         low=float(low),
         high=float(high),
-        standard_error=standard_error_of(total, len(sizes_U), largest=1.0),
+        standard_error=standard_error_of(total, num_units, largest=1.0),
         degrees_of_freedom=float(total.degrees_of_freedom),
         num_seeds=num_seeds,
-        num_units=len(sizes_U),
+        num_units=num_units,
         design_effect=_design_effect(float(unit), correct_a_SN.mean(axis=0) - correct_b_SN.mean(axis=0)),
         statement=ON_NEW_SIGNS if num_seeds >= MIN_SEEDS else THESE_WEIGHTS,
         confidence=confidence,
@@ -159,7 +164,9 @@ def difference_interval(
         cell_variance=float(sum(parts.cell for parts in networks)),
         p_value=float(p_value),
         num_differing_units=int(differs_U.sum()),
+        unseen=unseen_share(num_units, confidence),
         seed_correlation=correlation(correct_a_SN.mean(axis=1), correct_b_SN.mean(axis=1)),
+        seeds_each=tuple((parts.num_seeds, float(parts.seed)) for parts in networks),
     )
 
 
@@ -204,11 +211,16 @@ def difference_bounds(
     low, high = difference - half, difference + half
     smallest = np.minimum(1.0, 2.0 ** (1.0 - num_differing))
     p_value = np.maximum(p_value, smallest)
-    unseen = 1 - ((1 - confidence) / 2) ** (1 / num_units)
+    unseen = unseen_share(num_units, confidence)
     is_few = smallest > 1 - confidence
     low = np.where(is_few, np.minimum(low, -unseen), low)
     high = np.where(is_few, np.maximum(high, unseen), high)
     return np.maximum(low, -1.0), np.minimum(high, 1.0), np.minimum(p_value, 1.0)
+
+
+def unseen_share(num_units: float, confidence: float) -> float:
+    """The share of units that may err though none of so many does (Clopper and Pearson 1934, by units)."""
+    return float(1 - ((1 - confidence) / 2) ** (1 / num_units))
 
 
 def _student_quantile(confidence: float, degrees_of_freedom: Floats) -> Floats:

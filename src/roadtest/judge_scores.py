@@ -26,6 +26,7 @@ from roadtest.judge_intervals import (
     crossed_total,
     difference_bounds,
     standard_error_of,
+    unseen_share,
 )
 from roadtest.judge_variance import Floats, Parts, sum_by_unit, unit_variance
 
@@ -99,7 +100,9 @@ def score_difference(a: Scores, b: Scores, *, confidence: float = CONFIDENCE) ->
         cell_variance=float(sum(parts.cell for parts in networks)),
         p_value=float(p_value),
         num_differing_units=num_differing,
+        unseen=unseen_share(num_units, confidence),
         seed_correlation=correlation(a.values_S, b.values_S),
+        seeds_each=tuple((parts.num_seeds, float(parts.seed)) for parts in networks),
     )
 
 

@@ -7,7 +7,8 @@ passes, it is the answer, and the cheaper ones are not decided. One or two seeds
 An undertrained network is never recommended; failed ones are listed.
 
 Validation chooses, test confirms: test labels are read only for the figures in `test` and in the `test_` columns.
-recommend_choice.py holds the rule, recommend_limits.py limits and the order of costs, recommend_words.py sentences.
+recommend_choice.py holds the rule, recommend_limits.py limits and the order of costs, recommend_confirm.py what test
+says, recommend_words.py sentences.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from roadtest.judge import Difference
-from roadtest.recommend_choice import Candidate, Choice, choose, figure, line_up, shared_confidence
+from roadtest.recommend_choice import Candidate, Choice, choose, figure, line_up
+from roadtest.recommend_confirm import confirm
 from roadtest.recommend_limits import (
     BY_NAME,
     LIMITS,
@@ -28,7 +29,7 @@ from roadtest.recommend_limits import (
 )
 from roadtest.recommend_words import Answer, agreement_words, change_words, sentences
 from roadtest.record import row_label
-from roadtest.summarise import Metric, Results, difference_between, read_results
+from roadtest.summarise import Metric, Results, read_results
 
 __all__ = ["LIMITS", "PREFERENCES", "Recommendation", "recommend"]
 
@@ -124,7 +125,9 @@ def recommend(
     answer = Answer(choice=choice, runner_up=runner_up, limits=limits, binding=binding, prefer=cheapest, device=device)
     networks = tuple(_network_row(one.row, choice, limits, results.chosen_by) for one in lines)
     nearest = () if choice else _nearest(compared, limits)
-    test = _test(results, choice, rule.admissible(limits))
+    test = confirm(results, choice, rule.admissible(limits)) if choice else None
+    if choice and test:
+        test |= {name: choice.recommended.row[name] for name in _figure_columns("test", results.chosen_by)}
     return Recommendation(
         status=RECOMMENDED if choice else NOTHING_MEETS if compared else NOTHING_COMPARED,
         recommended=_name(choice.recommended.row) if choice else None,
@@ -254,35 +257,6 @@ def _verdict(row: Row, choice: Choice | None, limits: Mapping[str, float], metri
     is_tie = figure(row) == figure(choice.leader.row)
     as_good = f"not worse{by}" if is_tie else f"{better}{by}"
     return f"dearer, not {better}", f"{choice.leader.label} is cheaper and {as_good} in validation"
-
-
-def _test(results: Results, choice: Choice | None, admissible: Sequence[Candidate]) -> Row | None:
-    """What test says of the answer: against the other network that does best there, at the same tolerance."""
-    if choice is None or figure(choice.recommended.row, "test") is None:
-        return None
-    own = choice.recommended
-    others = [one for one in admissible if one.label != own.label and figure(one.row, "test") is not None]
-    row = {name: own.row[name] for name in _figure_columns("test", results.chosen_by)}
-    best = max(others, key=lambda one: figure(one.row, "test") or 0.0, default=None)
-    confidence = shared_confidence(len(others))
-    gap = best and difference_between(results, own.variant, best.variant, "test", confidence=confidence)
-    return {
-        **row,
-        "against": _name(best.row) if best else None,
-        "test_gain": gap and gap.estimate,
-        "test_gain_low": gap and gap.low,
-        "test_gain_high": gap and gap.high,
-        "statement": gap and gap.statement,
-        "num_pairs": len(others),
-        "agreement": _agreement(gap, choice.tolerance) if gap else None,
-    }
-
-
-def _agreement(gap: Difference, tolerance: float) -> str:
-    """Whether test shows that nothing else is better by more than the tolerance, the contrary, or neither."""
-    if gap.low >= -tolerance:
-        return "agrees"
-    return "disagrees" if gap.high < -tolerance else "does not decide"
 
 
 def _name(row: Row) -> Row:

@@ -2,14 +2,23 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from roadtest import judge
 from roadtest.devices import is_exported
 from roadtest.recommend_choice import NOT_DECIDED, Candidate, Choice, corrected, figure
 from roadtest.recommend_limits import BY_NAME, PREFERENCES, render_cost
-from roadtest.summarise import METRICS, NOT_JUDGED, Metric, Results, devices_of, more_for, more_seeds
+from roadtest.summarise import (
+    METRICS,
+    NOT_JUDGED,
+    Metric,
+    Results,
+    devices_of,
+    more_seeds,
+    more_to_show,
+    order_words,
+)
 
 Row = dict[str, Any]
 
@@ -34,7 +43,7 @@ def sentences(
         told = [_why_nothing(answer.limits, nearest)]
     else:
         told = [_use(answer.choice, answer), _undecided(answer.choice), _runner_up(answer), _binding(answer)]
-        told.append(_edge(answer.choice, answer.limits))
+        told += [_edge(answer.choice, answer.limits), order_words(results)]
     told += [_left_out(networks), _latency_note(results, answer, networks, is_order_asked=is_order_asked)]
     return tuple(sentence for sentence in told if sentence)
 
@@ -57,12 +66,13 @@ def agreement_words(test: Row | None, label: str, metric: Metric) -> str:
     if test["against"] is None:
         return f"{reached}; there is nothing to compare it with."
     if test["agreement"] is None:
-        return f"{reached}; on one set a difference of {metric.words} has no interval, so test does not decide."
+        return f"{reached}; test does not decide: {test['why_open']}."
     bounds = f"{_points(test['test_gain_low'])} to {_points(test['test_gain_high'])}{corrected(test['num_pairs'])}"
     gap = f"{_points(test['test_gain'])} points ({bounds})"
-    said = {"agrees": "Test agrees", "disagrees": "Test disagrees", "does not decide": "Test does not decide"}
+    said = f"Test {test['agreement']}"
     few = ", observed for these trained weights" if test["statement"] == judge.THESE_WEIGHTS else ""
-    return f"{reached}. {said[test['agreement']]}{few}: {gap} from {_label(test['against'])}, the best other there."
+    against = f"{_label(test['against'])}, {'the best other there' if test['is_best'] else 'which is nearest to that'}"
+    return f"{reached}. {said}{few}: {gap} from {against}."
 
 
 def _use(choice: Choice, answer: Answer) -> str:
@@ -194,22 +204,30 @@ def _tolerance_words(choice: Choice, open_ones: Sequence[Candidate]) -> list[str
 def _seed_words(results: Results, choice: Choice, open_ones: Sequence[Candidate]) -> list[str]:
     """More seeds: the command where there are too few for a verdict, else how many might decide."""
     if not choice.is_judged:
-        more = more_seeds(results) if choice.remark == NOT_JUDGED else None
-        if more is None:
-            return []
-        time = f" ({_duration(more.train_seconds)} of training)" if more.train_seconds else ""
-        return [f"with more seeds the answer would be judged: {more.command}{time}"]
-    changes = []
-    for one in open_ones:
-        difference = choice.differences.get(one.label)
-        if difference is None or choice.verdict(one.label)[0] != NOT_DECIDED:
-            continue
-        ahead = difference.estimate + choice.tolerance
-        if ahead > 0:
-            needed = more_for(results, replace(difference, estimate=ahead), part="val")
+        words = _command_words(results, "with more seeds the answer would be judged")
+        return [words] if words and choice.remark == NOT_JUDGED else []
+    open_differences = {
+        one.label: choice.differences[one.label]
+        for one in open_ones
+        if one.label in choice.differences and choice.verdict(one.label)[0] == NOT_DECIDED
+    }
+    few = [label for label, difference in open_differences.items() if difference.num_seeds < judge.MIN_SEEDS]
+    changes = [_command_words(results, f"with more seeds {label} would be judged too") for label in few[:1]]
+    for label, difference in open_differences.items():
+        needed = more_to_show(results, difference, choice.tolerance) if label not in few else None
+        if needed is not None:
             might = "might be shown to be within the tolerance by" if needed.least_seeds else "stays undecided:"
-            changes.append(f"{one.label} {might} {needed.words}")
-    return changes
+            changes.append(f"{label} {might} {needed.words}")
+    return [words for words in changes if words]
+
+
+def _command_words(results: Results, what: str) -> str:
+    """The command that adds the seeds, and its time; empty where all networks have them."""
+    more = more_seeds(results)
+    if more is None:
+        return ""
+    time = f" ({_duration(more.train_seconds)} of training)" if more.train_seconds else ""
+    return f"{what}: {more.command}{time}"
 
 
 def _option_words(limits: Mapping[str, float]) -> str:

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from roadtest import judge
 from roadtest.recommend import Recommendation
 from roadtest.recommend_choice import BEHIND, NOT_DECIDED
+from roadtest.recommend_confirm import AGREES, DISAGREES, OPEN
 from roadtest.record import row_label
 from roadtest.report import words
 from roadtest.report.cost_rows import COSTS, NOT_WORTH_TELLING
@@ -222,10 +224,11 @@ def _agreement(case: _Case) -> str:
     within = f"more than {case.answer.tolerance_points:g} points"
     if test is None or test["agreement"] is None:
         return ""
+    few = ", observed for these trained weights" if test["statement"] == judge.THESE_WEIGHTS else ""
     said = {
-        "agrees": f"Test agrees that no other is better by {within}.",
-        "disagrees": f"Test disagrees: there {row_label(test['against'])} is better by {within}.",
-        "does not decide": f"Test does not decide whether another is better by {within}.",
+        AGREES: f"Test agrees that no other is better by {within}{few}.",
+        DISAGREES: f"Test disagrees: there {row_label(test['against'])} is better by {within}{few}.",
+        OPEN: f"Test does not decide whether another is better by {within}{few}.",
     }
     return said[test["agreement"]]
 

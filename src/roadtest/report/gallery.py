@@ -165,9 +165,9 @@ def _gain_figure(results: Results) -> Figure | None:
     if not rows:
         return None
     caption = (
-        f"What the STN added to {results.chosen_by.words}, in percentage points, over the seeds that both forms of a "
-        "network finished. Filled diamonds: test; open circles: validation; lines: 95 % intervals, each standing by "
-        "itself. A line that reaches the frame goes on beyond it."
+        f"What the STN added to {results.chosen_by.words}, in percentage points; in validation by folds over the "
+        "seeds that both forms of a network finished. Filled diamonds: test; open circles: validation; lines: 95 % "
+        "intervals, each standing by itself. A line that reaches the frame goes on beyond it."
     )
     said = [f"{row['label']} {row['value']:+.2f} points in {row['set']}" for row in rows]
     alt = f"Gain through the STN: {listed(said)}."

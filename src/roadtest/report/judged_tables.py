@@ -132,7 +132,9 @@ def _basis_cell(row: Row) -> Cell:
     if row["num_units"] is None:
         return Cell(text=words.plural(row["num_seeds"], "seed"))
     units = words.units(row["num_units"], row["unit_name"])
-    seeds = "" if row["unit_name"] == "folds" else f"{words.plural(row['num_seeds'], 'seed')}, "
+    of_a, of_b = row["num_seeds_a"], row["num_seeds_b"]
+    both = words.plural(of_b, "seed") if of_a == of_b else f"{of_a} and {words.plural(of_b, 'seed')}"
+    seeds = "" if row["unit_name"] == "folds" else f"{both}, "
     below = "" if row["unit_name"] == "folds" else words.design_effect(row["design_effect"])
     return Cell(text=f"{seeds}{units}", below=below)
 

@@ -86,12 +86,14 @@ def _training(results: Results) -> str:
     networks = f"{words.capital(words.number_word(num_networks))} network{'s' * (num_networks != 1)}"
     return (
         f"{networks}{stn}, trained under one protocol ({info.protocol['name']}) with "
-        f"{seeds} each, which vary the split, the initial weights, the order of the images "
+        f"{seeds} each, which vary {'' if info.num_val else 'the split, '}the initial weights, the order of the images "
         f"and their augmentation. {split}{test}"
     )
 
 
 def _units(results: Results, judged: Judged) -> str:
+    if not results.split_rows:
+        return "What stands or falls by itself is not known here: the split (split.csv) is missing."
     kind = unit_words(results, judged.part)
     recovered = (
         " The publisher keeps the test tracks’ numbers; they were recovered by Ward’s clustering {ward} within each "
@@ -104,8 +106,8 @@ def _units(results: Results, judged: Judged) -> str:
     if kind == "single image":
         return "The unit of error is the single image: the data names no groups. Frames of one scene would hide in it."
     return (
-        f"The unit of error is the {kind}: images of one stand or fall together, and an interval that counts images is "
-        f"several times too short (see the design effects).{recovered}{chains}"
+        f"The unit of error is the {kind}: images of one stand or fall together. Beside an interval, the design effect "
+        f"is its variance over the one that counting images would give.{recovered}{chains}"
     )
 
 

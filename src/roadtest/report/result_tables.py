@@ -75,7 +75,7 @@ def _leaderboard_caption(results: Results, board: Sequence[Row], judged: Judged)
     several = " ± standard deviation over seeds" if any(row["num_runs"] > 1 for row in board) else ""
     letters = (
         f" Networks that share a letter are not separated {WHERE[judged.part]}, which does not mean the same; "
-        f"“leading” is every network not shown to be worse than the best one {WHERE[judged.part]}."
+        f"“leading” are the best one {WHERE[judged.part]} and all judged against it and not shown to be worse."
         if judged.is_judged
         else ""
     )

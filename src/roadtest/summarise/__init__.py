@@ -21,10 +21,10 @@ from roadtest.summarise.intervals import (
 )
 from roadtest.summarise.leaderboard import leaderboard_rows, seed_rows
 from roadtest.summarise.metrics import ACCURACY, METRICS, Metric, check_metric
-from roadtest.summarise.more import GOOD_NUM_SEEDS, More, more_for, more_seeds, repeat_commands
+from roadtest.summarise.more import GOOD_NUM_SEEDS, More, more_for, more_seeds, more_to_show, repeat_commands
 from roadtest.summarise.pairs import NOT_JUDGED, Judged, estimate_difference, judge_networks, judged_part, verdict_rows
 from roadtest.summarise.pretraining import pretraining_rows
-from roadtest.summarise.ranking import best_variant, ranked_variants
+from roadtest.summarise.ranking import best_variant, order_words, ranked_variants
 from roadtest.summarise.results import Results, Variant, read_results
 from roadtest.summarise.scores import mean_score, weakest_classes
 from roadtest.summarise.standing import leading_words, standing_words
@@ -68,6 +68,8 @@ __all__ = [
     "mean_score",
     "more_for",
     "more_seeds",
+    "more_to_show",
+    "order_words",
     "pair_rows",
     "pareto_front",
     "pretraining_rows",

@@ -4,32 +4,24 @@ For people who will use this test set again. It says nothing about other signs, 
 knows the luck of both, and pairs.py judges. Asked only where all seeds answered the same images.
 """
 
-import numpy as np
-
 from roadtest import judge
-from roadtest.summarise.intervals import common_seeds
-from roadtest.summarise.results import Bools, Results, Variant
+from roadtest.summarise.answers import gather_answers
+from roadtest.summarise.intervals import paired_answers
+from roadtest.summarise.results import Results, Variant
 
 
 def retrained_accuracy(results: Results, variant: Variant, part: str = "test") -> judge.Interval | None:
     """The accuracy of a network on these images, if trained again; None below three seeds, or with folds."""
-    correct_SN = _crossed(results, [variant], [record.seed for record in variant.records], part)
-    return judge.retraining_interval(correct_SN[0]) if correct_SN else None
+    answers = gather_answers(results, variant.records, part)
+    return judge.retraining_interval(answers.crossed()) if answers is not None and answers.is_crossed else None
 
 
 def retrained_difference(results: Results, a: Variant, b: Variant, part: str = "test") -> judge.Interval | None:
-    """The accuracy of `a` minus that of `b` on these images, if both are trained again; None likewise."""
-    correct_SN = _crossed(results, [a, b], common_seeds(a, b), part)
-    return judge.retraining_difference(*correct_SN) if correct_SN else None
+    """The accuracy of `a` minus that of `b` on these images, if both are trained again; None likewise.
 
-
-def _crossed(results: Results, variants: list[Variant], seeds: list[int], part: str) -> list[Bools]:
-    """Seeds x images of each network; nothing where they did not all answer the same images."""
-    records = [[record for record in variant.records if record.seed in seeds] for variant in variants]
-    answers = [[results.outcome(record, part) for record in of_one] for of_one in records]
-    present = [outcome for of_one in answers for outcome in of_one if outcome is not None]
-    if len(present) < sum(map(len, answers)) or not present:
-        return []
-    if not all(np.array_equal(outcome.image_ids_N, present[0].image_ids_N) for outcome in present):
-        return []
-    return [np.stack([outcome.is_correct_N for outcome in of_one if outcome is not None]) for of_one in answers]
+    It rests on the seeds that the difference itself rests on.
+    """
+    pair = paired_answers(results, a, b, part)
+    if pair is None or not all(answers.is_crossed for answers in pair):
+        return None
+    return judge.retraining_difference(*(answers.crossed() for answers in pair))

@@ -3,8 +3,8 @@
 Only annealed trainings count: the run itself, and the branches beside it (branches.csv). A point in mid-schedule says
 nothing of a shorter training. Where patience or the largest number of epochs ended the run itself within a fraction of
 the budget, a run with that fraction would have been the same one, and stands for it. A network that saw less than two
-epochs at a budget is not judged there, never worse. Validation alone is read; rates are fractions, None is "not
-measured". crossings.py says who is ahead where.
+epochs at a budget is not judged there, never worse; one with a seed that diverged nowhere. Validation alone is read;
+rates are fractions, None is "not measured". crossings.py says who is ahead where.
 """
 
 import math
@@ -27,6 +27,7 @@ FRACTIONS = (*BRANCH_FRACTIONS, 1.0)
 TARGETS = {"seconds_to_90": 0.90, "seconds_to_95": 0.95, "seconds_to_98": 0.98, "seconds_to_99": 0.99}
 """Columns of `target_rows`, and the validation accuracy each speaks of."""
 JUDGED, TOO_LITTLE, MISSING = "judged", "not judged at this budget", "no annealed training at this budget"
+DIVERGED = "not judged: a seed diverged"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,7 @@ def budget_rows(study: Path | Results) -> list[Row]:
     for fraction in FRACTIONS:
         endings = {variant.label: endings_at(results, variant, fraction) for variant in results.variants}
         if any(endings.values()):
-            ranked = sorted(results.variants, key=_rank(endings))
+            ranked = sorted(results.variants, key=_rank(results, endings))
             rows += [_budget_row(results, variant, fraction, endings[variant.label]) for variant in ranked]
     return rows
 
@@ -69,7 +70,8 @@ def budget_rows(study: Path | Results) -> list[Row]:
 def target_rows(study: Path | Results) -> list[Row]:
     """A row for each network: training seconds to a validation accuracy, the median over seeds; None is "not reached".
 
-    Of the annealed trainings of a seed the shortest that got there counts, so the time is at most what is printed.
+    Of the annealed trainings of a seed the shortest that got there counts, so the time is at most what is printed. A
+    seed that diverged reached nothing.
     """
     results = read_results(study)
     rows: list[Row] = []
@@ -77,9 +79,11 @@ def target_rows(study: Path | Results) -> list[Row]:
         endings = [ending for fraction in FRACTIONS for ending in endings_at(results, variant, fraction)]
         timed = [ending for ending in endings if ending.is_time_comparable]
         seeds = sorted({ending.seed for ending in timed})
-        row: Row = {"network": variant.network, "has_stn": variant.has_stn, "num_runs": len(seeds)}
+        num_runs = len(seeds) + len(variant.diverged_seeds)
+        row: Row = {"network": variant.network, "has_stn": variant.has_stn, "num_runs": num_runs}
         for column, target in TARGETS.items():
             seconds = [_seconds_to(target, [one for one in timed if one.seed == seed]) for seed in seeds]
+            seconds += [math.inf] * len(variant.diverged_seeds)
             median = statistics.median(seconds) if seconds else math.inf
             row[column] = median if math.isfinite(median) else None
         rows.append(row)
@@ -139,18 +143,34 @@ def _ending(results: Results, record: RunRecord, fraction: float) -> Ending | No
     return whole if record.stop_reason != "budget" and is_within else None
 
 
-def _rank(endings: Mapping[str, Sequence[Ending]]) -> Callable[[Variant], tuple[int, float]]:
-    """Judged networks first, by the seeds that all of these have: folds differ in difficulty."""
-    judged = [found for found in endings.values() if found and not any(one.is_undertrained for one in found)]
-    common = set.intersection(*({one.seed for one in found} for found in judged)) if judged else set()
+def deciding_seeds(results: Results, endings: Mapping[str, Sequence[Ending]]) -> set[int]:
+    """The seeds that all networks judged at a budget have, by which they are put in order: folds differ in difficulty.
+
+    `endings` are the trainings of each network at that budget, by label.
+    """
+    judged = [found for variant in results.variants if _verdict(variant, found := endings[variant.label]) == JUDGED]
+    return set.intersection(*({one.seed for one in found} for found in judged)) if judged else set()
+
+
+def _rank(results: Results, endings: Mapping[str, Sequence[Ending]]) -> Callable[[Variant], tuple[int, float]]:
+    """Judged networks first, by the seeds that decide; then those that are not, then those without a training."""
+    common = deciding_seeds(results, endings)
 
     def rank(variant: Variant) -> tuple[int, float]:
         found = endings[variant.label]
         chosen = [one for one in found if one.seed in common] or found
         accuracy = statistics.fmean(one.val.accuracy for one in chosen) if chosen else 0.0
-        return (0 if found in judged else 1 if found else 2, -accuracy)
+        return (0 if _verdict(variant, found) == JUDGED else 1 if found else 2, -accuracy)
 
     return rank
+
+
+def _verdict(variant: Variant, endings: Sequence[Ending]) -> str:
+    if not endings:
+        return MISSING
+    if variant.diverged_seeds:
+        return DIVERGED
+    return TOO_LITTLE if any(ending.is_undertrained for ending in endings) else JUDGED
 
 
 def _budget_row(results: Results, variant: Variant, fraction: float, endings: Sequence[Ending]) -> Row:
@@ -173,7 +193,7 @@ def _budget_row(results: Results, variant: Variant, fraction: float, endings: Se
         "val_accuracy_std": statistics.stdev(accuracies) if len(accuracies) > 1 else None,
         "val_accuracy_low": interval and interval.low,
         "val_accuracy_high": interval and interval.high,
-        "verdict": MISSING if not endings else TOO_LITTLE if num_undertrained else JUDGED,
+        "verdict": _verdict(variant, endings),
     }
 
 

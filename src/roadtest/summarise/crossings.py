@@ -19,11 +19,11 @@ from roadtest.summarise.budgets import (
     Ending,
     budget_rows,
     budget_text,
+    deciding_seeds,
     endings_at,
     fold_results,
     has_branches,
 )
-from roadtest.summarise.ranking import order_words
 from roadtest.summarise.results import Results, Variant, read_results
 
 Row = dict[str, Any]
@@ -62,7 +62,7 @@ def crossover_rows(study: Path | Results) -> list[Row]:
     results = read_results(study)
     rows: list[Row] = []
     for of_pair in _by_pair(results):
-        for before, after in pairwise(of_pair):
+        for before, after in pairwise(lead for lead in of_pair if lead.gain != 0):
             if before.gain * after.gain < 0:
                 first, last = (before, after) if before.gain > 0 else (before.turned(), after.turned())
                 rows.append(_crossover_row(results, first, last))
@@ -83,8 +83,10 @@ def budget_sentences(study: Path | Results) -> list[str]:
     sentences += _crossing_sentences(crossovers)
     if not crossovers and len({lead.budget_fraction for lead in leads}) > 1:
         sentences.append("No two networks change places between these budgets.")
-    order = order_words(results)
-    return [*sentences, order] if order else sentences
+    diverged = [variant.label for variant in results.variants if variant.records and variant.diverged_seeds]
+    if diverged:
+        sentences.append(f"Not judged at any budget, for a seed that diverged: {_listed(diverged)}.")
+    return sentences
 
 
 def _by_pair(results: Results) -> list[list[Lead]]:
@@ -167,21 +169,32 @@ def _crossover_row(results: Results, before: Lead, after: Lead) -> Row:
 def _sentences_at(results: Results, fraction: float, rows: list[Row], leads: list[Lead]) -> list[str]:
     """Who is ahead at one budget and whether that is shown, and who saw too little there."""
     budget = budget_text(results, fraction)
-    judged = [row for row in rows if row["verdict"] == JUDGED]
+    judged = [_label(row) for row in rows if row["verdict"] == JUDGED]
     sentences: list[str] = []
     if judged:
-        first, best = _label(judged[0]), _percent(judged[0]["val_accuracy_mean"])
-        text = f"With {budget}, {first} reaches {best} in validation"
+        endings = {variant.label: endings_at(results, variant, fraction) for variant in results.variants}
+        seeds = deciding_seeds(results, endings)
+        chosen = {label: [e for e in endings[label] if e.seed in seeds] or endings[label] for label in judged}
+        means = [_percent(_mean_accuracy(chosen[label])) for label in judged[:2]]
+        text = f"With {budget}, {judged[0]} reaches {means[0]} in validation"
         if len(judged) > 1:
-            second, next_best = _label(judged[1]), _percent(judged[1]["val_accuracy_mean"])
-            shown = _shown(results, _verdict(leads, fraction, first, second))
-            text = f"With {budget}, {first} is ahead: {best} in validation, {second} {next_best} ({shown})"
-        sentences.append(f"{text}.")
+            shown = _shown(results, _verdict(leads, fraction, *judged[:2]))
+            text = f"With {budget}, {judged[0]} is ahead: {means[0]} in validation, {judged[1]} {means[1]} ({shown})"
+        is_part = any(ending.seed not in seeds for label in judged for ending in endings[label])
+        sentences.append(f"{text}{_over(seeds) if is_part else ''}.")
     too_little = [_label(row) for row in rows if row["num_undertrained"]]
     if too_little:
         epochs = f"fewer than {UNDERTRAINED_EPOCHS:g} epochs"
         sentences.append(f"With {budget}, {_listed(too_little)} saw {epochs}: not judged at this budget.")
     return sentences
+
+
+def _over(seeds: set[int]) -> str:
+    """By which seeds networks stand in order that have not the same ones."""
+    if not seeds:
+        return ", each by seeds of its own, and folds differ in difficulty"
+    few = f"seed{'s' * (len(seeds) != 1)} {_listed([str(seed) for seed in sorted(seeds)])}"
+    return f", by {few}, which all judged there have"
 
 
 def _verdict(leads: list[Lead], fraction: float, *labels: str) -> str:

@@ -97,7 +97,7 @@ def difference_between(
     metric = metric or results.metric
     key = f"{_with_seeds(a)} minus {_with_seeds(b)} on {part} by {metric}, confidence {confidence}"
     if key not in results.kept:
-        pair = _paired_answers(results, a, b, part)
+        pair = paired_answers(results, a, b, part)
         results.kept[key] = None if pair is None else answers_difference(*pair, metric=metric, confidence=confidence)
     found: judge.Difference | None = results.kept[key]
     return found
@@ -119,9 +119,11 @@ def answers_difference(
 
 def why_not_compared(results: Results, a: Variant, b: Variant, part: str) -> str:
     """Why two networks have no difference with an interval on `val` or `test`, by the study's metric."""
-    pair = _paired_answers(results, a, b, part)
+    pair = paired_answers(results, a, b, part)
     if pair is None and not common_seeds(a, b):
         return "no seed in common"
+    if pair is None and any(results.outcome(record, part) is None for one in (a, b) for record in one.records):
+        return f"not every run has its raw answers here ({part}.npz)"
     if pair is not None and results.metric == WORST and pair[0].num_folds < MIN_SEEDS_FOR_A_VERDICT:
         return "a worst-class recall is judged over three validation folds or more"
     return "no images in common" if pair is None else "a single track cannot be judged by"
@@ -131,7 +133,7 @@ def describe_difference(
     results: Results, a: Variant, b: Variant, part: str, difference: judge.Difference, verdict: str
 ) -> Estimate:
     """Put beside a difference what it rests on."""
-    pair = _paired_answers(results, a, b, part)
+    pair = paired_answers(results, a, b, part)
     assert pair is not None, "a difference has answers behind it"
     num_seeds = min(len(answers.outcomes) for answers in pair)
     return replace(_estimate(results, difference, pair[0]), verdict=verdict, num_seeds=num_seeds)
@@ -146,7 +148,7 @@ def common_seeds(a: Variant, b: Variant) -> list[int]:
     return sorted({record.seed for record in a.records} & {record.seed for record in b.records})
 
 
-def _paired_answers(results: Results, a: Variant, b: Variant, part: str) -> tuple[Answers, Answers] | None:
+def paired_answers(results: Results, a: Variant, b: Variant, part: str) -> tuple[Answers, Answers] | None:
     """What both networks answered on the same images; None where they cannot be compared."""
     if not (a.is_compared and b.is_compared):
         return None

@@ -58,13 +58,23 @@ def _round_up(times: float) -> float:
 def more_for(results: Results, difference: judge.Difference, *, part: str, num_pairs: int = 1) -> More:
     """What would tell a difference on `val` or `test` from zero, in numbers and in words."""
     found = judge.what_would_separate(difference, num_pairs=num_pairs)
+    return _with_words(results, difference, found, part=part, does="separates them")
+
+
+def more_to_show(results: Results, difference: judge.Difference, tolerance: float) -> More | None:
+    """What would show in validation that the first network is at most the tolerance worse; None where it looks it."""
+    found = judge.what_would_show(difference, tolerance)
+    return None if found is None else _with_words(results, difference, found, part="val", does="decides it")
+
+
+def _with_words(results: Results, difference: judge.Difference, found: judge.More, *, part: str, does: str) -> More:
     if difference.statement == judge.ON_NEW_FOLDS:
         num_folds = int(results.info.protocol["num_folds"])
         return _in_folds(found, left=num_folds - difference.num_seeds, num_folds=num_folds)
     times = None if found.times_tracks is None else max(_round_up(found.times_tracks), 1.1)
     words = _seed_words(found.least_seeds, found.most_seeds)
     if found.least_seeds is None:
-        words = f"no number of seeds separates them on this {'test' if part == 'test' else 'validation'} set"
+        words = f"no number of seeds {does} on this {'test' if part == 'test' else 'validation'} set"
         words += f"; about {times:,.12g} times as many tracks would" if times else ": the difference seen is zero"
     return More(least_seeds=found.least_seeds, most_seeds=found.most_seeds, times_tracks=times, words=words)
 

@@ -135,7 +135,7 @@ def _judge(results: Results, part: str) -> Judged:
         variants=tuple(variants),
         verdicts=tuple(verdicts),
         letters=judge.compact_letters(order, verdicts),
-        leading=judge.leading_set(order, verdicts) if has_verdicts else (),
+        leading=judge.leading_set(order, verdicts),
         remark=unjudged[0] if unjudged and not has_verdicts else None,
         needs_seeds=_do_seeds_help(results)
         and any(len(common_seeds(a, b)) < judge.MIN_SEEDS for a, b in combinations(variants, 2)),
@@ -168,6 +168,8 @@ def _row(results: Results, judged: Judged, a: Variant, b: Variant) -> Row:
         else f"not judged: {why_not_compared(results, a, b, judged.part)}",
         "better": verdict and verdict.better,
         "num_seeds": estimate.num_seeds if estimate else len(common_seeds(a, b)),
+        "num_seeds_a": difference and difference.seeds_each[0][0],
+        "num_seeds_b": difference and difference.seeds_each[-1][0],
         "num_units": estimate and estimate.num_units,
         "unit_name": estimate and estimate.unit_name,
         "design_effect": difference and difference.design_effect,

@@ -31,18 +31,21 @@ def leading_words(results: Results) -> str:
     where = f"{WHERE[judged.part]}{_by(results)}"
     num_pairs = sum(verdict.word != judge.NOT_JUDGED for verdict in judged.verdicts)
     corrected = f" after correction for all {num_pairs} pairs" if num_pairs > 1 else ""
-    if not others:
-        return f"Leading {where}: {best}, shown to be better than every other network{corrected}."
-    unjudged = {
-        v.a if v.b == best else v.b for v in judged.verdicts if best in (v.a, v.b) and v.word == judge.NOT_JUDGED
-    }
-    compared = {label for v in judged.verdicts if best in (v.a, v.b) for label in (v.a, v.b)}
+    against = {v.a if v.b == best else v.b: v for v in judged.verdicts if best in (v.a, v.b)}
+    apart = [variant.label for variant in judged.variants if variant.label not in (best, *others)]
+    beaten = [label for label in apart if label in against and against[label].better == best]
     told = {
-        f"not separated from it{corrected}": [one for one in others if one in compared - unjudged],
-        "with too few seeds to be judged against it": [one for one in others if one in unjudged],
-        "not compared with it": [one for one in others if one not in compared],
+        f"not separated from it{corrected}": others,
+        "with too few seeds to be judged against it": [
+            label for label in apart if label in against and against[label].word == judge.NOT_JUDGED
+        ],
+        "not compared with it": [label for label in apart if label not in against],
     }
     parts = [f"{words}: {', '.join(labels)}" for words, labels in told.items() if labels]
+    if not others:
+        them = "every other network" if len(beaten) == len(results.variants) - 1 else ", ".join(beaten)
+        parts.insert(0, f"shown to be better than {them}{corrected}")
+        return f"Leading {where}: {best}, {'; '.join(parts)}."
     return f"Leading {where}: {'; '.join([best, *parts])}."
 
 
