@@ -18,6 +18,12 @@ Answer = Callable[..., tuple[int, str, str]]
 HEADER = ["severity", "topic", "text", "advice", "examples"]
 
 
+@pytest.fixture(autouse=True)
+def few_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folders here are small; what is said of too few images has a test of its own."""
+    monkeypatch.setattr("roadtest.data.audit_images.LEAST_IMAGES", 1)
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the data lie, and the cache, so that all is decoded once."""

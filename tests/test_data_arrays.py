@@ -42,6 +42,19 @@ def test_decoded_they_have_the_pixels_the_labels_and_a_test_part(tmp_path: Path)
     assert image_set.title == "arrays"
 
 
+def test_images_that_were_overwritten_are_read_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "arrays"
+    folder.mkdir()
+    np.save(folder / "labels.npy", LABELS)
+    means, fingerprints = [], []
+    for value in (10, 200):
+        np.save(folder / "images.npy", np.full(IMAGES.shape, value, np.uint8))
+        image_set = open_image_set(list_arrays(folder), image_size=32, cache_dir=tmp_path / "cache")
+        means.append(float(image_set.images_NHWC.mean()))
+        fingerprints.append(image_set.fingerprint)
+    assert means == [10, 200] and len(set(fingerprints)) == 2
+
+
 def test_grey_images_and_labels_in_words_are_taken(tmp_path: Path) -> None:
     for images in (IMAGES[..., 0], IMAGES[..., :1]):
         listing = list_arrays(stored(tmp_path, images, np.array(["cat", "dog"])[np.arange(40) % 2]))

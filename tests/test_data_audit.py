@@ -19,6 +19,12 @@ from roadtest.data.gtsrb import list_gtsrb
 from roadtest.data.gtsrb_names import MIRRORED_CLASSES
 
 
+@pytest.fixture(autouse=True)
+def few_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folders here are small; what is said of too few images has a test of its own."""
+    monkeypatch.setattr("roadtest.data.audit_images.LEAST_IMAGES", 1)
+
+
 def checked(root: Path) -> Audit:
     audit, _ = audit_source(list_folder(root, is_checked=True), cache_dir=root.parent / "cache")
     for one in audit.findings:
@@ -63,6 +69,14 @@ def test_a_clean_folder_has_no_problem(tmp_path: Path) -> None:
     }
     assert (audit.num_images, audit.num_classes, audit.suggested_image_size) == (80, 2, 32)
     assert (audit.is_flip_safe, audit.has_errors) == (False, False)
+
+
+def test_a_folder_that_compare_refuses_for_its_size_is_not_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roadtest.data.audit_images.LEAST_IMAGES", 200)
+    audit = checked(draw_folder_of(tmp_path / "data"))
+    assert audit.has_errors and audit.findings[0].text == "80 images: compare asks for 200 at least"
 
 
 def test_broken_files_are_named_with_their_reasons(tmp_path: Path) -> None:

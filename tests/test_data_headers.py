@@ -95,4 +95,4 @@ def test_reasons_tell_empty_cut_off_and_foreign_files(tmp_path: Path) -> None:
     assert list(reasons) == [item.path for item in listing.items if item.path[2] in "789"]
     assert reasons["a/7.png"] == "the file is empty"
     assert reasons["a/8.jpg"].startswith("cut off: ")
-    assert "cannot identify image file" in reasons["a/9.png"]
+    assert reasons["a/9.png"] == "it is no image of a kind that is read"

@@ -13,11 +13,16 @@ import psutil
 import pytest
 
 from roadtest import lock as lock_module
-from roadtest.lock import folder_lock, refuse_if_locked
+from roadtest.lock import folder_lock, refuse_if_locked, this_machine
 
 
 def write_lock(study_dir: Path, **changes: object) -> Path:
-    holder = {"host": platform.node(), "pid": os.getpid(), "started": psutil.Process().create_time()}
+    holder = {
+        "host": platform.node(),
+        "machine": this_machine(),
+        "pid": os.getpid(),
+        "started": psutil.Process().create_time(),
+    }
     path = study_dir / ".lock"
     path.write_text(json.dumps({**holder, **changes}))
     return path
@@ -69,6 +74,7 @@ def test_a_lock_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:
     write_lock(tmp_path, pid=dead_process(), started=1.0)
     with folder_lock(tmp_path):
         assert json.loads((tmp_path / ".lock").read_text())["pid"] == os.getpid()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_lock_that_another_process_took_over_meanwhile_stays_its_own(
@@ -85,6 +91,62 @@ def test_a_lock_that_another_process_took_over_meanwhile_stays_its_own(
     monkeypatch.setattr(lock_module, "is_alive", judge_slowly)
     assert f"in use by process {os.getpid()}" in refusal(tmp_path)
     assert path.exists()
+
+
+TAKER = """
+import sys, time
+from pathlib import Path
+from roadtest.lock import folder_lock
+folder, inside = Path(sys.argv[1]), Path(sys.argv[1]) / "inside"
+for line in sys.stdin:  # a round: the lock in the folder is a dead process's
+    try:
+        with folder_lock(folder, wait_seconds=5):
+            inside.touch(exist_ok=False)
+            time.sleep(0.002)
+            inside.unlink()
+        print("fine", flush=True)
+    except FileExistsError:
+        print("two at once", flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_of_many_that_take_over_one_stale_lock_one_has_it_at_a_time(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", TAKER, str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
+    takers = [subprocess.Popen(command, **pipes) for _ in range(3)]  # type: ignore[call-overload]
+    dead = dead_process()
+    try:
+        for _ in range(60):
+            write_lock(tmp_path, pid=dead, started=1.0)
+            for taker in takers:
+                taker.stdin.write("\n")
+                taker.stdin.flush()
+            assert [taker.stdout.readline() for taker in takers] == ["fine\n"] * 3
+    finally:
+        for taker in takers:
+            taker.stdin.close()
+            taker.wait()
+            taker.stdout.close()
+
+
+def test_a_lock_of_another_container_with_this_name_is_never_taken_over(tmp_path: Path) -> None:
+    path = write_lock(tmp_path, machine="0" * 8, pid=dead_process(), started=1.0)
+    assert "in use" in refusal(tmp_path) and path.exists()
+
+
+def test_a_lock_that_is_anothers_by_now_stays(tmp_path: Path) -> None:
+    with folder_lock(tmp_path):
+        (tmp_path / ".lock").unlink()  # by hand, as the message says
+        path = write_lock(tmp_path, pid=1)
+    assert path.exists()
+
+
+def test_a_guard_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    write_lock(tmp_path / "s", pid=dead_process(), started=1.0)
+    (tmp_path / "s" / ".lock-guard").symlink_to(tmp_path / "elsewhere")
+    assert "is a link" in refusal(tmp_path / "s") and not (tmp_path / "elsewhere").exists()
 
 
 def test_a_process_that_only_inherited_the_number_is_not_the_holder(tmp_path: Path) -> None:

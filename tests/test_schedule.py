@@ -20,6 +20,7 @@ from roadtest.schedule import (
     plan,
     rate_factor,
     turn_off,
+    warmup_within,
 )
 from tiny import TINY
 
@@ -64,6 +65,21 @@ def test_the_epochs_bound_the_budget() -> None:
     assert (progress.num_steps, progress.stop_reason) == (70, "max epochs")
 
 
+def test_epochs_that_fit_into_the_budget_twice_are_planned_after_a_twentieth_of_them() -> None:
+    # 100 epochs of one step of 10 ms, a second in all, in a minute: planned at step 8, long before the decay
+    protocol = replace(TINY, budget_seconds=60.0, max_epochs=100)
+    assert not is_timed(Progress(step=7), protocol, steps_per_epoch=1, timed_seconds=0.04)
+    assert is_timed(Progress(step=8), protocol, steps_per_epoch=1, timed_seconds=0.05)
+    assert not is_timed(Progress(step=8), protocol, steps_per_epoch=1, timed_seconds=1.7)  # 34 s do not fit twice
+    # a twentieth of 27,600 steps is not reached, though they would fit twice
+    assert not is_timed(Progress(step=276), protocol, steps_per_epoch=276, timed_seconds=0.2)
+
+
+def test_the_warm_up_before_the_plan_is_a_tenth_of_a_short_run() -> None:
+    protocol = replace(TINY, warmup_steps=100)
+    assert [warmup_within(steps, protocol) for steps in (5, 70, 27_600)] == [1, 7, 100]
+
+
 def test_without_a_budget_the_plan_stands_before_the_first_step() -> None:
     progress = Progress()
     begin(progress, replace(TINY, max_epochs=4), steps_per_epoch=10, max_steps=None)
@@ -71,7 +87,7 @@ def test_without_a_budget_the_plan_stands_before_the_first_step() -> None:
 
 
 def test_with_a_budget_the_plan_waits_for_the_clock() -> None:
-    progress, protocol = Progress(), replace(TINY, budget_seconds=60.0)
+    progress, protocol = Progress(), replace(TINY, budget_seconds=60.0, max_epochs=1000)
     begin(progress, protocol, steps_per_epoch=10, max_steps=None)
     assert progress.num_steps is None
     assert not is_timed(replace_step(progress, 6), protocol, steps_per_epoch=10, timed_seconds=1.7)  # 3 % are 1.8 s

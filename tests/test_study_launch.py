@@ -51,6 +51,14 @@ def test_events_come_with_the_runs_name_and_prints_go_to_the_log(tmp_path: Path)
     assert (tmp_path / "a" / "trace").read_text() == "done"
 
 
+def test_a_run_folder_that_is_a_link_is_not_written_into(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "a").symlink_to(tmp_path / "theirs")
+    with pytest.raises(ValueError, match="a is a link"):
+        run(task(tmp_path, "prints"))
+    assert list((tmp_path / "theirs").iterdir()) == []
+
+
 def test_a_log_that_is_a_link_is_not_written_through(tmp_path: Path) -> None:
     (tmp_path / "theirs").write_text("untouched")
     (tmp_path / "a").mkdir()

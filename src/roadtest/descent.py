@@ -13,12 +13,22 @@ from torch import Tensor, nn
 from roadtest.protocol import Protocol
 
 
-def build_loss(protocol: Protocol, train_labels_N: Tensor, device: str = "cpu") -> Callable[[Tensor, Tensor], Tensor]:
-    """Give the loss of (logits_NK, labels_N): cross-entropy, each image or each class counting the same."""
+def build_loss(
+    protocol: Protocol,
+    train_labels_N: Tensor,
+    device: str = "cpu",
+    *,
+    drawn_labels_N: Tensor | None = None,
+    drawn_share: float = 0.0,
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Give the loss of (logits_NK, labels_N): cross-entropy, each image or each class counting the same.
+
+    `drawn_share` of every batch are images with labels as `drawn_labels_N`.
+    """
     smoothing = protocol.label_smoothing
     if protocol.class_weights == "equal":
         return lambda logits_NK, labels_N: F.cross_entropy(logits_NK, labels_N, label_smoothing=smoothing)
-    weights_K = balanced_weights(train_labels_N).to(device)
+    weights_K = balanced_weights(train_labels_N, drawn_labels_N, drawn_share).to(device)
 
     def weighted(logits_NK: Tensor, labels_N: Tensor) -> Tensor:
         losses_N = F.cross_entropy(logits_NK, labels_N, label_smoothing=smoothing, reduction="none")
@@ -28,14 +38,20 @@ def build_loss(protocol: Protocol, train_labels_N: Tensor, device: str = "cpu") 
     return weighted
 
 
-def balanced_weights(train_labels_N: Tensor) -> Tensor:
-    """One weight per class, so that each class counts the same and the mean over the training images is 1.
+def balanced_weights(train_labels_N: Tensor, drawn_labels_N: Tensor | None = None, drawn_share: float = 0.0) -> Tensor:
+    """One weight per class, so that each class counts the same and the mean over the images of batches is 1.
 
     Of n images in k classes, one of a class with m images weighs n / (k m). A class without images weighs nothing.
+    Where a share of every batch is drawn, the m of a class is what n images of such batches hold.
     """
-    counts_K = torch.bincount(train_labels_N).double()
+    num_labels = int(train_labels_N.max()) + 1
+    counts_K = torch.bincount(train_labels_N, minlength=num_labels).double()
+    if drawn_labels_N is not None and len(drawn_labels_N) and drawn_share:
+        drawn_K = torch.bincount(drawn_labels_N, minlength=num_labels).double()
+        counts_K = F.pad(counts_K, (0, len(drawn_K) - len(counts_K))) * (1 - drawn_share)
+        counts_K += drawn_K * (drawn_share * len(train_labels_N) / len(drawn_labels_N))
     num_classes = int((counts_K > 0).sum())
-    weights_K = len(train_labels_N) / (num_classes * counts_K.clamp(min=1))
+    weights_K = len(train_labels_N) / (num_classes * torch.where(counts_K > 0, counts_K, 1.0))
     return torch.where(counts_K > 0, weights_K, 0.0).float()
 
 

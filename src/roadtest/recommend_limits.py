@@ -164,7 +164,8 @@ def _miss(limit: Limit, allowed: float, row: Row) -> Miss | None:
         words = _unseen_classes(row) if limit.name == "min_class_recall" else ""
         return Miss(limit=limit.name, allowed=allowed, found=None, words=words) if words else None
     bound = "at least" if limit.is_least else "at most"
-    words = f"{what} {limit.render(found)}, {bound} {limit.render(allowed)} asked for"
+    named = limit.render(found) if what == limit.unit else f"{what} {limit.render(found)}"
+    words = f"{named}, {bound} {limit.render(allowed)} asked for"
     if limit.name == "min_class_recall":
         words = _weak_classes(row, allowed - slack) + f", {bound} {limit.render(allowed)} asked for"
     return Miss(limit=limit.name, allowed=allowed, found=found, words=words)

@@ -18,6 +18,7 @@ from roadtest.summarise import (
     more_seeds,
     more_to_show,
     order_words,
+    unseen_words,
 )
 
 Row = dict[str, Any]
@@ -43,7 +44,7 @@ def sentences(
         told = [_why_nothing(answer.limits, nearest)]
     else:
         told = [_use(answer.choice, answer), _undecided(answer.choice), _runner_up(answer), _binding(answer)]
-        told += [_edge(answer.choice, answer.limits), order_words(results)]
+        told += [_edge(answer.choice, answer.limits), order_words(results), unseen_words(results)]
     told += [_left_out(networks), _latency_note(results, answer, networks, is_order_asked=is_order_asked)]
     return tuple(sentence for sentence in told if sentence)
 

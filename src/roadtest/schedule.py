@@ -13,6 +13,8 @@ from roadtest.protocol import Protocol
 
 NUM_UNTIMED_STEPS = 3
 """The first steps allocate memory and choose kernels; they do not predict the others."""
+MIN_TIMED_SHARE = 0.05
+"""Of all epochs' steps; where they fit twice into the budget, timing more would only put off evaluations and decay."""
 TIMED_STRETCH_SECONDS = 0.01
 """Of a GPU's steps that are timed together: a wait after each one of a small network would make it look slower."""
 MIN_EVALUATIONS = 5
@@ -74,6 +76,11 @@ def rate_factor(step: int, *, warmup_steps: int, decay_start: int, num_steps: in
     return min(1.0, warm, falling)
 
 
+def warmup_within(num_steps: int, protocol: Protocol) -> int:
+    """The protocol's warm-up, or a tenth of a short run."""
+    return max(min(protocol.warmup_steps, num_steps // 10), 1)
+
+
 def begin(progress: Progress, protocol: Protocol, *, steps_per_epoch: int, max_steps: int | None) -> None:
     """Plan the run where nothing has to be timed: it is given steps, or it has no budget."""
     if progress.num_steps is None and (protocol.budget_seconds is None or max_steps is not None):
@@ -96,7 +103,7 @@ def plan(
     progress.num_steps = num_steps
     progress.budget_steps = progress.budget_steps or num_steps
     progress.decay_start = num_steps - int(num_steps * protocol.decay_fraction)
-    progress.warmup_steps = max(min(protocol.warmup_steps, num_steps // 10), 1)
+    progress.warmup_steps = warmup_within(num_steps, protocol)
     num_evaluations = MIN_EVALUATIONS if num_steps >= steps_per_epoch else MIN_EVALUATIONS_IN_AN_EPOCH
     progress.eval_interval = min(steps_per_epoch, math.ceil(num_steps / num_evaluations))
 
@@ -161,11 +168,15 @@ def is_evaluation(progress: Progress) -> bool:
 def is_timed(progress: Progress, protocol: Protocol, *, steps_per_epoch: int, timed_seconds: float) -> bool:
     """Enough seconds to predict the speed: 3 % of the budget, between half a second and thirty, and three steps.
 
-    After five seconds the end of an epoch is enough: a fast network is not kept from its evaluations.
+    After five seconds the end of an epoch is enough: a fast network is not kept from its evaluations. So is a twentieth
+    of all epochs, where these fit into the budget twice: the budget will not be what ends the run.
     """
     budget = protocol.budget_seconds
     assert budget is not None
     wished = max(0.03 * budget, min(0.5, budget / 4))
     enough = min(wished, 5.0 if progress.step % steps_per_epoch == 0 else 30.0)
-    is_at_end = progress.step >= protocol.max_epochs * steps_per_epoch
-    return is_at_end or (progress.step >= 2 * NUM_UNTIMED_STEPS and timed_seconds >= enough)
+    num_steps, num_timed = protocol.max_epochs * steps_per_epoch, progress.step - NUM_UNTIMED_STEPS
+    if progress.step >= num_steps or num_timed < NUM_UNTIMED_STEPS:
+        return progress.step >= num_steps
+    is_ample = num_timed >= MIN_TIMED_SHARE * num_steps and timed_seconds / num_timed * num_steps <= budget / 2
+    return is_ample or timed_seconds >= enough

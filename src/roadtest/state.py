@@ -88,7 +88,8 @@ def read_state(job: Job, name: str = RUN_STATE) -> dict[str, Any] | None:
             state: dict[str, Any] = torch.load(path, map_location=job.device, weights_only=True)
         if set(state["origin"]) != {f.name for f in fields(Origin)}:
             raise ValueError("it was written by another version")
-        for kind in ("generator", "cuda_generator"):  # torch takes states of generators from the CPU alone
+        # torch takes states of generators from the CPU alone
+        for kind in ("generator", "cuda_generator", "mps_generator"):
             if state["training"][kind] is not None:
                 state["training"][kind] = state["training"][kind].cpu()
     except Exception as error:  # a hostile file can make a reader raise anything

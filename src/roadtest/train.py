@@ -34,6 +34,7 @@ from roadtest.schedule import (
     is_timed,
     plan,
     rate_factor,
+    warmup_within,
 )
 from roadtest.steps import RecordedSteps, can_record, learn, read_batch
 from roadtest.training import Training
@@ -123,7 +124,7 @@ def _take_step(training: Training, order: _Order, steps: RecordedSteps | None) -
     progress, protocol = training.progress, training.protocol
     factor = rate_factor(
         progress.step,
-        warmup_steps=progress.warmup_steps or protocol.warmup_steps,
+        warmup_steps=progress.warmup_steps or warmup_within(protocol.max_epochs * training.steps_per_epoch, protocol),
         decay_start=progress.decay_start,
         num_steps=progress.num_steps,
     )

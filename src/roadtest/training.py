@@ -54,7 +54,9 @@ class Training:
         assert len(self.drawn_ids_N) or not self.num_drawn, "the protocol mixes drawn images, and there are none"
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = build_optimizer(self.network, self.protocol)
-        self.loss = build_loss(self.protocol, self.labels_N[torch.from_numpy(self.train_ids_N)], self.device)
+        labels_N, drawn_N = (self.labels_N[torch.from_numpy(ids_N)] for ids_N in (self.train_ids_N, self.drawn_ids_N))
+        share = self.num_drawn / self.batch_size
+        self.loss = build_loss(self.protocol, labels_N, self.device, drawn_labels_N=drawn_N, drawn_share=share)
 
     @property
     def batch_size(self) -> int:
@@ -89,6 +91,7 @@ class Training:
             "progress": asdict(self.progress),
             "generator": torch.get_rng_state(),
             "cuda_generator": torch.cuda.get_rng_state(self.device) if self.device.startswith("cuda") else None,
+            "mps_generator": torch.mps.get_rng_state() if self.device == "mps" else None,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -101,3 +104,5 @@ class Training:
         torch.set_rng_state(state["generator"])
         if state["cuda_generator"] is not None and self.device.startswith("cuda"):
             torch.cuda.set_rng_state(state["cuda_generator"], self.device)
+        if state["mps_generator"] is not None and self.device == "mps":
+            torch.mps.set_rng_state(state["mps_generator"])

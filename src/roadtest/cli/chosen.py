@@ -35,6 +35,8 @@ def chosen_options(given: CompareOptions) -> dict[str, Any]:
     for name, text in budgets.items():
         if text is not None:
             chosen[f"{name}_seconds"] = parse_duration(text, f"--{name.replace('_', '-')}")
+    if given.no_test and chosen.get("test_on"):
+        raise ValueError(f"--no-test and --test-on {chosen['test_on']} contradict each other: leave one out")
     chosen |= {"reads_test": False} if given.no_test else {}
     return chosen | ({"has_images": False} if given.no_images else {})
 

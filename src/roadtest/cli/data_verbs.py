@@ -140,6 +140,10 @@ def _check_picture(path: Path | None) -> None:
     """Tell a mistake before anything is decoded."""
     if path is not None and path.is_dir():
         raise ValueError(f"--out {path} is a folder: the picture is a PNG file; give a name in it, {path / SHEET}")
+    if path is not None and path.suffix.lower() != ".png":
+        raise ValueError(
+            f"--out {path} does not end in .png: the picture is a PNG file; give {path.with_suffix('.png')}"
+        )
 
 
 def _checked_size(image_size: int | None) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from roadtest.cli.options import MACHINE, OUTPUT, PLACEHOLDERS, FormatOption, Quiet, StudyPath, Verbose, option
+from roadtest.cli.options import MACHINE, OUTPUT, PLACEHOLDERS, FormatOption, Quiet, StudyPath, Verbose, Whole, option
 from roadtest.cli.use_verbs import OwnNetwork, RunPath
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def export(
     ] = "val",
     network: OwnNetwork = None,
     threads: Annotated[
-        int | None,
+        Whole | None,
         option("--threads", help="Processor threads while latency is measured. Default: all cores.", group=MACHINE),
     ] = None,
     format: FormatOption = None,

@@ -130,6 +130,9 @@ def _explain(app: App, words: list[str], error: CycloptsError) -> str:
         return answer_surplus(error.unused_tokens or [], verb)
     more = f"roadtest {verb} --help says more"
     if kind == "MissingArgumentError" and argument is not None:
+        after = words[words.index(argument.name) + 1 :][:1] if argument.name in words else []
+        if after and after[0][1:2].isdigit():
+            return f"{argument.name} {after[0]!r} is negative: give a value above 0; {more}"
         return f"{argument.name} is missing its value: {more}"
     wanted = {int: "whole number", float: "number"}.get(getattr(error, "target_type", None))  # type: ignore[arg-type]
     if kind == "CoercionError" and wanted and token:
@@ -138,6 +141,8 @@ def _explain(app: App, words: list[str], error: CycloptsError) -> str:
 
 
 def _one_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:  # the system's own
+        return f"{error.filename}: {error.strerror[:1].lower()}{error.strerror[1:]}; give another place"
     return " ".join(str(error).split()) or type(error).__name__
 
 

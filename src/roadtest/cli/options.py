@@ -5,11 +5,12 @@ it the preset and the protocol. The fields are named as the arguments of `roadte
 still text here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import Group, Parameter
+from cyclopts import CoercionError, Group, Parameter, Token
 
 WHAT = Group("What is compared", sort_key=1)
 DATA = Group("Data", sort_key=2)
@@ -60,6 +61,16 @@ def option(*names: str, help: str, group: Group) -> Parameter:
     return Parameter(name=names, help=help, group=group, negative=(), show_default=False, show_choices=False, **shown)
 
 
+def read_whole(_: type, tokens: Sequence[Token]) -> int:
+    """A whole number as it was typed: 2.9 is none, where cyclopts would round it."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise CoercionError(token=tokens[0], target_type=int) from None
+
+
+Whole = Annotated[int, Parameter(converter=read_whole)]
+
 DataDir = Annotated[
     Path | None, option("--data-dir", help="Where GTSRB lies. Default: ROADTEST_GTSRB, else downloaded.", group=DATA)
 ]
@@ -75,7 +86,7 @@ GroupOption = Annotated[
     ),
 ]
 ImageSize = Annotated[
-    int | None,
+    Whole | None,
     option(
         "--image-size",
         "--imgsz",
@@ -202,9 +213,9 @@ class CompareOptions:
             group=TRAINING,
         ),
     ] = False
-    epochs: Annotated[int | None, option("--epochs", help="At most so many epochs.", group=TRAINING)] = None
+    epochs: Annotated[Whole | None, option("--epochs", help="At most so many epochs.", group=TRAINING)] = None
     patience: Annotated[
-        int | None,
+        Whole | None,
         option("--patience", help="Stop after so many evaluations without progress; 0 never.", group=TRAINING),
     ] = None
     class_weights: Annotated[
@@ -212,7 +223,7 @@ class CompareOptions:
         option("--class-weights", help="balanced: in the training loss every class counts the same.", group=TRAINING),
     ] = None
     batch_size: Annotated[
-        int | None, option("--batch-size", "-b", help="Images per step. Default: 128.", group=TRAINING)
+        Whole | None, option("--batch-size", "-b", help="Images per step. Default: 128.", group=TRAINING)
     ] = None
     lr: Annotated[
         float | None,
@@ -226,10 +237,10 @@ class CompareOptions:
         option("--precision", help="auto measures which is faster here; float32; bfloat16.", group=MACHINE),
     ] = None
     threads: Annotated[
-        int | None, option("--threads", help="Processor threads of a run. Default: all cores.", group=MACHINE)
+        Whole | None, option("--threads", help="Processor threads of a run. Default: all cores.", group=MACHINE)
     ] = None
     jobs: Annotated[
-        int | None, option("--jobs", help="Runs at the same time. Default: 1, the fair one for times.", group=MACHINE)
+        Whole | None, option("--jobs", help="Runs at the same time. Default: 1, the fair one for times.", group=MACHINE)
     ] = None
     out: Out = None
     fresh: Fresh = False

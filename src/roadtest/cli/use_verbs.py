@@ -22,6 +22,7 @@ from roadtest.cli.options import (
     StudyPath,
     Subset,
     Verbose,
+    Whole,
     option,
 )
 from roadtest.events import printable
@@ -44,7 +45,7 @@ def predict(
     run: RunPath,
     /,
     *images: ImageWords,
-    top: Annotated[int, option("--top", help="How many classes of each image. Default: 5.", group=OUTPUT)] = 5,
+    top: Annotated[Whole, option("--top", help="How many classes of each image. Default: 5.", group=OUTPUT)] = 5,
     network: OwnNetwork = None,
     format: FormatOption = None,
     quiet: Quiet = False,

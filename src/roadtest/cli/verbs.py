@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from roadtest.cli.options import DATA, FormatOption, ImageSize, NoImages, StudyPath, Verbose, option
+from roadtest.cli.options import DATA, FormatOption, ImageSize, NoImages, StudyPath, Verbose, Whole, option
 from roadtest.cli.reading import MetricOption, ToleranceOption, read_as, read_points
 
 
@@ -58,7 +58,7 @@ def report(
 def networks(
     *names: Annotated[str, Parameter(help="Names or wildcards, timm:resnet18 too. Default: all built-in ones.")],
     image_size: ImageSize = None,
-    classes: Annotated[int, option("--classes", help="Number of classes. Default: 43.", group=DATA)] = 43,
+    classes: Annotated[Whole, option("--classes", help="Number of classes. Default: 43.", group=DATA)] = 43,
     format: FormatOption = None,
     verbose: Verbose = False,
 ) -> int:

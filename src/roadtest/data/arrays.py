@@ -48,14 +48,15 @@ def is_arrays(path: Path) -> bool:
 def list_arrays(path: Path, *, seed: int = 0, is_checked: bool = False) -> Listing:
     """List the images of a folder with `images.npy` and `labels.npy`; 15 % of each class are held out for the test."""
     images_path = (path / IMAGES).resolve()
-    images_NHWC, labels_N = _check(open_array(str(images_path)), _read_labels(path / LABELS))
+    modified_ns = images_path.stat().st_mtime_ns
+    images_NHWC, labels_N = _check(open_array(str(images_path), modified_ns), _read_labels(path / LABELS))
     labelled = [
         Labelled(
             path=f"{row:07d}",
             location=f"{images_path}#{row}",
             class_name=str(label),
             size_bytes=int(images_NHWC[0].nbytes),
-            modified_ns=0,
+            modified_ns=modified_ns,
         )
         for row, label in enumerate(labels_N.tolist())
     ]
@@ -72,18 +73,19 @@ def list_arrays(path: Path, *, seed: int = 0, is_checked: bool = False) -> Listi
 
 def short_side(path: Path) -> int:
     """The shorter side of the images in pixels."""
-    return int(min(open_array(str((path / IMAGES).resolve())).shape[1:3]))
+    images_path = (path / IMAGES).resolve()
+    return int(min(open_array(str(images_path), images_path.stat().st_mtime_ns).shape[1:3]))
 
 
 def read_array_image(item: Item) -> Image.Image:
     """One row of the images as RGB."""
     path, _, row = item.location.rpartition("#")
-    return to_rgb(Image.fromarray(np.ascontiguousarray(open_array(path)[int(row)]).squeeze()))
+    return to_rgb(Image.fromarray(np.ascontiguousarray(open_array(path, item.modified_ns)[int(row)]).squeeze()))
 
 
 @functools.lru_cache(maxsize=4)
-def open_array(path: str) -> npt.NDArray[np.uint8]:
-    """Map an array into memory; a ValueError in one line where the file is none."""
+def open_array(path: str, modified_ns: int) -> npt.NDArray[np.uint8]:
+    """Map an array into memory, anew where the file was changed; a ValueError in one line where the file is none."""
     try:
         array: npt.NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError, OverflowError, MemoryError) as error:

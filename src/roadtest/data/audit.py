@@ -9,12 +9,13 @@ changes nothing, and shows no test image.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from roadtest.data.audit_images import (
     PARTS,
+    check_amount,
     check_balance,
     check_blank,
     check_files,
@@ -92,7 +93,8 @@ def audit_source(
         )
     except (BrokenImages, LostClass) as error:
         return _audit_unreadable(listing, error.paths_and_reasons), None
-    return audit_images(image_set, listing, started=start), image_set
+    audit, amount = audit_images(image_set, listing, started=start), check_amount(len(listing.items))
+    return replace(audit, findings=(amount, *audit.findings)) if amount else audit, image_set
 
 
 def audit_images(image_set: ImageSet, listing: Listing | None = None, *, started: float | None = None) -> Audit:

@@ -10,6 +10,8 @@ from roadtest.data.headers import Headers
 from roadtest.data.imageset import TEST, TRAIN, VAL, ImageSet
 from roadtest.data.looks import Looks
 
+LEAST_IMAGES = 200
+"""`compare` refuses fewer. Convention."""
 PARTS = {TRAIN: "training", VAL: "validation", TEST: "test"}
 MAX_BROKEN_SHARE = 0.01
 """More broken files than this are an error: something happened to the data."""
@@ -32,6 +34,14 @@ def check_files(broken: Sequence[tuple[str, str]], num_listed: int) -> Finding:
         advice="repair or remove them, or leave them out with --skip-broken",
         paths=tuple(path for path, _ in broken[:NUM_EXAMPLES]),
     )
+
+
+def check_amount(num_images: int) -> Finding | None:
+    """Too few images to compare networks on."""
+    if num_images >= LEAST_IMAGES:
+        return None
+    text = f"{count(num_images, 'image')}: compare asks for {LEAST_IMAGES} at least"
+    return Finding(topic="amount", severity="error", text=text, advice="add some: fewer tell nothing")
 
 
 def check_blank(image_set: ImageSet, looks: Looks) -> Finding | None:

@@ -25,13 +25,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from roadtest.data.imageset import Item, Listing
 from roadtest.data.rows import RowFile
 
 MAX_PIXELS = 100_000_000
 """Larger images are refused as broken: a file of a few bytes can ask for any amount of memory. Convention."""
+NO_IMAGE = "it is no image of a kind that is read"
 DIGEST_BYTES = 16
 FEW_IMAGES = 2000
 FEW_BYTES = 64 << 20
@@ -75,8 +76,11 @@ def try_image(
     try:
         with read_image(item) as image:
             return decode_image(image, image_size)
+    except UnidentifiedImageError:  # its own text names a path of this computer, or an object in memory
+        return NO_IMAGE
     except Exception as error:  # a hostile file can make a decoder raise anything
-        return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        said = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+        return " ".join(said.split())[:200]
 
 
 def decode_chunk(

@@ -9,6 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 
 from roadtest.data.imageset import TRAIN, Listing
@@ -17,6 +18,8 @@ from roadtest.data.pictures import is_hidden, is_picture, read_image
 from roadtest.data.table import list_table
 
 ARCHIVE_SUFFIXES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
+BUILT_IN = ("gtsrb", "signs")
+"""Sources that are no folder, which a mistyped name may have meant."""
 LAYOUTS = "a folder per class, or train, val and test over a folder per class"
 
 
@@ -40,7 +43,9 @@ def list_folder(path: Path, *, seed: int = 0, is_trained_on: bool = True, is_che
     their groups may stand in two parts: the check itself says what is wrong.
     """
     if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist: give a folder of images ({LAYOUTS}) or a csv file")
+        near = get_close_matches(str(path).casefold(), BUILT_IN, 1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise FileNotFoundError(f"{path} does not exist: give a folder of images ({LAYOUTS}) or a csv file{meant}")
     if path.is_dir():
         return _list_tree(path, seed, is_trained_on=is_trained_on, is_checked=is_checked)
     if path.suffix.lower() == ".csv":

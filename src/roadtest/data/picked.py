@@ -90,9 +90,7 @@ def decode_picked(path: str, image_size: int) -> npt.NDArray[np.uint8] | str:
         return "it is no regular file"
     item = Item(path=path, container="", location=path, label=0, group="", frame=0, split="")
     result = try_image(read_image, item, image_size)
-    if isinstance(result, str):
-        return "it is no image of a kind that is read" if "cannot identify image file" in result else result
-    return result[0]
+    return result if isinstance(result, str) else result[0]
 
 
 def _lines(stdin: BinaryIO) -> Iterator[str]:

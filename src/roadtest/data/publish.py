@@ -6,9 +6,7 @@ died can be told from the work of one that lives. No locks: of two that publish 
 
 import contextlib
 import errno
-import hashlib
 import os
-import platform
 import secrets
 import shutil
 import time
@@ -17,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from roadtest.lock import is_alive
+from roadtest.lock import is_alive, this_machine
 
 SWEEP_SECONDS = 24 * 3600
 """Leftovers of other machines, whose processes cannot be seen from here, are kept for this long."""
@@ -28,7 +26,7 @@ _PREFIX = ".building"
 def private_folder(parent: Path) -> Iterator[Path]:
     """A new folder inside `parent` that nobody else uses; whatever is left of it in the end is removed."""
     started = int(psutil.Process().create_time())
-    folder = parent / "-".join((_PREFIX, _this_machine(), str(os.getpid()), str(started), secrets.token_hex(4)))
+    folder = parent / "-".join((_PREFIX, this_machine(), str(os.getpid()), str(started), secrets.token_hex(4)))
     folder.mkdir()
     try:
         yield folder
@@ -90,21 +88,12 @@ def _no_space(folder: Path, num_bytes: int) -> ValueError:
 
 def _is_abandoned(folder: Path) -> bool:
     _, machine, *rest = folder.name.split("-")
-    if machine == _this_machine() and len(rest) == 3 and rest[0].isdecimal() and rest[1].isdecimal():
+    if machine == this_machine() and len(rest) == 3 and rest[0].isdecimal() and rest[1].isdecimal():
         return not is_alive(int(rest[0]), int(rest[1]))
     with contextlib.suppress(OSError):  # it may vanish at this moment
         newest = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
         return time.time() - newest > SWEEP_SECONDS
     return False
-
-
-def _this_machine() -> str:
-    """8 hexadecimal digits: the host, and inside it the container, within which process numbers mean something."""
-    try:
-        numbering = str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        numbering = ""
-    return hashlib.sha256(f"{platform.node()} {numbering}".encode()).hexdigest()[:8]
 
 
 def _sync(path: Path) -> None:

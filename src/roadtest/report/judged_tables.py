@@ -15,6 +15,7 @@ from roadtest.summarise import (
     retrained_accuracy,
     stn_rows,
 )
+from roadtest.summarise.words import speak_of
 
 STATUS_WORDS = {
     "complete": "complete",
@@ -25,8 +26,12 @@ STATUS_WORDS = {
     "waiting": "not run yet",
     "compared": "compared",
 }
-ON_NEW, AGAIN = "New signs", "Trained again"
+AGAIN = "Trained again"
 NOT_JUDGED = "not judged"
+
+
+def _on_new(results: Results) -> str:
+    return speak_of("new signs", results.info.data_title).capitalize()
 
 
 def accuracy_table(results: Results, board: Sequence[Row]) -> Table | None:
@@ -46,7 +51,7 @@ def accuracy_table(results: Results, board: Sequence[Row]) -> Table | None:
         Column(title="Set", is_number=False),
         Column(title="Accuracy", unit="%"),
         Column(title=AGAIN, unit="on these images"),
-        Column(title=ON_NEW, unit="of this kind"),
+        Column(title=_on_new(results), unit="of this kind"),
         Column(title="Seeds", unit="n"),
         Column(title="Units", is_number=False),
         Column(title="Design effect"),
@@ -102,7 +107,9 @@ def verdict_table(results: Results) -> Table | None:
         Column(title="Against", is_number=False),
         Column(title="Difference", unit="points"),
         *again,
-        Column(title=ON_NEW if has_again else "95 % interval", unit="of this kind" if has_again else "points"),
+        Column(
+            title=_on_new(results) if has_again else "95 % interval", unit="of this kind" if has_again else "points"
+        ),
         *(verdicts[:2] if judged.is_judged else ()),
         Column(title="Rests on", is_number=False),
         *(verdicts[2:] if judged.is_judged else ()),

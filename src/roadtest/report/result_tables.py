@@ -21,6 +21,7 @@ from roadtest.summarise import (
 from roadtest.summarise.costs import WHAT_IS_TIMED
 from roadtest.summarise.incumbents import STATUS
 from roadtest.summarise.ranking import order_words
+from roadtest.summarise.scores import unseen_words
 from roadtest.summarise.words import WHERE
 
 LINES = {
@@ -79,7 +80,7 @@ def _leaderboard_caption(results: Results, board: Sequence[Row], judged: Judged)
         if judged.is_judged
         else ""
     )
-    seeds = f" {order}" if (order := order_words(results)) else ""
+    seeds = "".join(f" {words}" for words in (order_words(results), unseen_words(results)) if words)
     return (
         f"Networks in the order of validation {results.chosen_by.words}.{seeds} Accuracies: mean{several}, below it "
         f"the 95 % interval.{letters} MACs: multiply-accumulates for one image (not FLOPs). Latency: median. A dash "

@@ -16,6 +16,7 @@ from roadtest.data.imageset import DRAWN, ImageSet, Listing
 from roadtest.data.open import list_source
 from roadtest.events import Event
 
+_BROKEN = ("files", "error")
 MAX_IMAGES = 200_000
 """Some minutes at 128 x 128: more are left to the verb, which is asked for."""
 
@@ -54,6 +55,9 @@ def check_in_short(
         return
     tell(Event(kind="phase", text=f"checking {len(own.paths):,} images"))
     audit = audit_images(own, listing)
+    # Broken files were left out on request, however many they are: no error of whoever asked for it.
+    findings = (replace(f, severity="warning") if (f.topic, f.severity) == _BROKEN else f for f in audit.findings)
+    audit = replace(audit, findings=tuple(findings))
     troubles = [one for one in audit.findings if one.severity in ("error", "warning")]
     told = {one.topic for one in check_notes(image_set.notes)}
     for one in troubles:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from roadtest.data.arrays import is_arrays, short_side, store_arrays
+from roadtest.data.audit_images import LEAST_IMAGES
 from roadtest.data.cache import open_image_set
 from roadtest.data.flips import judge_flips, name_pairs
 from roadtest.data.headers import IMAGE_SIZES, read_headers
@@ -24,7 +25,7 @@ from roadtest.study.options import Options, source_kind
 Source = str | Path | tuple[Any, Any]
 """A word, a path, or the arrays images_NHWC and labels_N."""
 MAX_CLASSES = 1_000
-MIN_IMAGES, MAX_IMAGES = 200, 1_000_000
+MAX_IMAGES = 1_000_000
 """What can be compared: with fewer images a test part of 15 % says nothing, and more were never tried."""
 
 
@@ -119,9 +120,9 @@ def _check_limits(listing: Listing) -> None:
             f"{listing.title} has {num_classes:,} classes: 2 to {MAX_CLASSES:,} can be compared; is there a folder per "
             "image instead of per class?"
         )
-    if num_images < MIN_IMAGES:
+    if num_images < LEAST_IMAGES:
         raise ValueError(
-            f"{listing.title} has {num_images} images: at least {MIN_IMAGES} are needed to tell anything; add some"
+            f"{listing.title} has {num_images} images: at least {LEAST_IMAGES} are needed to tell anything; add some"
         )
     if num_images > MAX_IMAGES:
         raise ValueError(f"{listing.title} has {num_images:,} images: at most {MAX_IMAGES:,} are compared; take a part")

@@ -95,6 +95,8 @@ def run_tasks(
 
 
 def _run_task(task: Task, tell: Callable[[Event], None], stop: threading.Event) -> Outcome:
+    if task.kind == "run":
+        refuse_link(refuse_link(task.log_path.parent.parent) / task.log_path.parent.name)
     task.log_path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="roadtest-") as folder, refuse_link(task.log_path).open("ab") as log:
         job_path = Path(folder) / "job.json"

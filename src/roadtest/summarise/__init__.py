@@ -26,7 +26,7 @@ from roadtest.summarise.pairs import NOT_JUDGED, Judged, estimate_difference, ju
 from roadtest.summarise.pretraining import pretraining_rows
 from roadtest.summarise.ranking import best_variant, order_words, ranked_variants
 from roadtest.summarise.results import Results, Variant, read_results
-from roadtest.summarise.scores import mean_score, weakest_classes
+from roadtest.summarise.scores import mean_score, unseen_words, weakest_classes
 from roadtest.summarise.standing import leading_words, standing_words
 from roadtest.summarise.stn import stn_rows, stn_worth
 from roadtest.summarise.tables import render_table
@@ -85,6 +85,7 @@ __all__ = [
     "stn_rows",
     "stn_worth",
     "target_rows",
+    "unseen_words",
     "verdict_rows",
     "weakest_classes",
     "why_not_compared",

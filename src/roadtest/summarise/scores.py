@@ -11,6 +11,7 @@ from roadtest.summarise.metrics import ACCURACY, ClassCounts, count_classes, sco
 from roadtest.summarise.results import Outcome, Results, Variant
 
 Row = dict[str, Any]
+MAX_NAMES = 3
 
 
 def run_score(results: Results, record: RunRecord, part: str, metric: str) -> float | None:
@@ -66,6 +67,24 @@ def weakest_classes(results: Results, variant: Variant, part: str) -> list[Row]:
     recalls = {k: float(recall_K[k]) if k in present else None for k in range(len(names))}
     rows = [{"label": k, "class_name": names[k], "recall": recall} for k, recall in recalls.items()]
     return sorted(rows, key=lambda row: (row["recall"] is None, row["recall"], row["label"]))
+
+
+def unseen_words(results: Results) -> str:
+    """Which classes the metric leaves out for want of images in validation; empty where none, and of an accuracy."""
+    if results.metric == ACCURACY:
+        return ""
+    found = [added_counts(results, variant, "val") for variant in results.variants if variant.is_compared]
+    known = [counts for counts in found if counts is not None]
+    seen = {int(k) for counts in known for k in counts.present_K}
+    lost = [name for k, name in enumerate(results.info.class_names) if k not in seen] if known else []
+    if not lost:
+        return ""
+    more = f" and {len(lost) - MAX_NAMES} more" if len(lost) > MAX_NAMES else ""
+    words, num_classes = results.chosen_by.words, len(results.info.class_names)
+    return (
+        f"{words[0].upper()}{words[1:]} in validation leaves out {len(lost)} of {num_classes} classes, "
+        f"which have no image there: {', '.join(lost[:MAX_NAMES])}{more}."
+    )
 
 
 def _class_counts(results: Results, record: RunRecord, part: str) -> ClassCounts | None:

@@ -8,6 +8,7 @@ from roadtest.summarise.more import GOOD_NUM_SEEDS, more_seeds
 from roadtest.summarise.pairs import judge_networks
 from roadtest.summarise.ranking import order_words
 from roadtest.summarise.results import Results, read_results
+from roadtest.summarise.scores import unseen_words
 from roadtest.summarise.stn import DOES_NOT_PAY, NOT_DECIDED, PAYS, stn_rows
 from roadtest.summarise.words import WHERE, render_duration
 
@@ -17,7 +18,7 @@ Row = dict[str, Any]
 def standing_words(study: Path | Results) -> list[str]:
     """The leading set, or what a verdict needs; what the order goes by; the STN's worth; as far as there is any."""
     results = read_results(study)
-    told = [leading_words(results), _needed(results), order_words(results)]
+    told = [leading_words(results), _needed(results), order_words(results), unseen_words(results)]
     told += [_worth(row, _by(results)) for row in stn_rows(results)]
     return [sentence for sentence in told if sentence]
 
