@@ -1,10 +1,13 @@
 """The table of networks: what each has, does and sees at one image size, before anything is trained."""
 
+import sys
 from collections.abc import Sequence
 
 from roadtest.cli.terminal import MINUS, Column, Row, count, print_rows, print_table
 from roadtest.record import row_label
 
+MANY = 20
+"""So many networks take long enough for a word about it."""
 COLUMNS = (
     Column(title="network", text=row_label, is_right=False),
     Column(
@@ -32,6 +35,8 @@ def network_rows(names: Sequence[str], *, image_size: int, num_classes: int) -> 
     from roadtest.networks import NETWORKS, default_stn, parse_label, resolve_networks
 
     labels = resolve_networks(list(names) or list(NETWORKS))
+    if len(labels) > MANY:
+        print(f"building and counting {len(labels):,} networks: a second or more each", file=sys.stderr)
     rows: list[Row] = []
     remarks: dict[str, None] = {}
     first_error: ValueError | None = None
