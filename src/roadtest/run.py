@@ -7,6 +7,7 @@ go on lies in `state.pt`, replaced atomically and at most once a minute. A run's
 import platform
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -31,12 +32,12 @@ from roadtest.record import (
     RunRecord,
     append_row,
     is_finished,
-    read_record,
     read_records,
     utc_now,
     write_record,
 )
 from roadtest.run_figures import Figures, measure_cost, measure_figures
+from roadtest.run_precision import settle_precision
 from roadtest.schedule import UNDERTRAINED_EPOCHS
 from roadtest.state import (
     BRANCH_STATE,
@@ -205,14 +206,15 @@ def _begin_or_go_on(
         forget_branches(job)
         tell(job.event("started", text="from the start"))
         tell(job.event("phase", text="probing precision"))
-        precision, probe_ms = choose_precision(
+        choose = partial(
+            choose_precision,
             training.network,
-            _precision_word(job, machine),
             device=job.device,
             image_size=job.protocol.image_size,
             num_classes=image_set.num_classes,
             is_recordable=training.is_recordable,
         )
+        precision, probe_ms = settle_precision(job, machine, choose)
         origin = Origin(
             identity=identity,
             machine=place,
@@ -223,17 +225,6 @@ def _begin_or_go_on(
     training.precision = origin.precision
     begin_branches(job)
     return origin
-
-
-def _precision_word(job: Job, machine: Machine) -> str:
-    """What is asked for; `auto` is measured once a network, for its seeds in two precisions would not be alike."""
-    if job.precision == "auto":
-        here = (job.device, machine.cpu_flags, machine.gpu_name)
-        for path in sorted(job.run_dir.parent.glob("seed-*/record.json")):
-            record = read_record(path.parent)
-            if (record.device, record.machine.cpu_flags, record.machine.gpu_name) == here:
-                return record.precision
-    return job.precision
 
 
 def _train_and_save(
