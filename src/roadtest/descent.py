@@ -44,10 +44,9 @@ def balanced_weights(train_labels_N: Tensor, drawn_labels_N: Tensor | None = Non
     Of n images in k classes, one of a class with m images weighs n / (k m). A class without images weighs nothing.
     Where a share of every batch is drawn, the m of a class is what n images of such batches hold.
     """
-    num_labels = int(train_labels_N.max()) + 1
-    counts_K = torch.bincount(train_labels_N, minlength=num_labels).double()
+    counts_K = torch.bincount(train_labels_N).double()
     if drawn_labels_N is not None and len(drawn_labels_N) and drawn_share:
-        drawn_K = torch.bincount(drawn_labels_N, minlength=num_labels).double()
+        drawn_K = torch.bincount(drawn_labels_N, minlength=len(counts_K)).double()
         counts_K = F.pad(counts_K, (0, len(drawn_K) - len(counts_K))) * (1 - drawn_share)
         counts_K += drawn_K * (drawn_share * len(train_labels_N) / len(drawn_labels_N))
     num_classes = int((counts_K > 0).sum())

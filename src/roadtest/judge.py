@@ -124,7 +124,7 @@ def leading_set(accuracies: Mapping[str, float], verdicts: Sequence[Verdict]) ->
     """
     judged = [verdict for verdict in verdicts if verdict.word != NOT_JUDGED]
     known = {name for verdict in judged for name in (verdict.a, verdict.b)}
-    ranked = sorted(known, key=lambda name: -accuracies[name])
+    ranked = sorted((name for name in accuracies if name in known), key=lambda name: -accuracies[name])
     if not ranked:
         return ()
     beaten = {v.b if v.better == v.a else v.a for v in judged if v.better}
