@@ -24,8 +24,8 @@ from result_files import RESULTS, describe_run, render_run, render_table, result
 from torch import Tensor
 from torchvision.transforms import v2
 
-from roadtest.augment import augment_batch, draw_changes, prepare_batch
 from roadtest.protocol import Augmentation
+from roadtest.training.augment import augment_batch, draw_changes, prepare_batch
 
 A = Augmentation()
 Row = Callable[[], object]

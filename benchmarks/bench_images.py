@@ -4,11 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from roadtest.data.cache import default_cache_dir
-from roadtest.data.decode import decode_image
-from roadtest.data.gtsrb import list_gtsrb
-from roadtest.data.imageset import Listing
+from roadtest.data.cache import decode_image, default_cache_dir
+from roadtest.data.dataset import Listing
 from roadtest.data.signs import list_signs
+from roadtest.data.sources.gtsrb import list_gtsrb
 
 
 def list_images(source: str, data_dir: Path | None) -> Listing:

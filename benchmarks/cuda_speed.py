@@ -36,14 +36,14 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import InterpolationMode, v2
 
-from roadtest.evaluate import forward, pixel_reader
-from roadtest.graphs import record_graph
 from roadtest.machine import count_usable_cores, prepare_device, wait_for_device
 from roadtest.networks import build_network, parse_label
-from roadtest.precision import choose_precision
 from roadtest.protocol import GTSRB_V1
-from roadtest.train import train
-from roadtest.training import Training
+from roadtest.training.loop import train
+from roadtest.training.precision import choose_precision
+from roadtest.training.predict import forward, pixel_reader
+from roadtest.training.state import Training
+from roadtest.training.step import record_graph
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "peers"))  # they are scripts, and import each other so
 

@@ -24,13 +24,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from roadtest import judge
-from roadtest.data.imageset import DRAWN
+from roadtest.analysis import Results, Variant, estimate_accuracy, read_results, render_table
+from roadtest.analysis import stats as judge
+from roadtest.analysis.comparisons import answers_difference, gather_answers
+from roadtest.data.dataset import DRAWN
 from roadtest.data.split import split_fingerprint
 from roadtest.protocol import Protocol
-from roadtest.summarise import Results, Variant, estimate_accuracy, read_results, render_table
-from roadtest.summarise.answers import gather_answers
-from roadtest.summarise.intervals import answers_difference
 
 Row = dict[str, Any]
 SHOWN = "network part num_seeds num_steps alone_accuracy mixed_accuracy gain gain_low gain_high p_adjusted verdict"

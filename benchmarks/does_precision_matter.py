@@ -25,12 +25,11 @@ from typing import Any
 
 from result_files import RESULTS
 
-from roadtest import judge
+from roadtest.analysis import Results, Variant, estimate_accuracy, read_results, render_table
+from roadtest.analysis import stats as judge
+from roadtest.analysis.comparisons import answers_difference, gather_answers
 from roadtest.data.split import split_fingerprint
 from roadtest.protocol import Protocol
-from roadtest.summarise import Results, Variant, estimate_accuracy, read_results, render_table
-from roadtest.summarise.answers import gather_answers
-from roadtest.summarise.intervals import answers_difference
 
 Row = dict[str, Any]
 MARGIN = 0.003

@@ -17,13 +17,13 @@ import numpy.typing as npt
 import torch
 
 from roadtest.data.cache import default_cache_dir
-from roadtest.data.imageset import TRAIN, VAL, ImageSet
+from roadtest.data.dataset import TRAIN, VAL, ImageSet
 from roadtest.data.mix import open_mixed
-from roadtest.evaluate import pixel_reader, predict_logits
 from roadtest.networks import build_network, parse_label
 from roadtest.protocol import GTSRB_V1
-from roadtest.train import train
-from roadtest.training import Training
+from roadtest.training.loop import train
+from roadtest.training.predict import pixel_reader, predict_logits
+from roadtest.training.state import Training
 
 Ints = npt.NDArray[np.int64]
 NUM_SHOWN = 15

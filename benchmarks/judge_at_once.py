@@ -15,10 +15,10 @@ import numpy.typing as npt
 from made_up_studies import FOLDS, INDEPENDENT, NUM_NETWORKS, TRACK_SIZE, Cell, Floats
 from scipy.special import ndtr, stdtr, stdtrit
 
-from roadtest.data.gtsrb_counts import NUM_TRAIN_BY_CLASS
-from roadtest.judge_intervals import CONFIDENCE, accuracy_bounds, difference_bounds
-from roadtest.judge_variance import Parts, Total, total_variance, unit_variance, variance_parts
-from roadtest.summarise.metrics import ACCURACY, BALANCED, MACRO_F1, WORST
+from roadtest.analysis.metrics import ACCURACY, BALANCED, MACRO_F1, WORST
+from roadtest.analysis.stats.intervals import CONFIDENCE, accuracy_bounds, difference_bounds
+from roadtest.analysis.stats.variance import Parts, Total, total_variance, unit_variance, variance_parts
+from roadtest.data.sources.gtsrb import NUM_TRAIN_BY_CLASS
 
 PAIRS = tuple(combinations(range(NUM_NETWORKS), 2))
 FIRST_P, SECOND_P = (np.array(side) for side in zip(*PAIRS, strict=True))

@@ -44,7 +44,7 @@ from made_up_studies import (
     sum_up,
 )
 
-from roadtest.summarise.metrics import ACCURACY, BALANCED, MACRO_F1, WORST
+from roadtest.analysis.metrics import ACCURACY, BALANCED, MACRO_F1, WORST
 
 Row = dict[str, str]
 TIMES_STUDIES = {INDEPENDENT: 1, TRACKS: 1, FOLDS: 4}

@@ -39,7 +39,7 @@ def write_images(root: Path, num_images: int, num_classes: int, side: int) -> No
 
 def measure(root: Path, cache_dir: Path) -> dict[str, float]:
     """Open the folder as compare does, and tell seconds and megabytes; in a process of its own."""
-    from roadtest.data.flips import judge_flips
+    from roadtest.data.audit.flips import judge_flips
     from roadtest.data.open import open_source
     from roadtest.data.split import assign_folds
 

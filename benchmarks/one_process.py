@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 import torch
 
 from roadtest import cli
-from roadtest.events import Event
-from roadtest.study import work
+from roadtest.records.schema import Event
+from roadtest.study import runner as work
 from roadtest.study.launch import Outcome, Task
-from roadtest.worker import KINDS
+from roadtest.training.worker import KINDS
 
 
 def run_here(

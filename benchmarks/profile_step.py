@@ -71,10 +71,10 @@ def measure(network: str, num_threads: int, num_steps: int) -> dict[str, Any]:
     from ours import build_training
     from torch.profiler import ProfilerActivity, profile, record_function
 
-    from roadtest import steps
-    from roadtest import train as loop
     from roadtest.networks import build_network, parse_label
-    from roadtest.precision import choose_precision
+    from roadtest.training import loop
+    from roadtest.training import step as steps
+    from roadtest.training.precision import choose_precision
 
     torch.set_num_threads(num_threads)
     name, stn = parse_label(network)

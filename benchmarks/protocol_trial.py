@@ -16,16 +16,16 @@ import numpy as np
 import torch
 
 from roadtest.data.cache import default_cache_dir, open_image_set
-from roadtest.data.gtsrb import list_gtsrb
-from roadtest.data.imageset import ImageSet
+from roadtest.data.dataset import ImageSet
 from roadtest.data.signs import list_signs
+from roadtest.data.sources.gtsrb import list_gtsrb
 from roadtest.data.split import assign_folds, every_tenth_frame, split_for_seed
-from roadtest.evaluate import pixel_reader
 from roadtest.networks import build_network, parse_label
 from roadtest.protocol import GTSRB_V1, Protocol
-from roadtest.record import EpochRow
-from roadtest.train import train
-from roadtest.training import Training
+from roadtest.records import EpochRow
+from roadtest.training.loop import train
+from roadtest.training.predict import pixel_reader
+from roadtest.training.state import Training
 
 
 def change_protocol(changes: Sequence[str]) -> Protocol:

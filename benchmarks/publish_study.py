@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from roadtest.record import is_finished, read_study_info
+from roadtest.records import is_finished, read_study_info
 
 PATTERNS = (
     "study.json",

@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from roadtest import judge
-from roadtest.summarise import Results, Variant, read_results
+from roadtest.analysis import Results, Variant, read_results
+from roadtest.analysis import stats as judge
 
 NUM_DRAWS = 2000
 GROUP_SIZE = 5

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from roadtest.machine import describe_machine
-from roadtest.record import Machine, write_atomically
+from roadtest.records import Machine, write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

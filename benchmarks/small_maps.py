@@ -19,11 +19,11 @@ import torch.nn.functional as F
 from result_files import RESULTS, describe_run, render_run, render_table, results_path, write_results
 from torch import Tensor, nn
 
-from roadtest.descent import build_optimizer
-from roadtest.evaluate import PRECISIONS, forward
 from roadtest.networks.build import build_network
 from roadtest.networks.small_maps import SmallMapConv2d, speed_up_small_maps
 from roadtest.protocol import GTSRB_V1
+from roadtest.training.predict import PRECISIONS, forward
+from roadtest.training.state import build_optimizer
 
 BATCH_SIZE, NUM_CLASSES, IMAGE_SIZE = 128, 43, 32
 LAYERS = ((512, 512, 2, 1), (256, 256, 2, 1), (256, 512, 2, 2), (512, 512, 1, 1))

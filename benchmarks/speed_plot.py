@@ -13,10 +13,8 @@ import altair as alt
 import vl_convert
 from side_by_side import Measured, speed_of
 
-from roadtest.record import write_atomically
-from roadtest.report.figures import Figure
-from roadtest.report.figures_parts import Panel, data, label_axis
-from roadtest.report.style import INK
+from roadtest.records import write_atomically
+from roadtest.report.charts import INK, Figure, Panel, data, label_axis
 
 Row = dict[str, Any]
 FILLS = {"peer": "#b9bec4", "roadtest": "#5b626a", "bare step": "#ffffff"}

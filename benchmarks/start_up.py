@@ -29,7 +29,7 @@ from typing import Any
 from result_files import RESULTS, ROOT, describe_run, render_run, render_table, results_path, write_results
 from side_by_side import HERE, plain_environment, worker_environment
 
-from roadtest.data.signs.drawing import Drawing
+from roadtest.data.signs import Drawing
 
 NUM_SLOW_ROUNDS = 3
 """For what takes seconds."""

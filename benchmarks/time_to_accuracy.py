@@ -31,9 +31,9 @@ from result_files import RESULTS, describe_run, render_run, render_table, result
 from side_by_side import run_process, usable_threads, worker_environment
 
 if TYPE_CHECKING:
-    from roadtest.data.imageset import ImageSet
+    from roadtest.data.dataset import ImageSet
     from roadtest.protocol import Protocol
-    from roadtest.training import Training
+    from roadtest.training.state import Training
 
 THRESHOLDS = {"lenet5": 97.2, "lenet5+stn": 99.1, "vgg16": 99.9, "resnet34": 99.9}
 """Percent of the validation images."""
@@ -90,8 +90,8 @@ def open_training(task: Task) -> tuple["ImageSet", "Training"]:
 
 def plan(task: Task) -> dict[str, Any]:
     """How many whole epochs the budget pays for, and the precision: once, for all seeds."""
-    from roadtest.precision import choose_precision
-    from roadtest.train import train
+    from roadtest.training.loop import train
+    from roadtest.training.precision import choose_precision
 
     image_set, training = open_training(task)
     training.precision, _ = choose_precision(
@@ -107,9 +107,9 @@ def plan(task: Task) -> dict[str, Any]:
 
 def train_seed(task: Task) -> dict[str, Any]:
     """Train one seed, and keep its weights at every evaluation: all of it off the clock."""
-    from roadtest.record import EpochRow
-    from roadtest.state import write_weights
-    from roadtest.train import train
+    from roadtest.records import EpochRow
+    from roadtest.training.checkpoint import write_weights
+    from roadtest.training.loop import train
 
     _, training = open_training(task)
     rows: list[dict[str, Any]] = []
@@ -123,11 +123,11 @@ def train_seed(task: Task) -> dict[str, Any]:
 def read_test(task: Task) -> dict[str, Any]:
     """Read the test set once, with the weights of one evaluation."""
     from roadtest.data.cache import default_cache_dir
-    from roadtest.data.ledger import note_test_read
+    from roadtest.data.split import note_test_read
+    from roadtest.inference.classifier import read_weights
     from roadtest.networks import parse_label
-    from roadtest.record import PlannedRun
-    from roadtest.train import evaluate_ids
-    from roadtest.weights import read_weights
+    from roadtest.records import PlannedRun
+    from roadtest.training.loop import evaluate_ids
 
     image_set, training = open_training(task)
     read_weights(task.weights_path(task.evaluation), training.network, task.network)
@@ -170,7 +170,7 @@ def choose_evaluation(seeds: Sequence[Mapping[str, Any]], threshold: float) -> t
 
 def render(results: Mapping[str, Any]) -> str:
     """The page: a line for each seed at the evaluation that counts, and what follows from them."""
-    from roadtest.summarise.words import plural
+    from roadtest.format import plural
 
     seeds, index = results["seeds"], results["evaluation"]
     rows = [seed["rows"][index] for seed in seeds]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exact_study import FOLD_SIZE, build_exact_study, change_record
-from roadtest.record import append_row, read_record
+from roadtest.records import append_row, read_record
 
 FRACTIONS = (0.25, 0.5, 1.0)
 

@@ -21,7 +21,7 @@ settings.load_profile("untimed")
 def no_power_cuts() -> Iterator[None]:
     """What tests write need not outlive a power cut: waiting for the disk would take as long as the tests themselves.
 
-    That a file is synced before it gets its name, test_record_atomic.py knows.
+    That a file is synced before it gets its name, test_records_files.py knows.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda number: None)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fake_study import build_fake_study
-from roadtest.record import Failure, Predictions, append_row, read_predictions, write_predictions
+from roadtest.records import Failure, Predictions, append_row, read_predictions, write_predictions
 
 FOLD_SIZE = 1000
 """Images in each validation fold: 20 tracks of 50; the test set has 10,000."""

@@ -9,9 +9,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from roadtest.export import measure
-from roadtest.record import PlannedRun, read_study_info, to_json, write_atomically
-from roadtest.run import execute
+from roadtest.inference.export import measure
+from roadtest.records import PlannedRun, read_study_info, to_json, write_atomically
+from roadtest.training.run import execute
 from tiny import TINY, coloured_squares, write_tiny_study
 
 NUM_CLASSES, SIZE = 3, 32

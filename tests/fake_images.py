@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from roadtest.data.cache import open_image_set
-from roadtest.data.folder import list_folder
-from roadtest.data.imageset import ImageSet, Item
+from roadtest.data.dataset import ImageSet, Item
+from roadtest.data.sources.folder import list_folder
 
 SIZE = 16
 

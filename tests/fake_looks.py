@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from roadtest.data.imageset import ImageSet
+from roadtest.data.dataset import ImageSet
 
 SIDE = 32
 NUM_TRACKS, NUM_FRAMES = 5, 8

@@ -5,8 +5,8 @@ from dataclasses import fields
 import torch
 from torch import Tensor
 
-from roadtest.augment import augment_batch, draw_changes
 from roadtest.protocol import Augmentation
+from roadtest.training.augment import augment_batch, draw_changes
 
 NOTHING = Augmentation(**{field.name: 0.0 for field in fields(Augmentation)})
 LARGE = Augmentation(

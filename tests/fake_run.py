@@ -5,10 +5,9 @@ from dataclasses import asdict
 import numpy as np
 
 from fake_study import MACHINE
-from roadtest.data.ledger import note_test_read
-from roadtest.job import Job
-from roadtest.networks.own import digest_own
-from roadtest.record import (
+from roadtest.data.split import note_test_read
+from roadtest.networks.user_file import digest_own
+from roadtest.records import (
     Cost,
     EpochRow,
     Predictions,
@@ -20,6 +19,7 @@ from roadtest.record import (
     write_predictions,
     write_record,
 )
+from roadtest.records.schema import Job
 
 
 def write_fake_run(job: Job) -> None:

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from roadtest.data.gtsrb_names import CLASS_NAMES
+from roadtest.data.sources.gtsrb import CLASS_NAMES
 from roadtest.protocol import GTSRB_V1
-from roadtest.record import (
+from roadtest.records import (
     Cost,
     EpochRow,
     Failure,

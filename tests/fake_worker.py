@@ -1,4 +1,4 @@
-"""A worker that trains nothing: `python fake_worker.py KIND JOB.json`, in place of `roadtest.worker`, with its `main`.
+"""A worker that trains nothing: `python fake_worker.py KIND JOB.json`, in place of `roadtest.training.worker`, with its `main`.
 
 For `launch` the job is `{"do": ..., "path": ...}`. For a whole study it is a real Job, and what is done follows from
 the name of the network: `raises.py:build` raises, `killed.py:build` is killed, `waits.py:build` waits for the end,
@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from roadtest import worker
-from roadtest.events import Event
+from roadtest.records.schema import Event
+from roadtest.training import worker
 
 MAX_SECONDS = 100.0
 """A test that goes wrong must end all the same."""
@@ -29,7 +29,7 @@ def work(text: str, tell: Tell, should_stop: ShouldStop) -> None:
         tell(Event(kind="started", text="from the start"))
         ACTS[plain["do"]](Path(plain["path"]), tell, should_stop)
         return
-    from roadtest.job import Job
+    from roadtest.records.schema import Job
 
     job = Job.from_json(text)
     word = Path(job.run.network.partition(".py:")[0]).name
@@ -127,7 +127,7 @@ def finish_run(job: "object", tell: Tell) -> None:
 
 def sweep(text: str, tell: Tell, should_stop: ShouldStop) -> None:
     """The middle rate is best; `diverges.py:build` has no loss at all, `raises.py:build` no trial, `leaves` but one."""
-    from roadtest.job import Job
+    from roadtest.records.schema import Job
 
     job = Job.from_json(text)
     if "raises" in job.run.network:
@@ -142,7 +142,7 @@ def sweep(text: str, tell: Tell, should_stop: ShouldStop) -> None:
 
 def measure(text: str, tell: Tell, should_stop: ShouldStop) -> None:
     """One sample per network."""
-    from roadtest.record import write_rows
+    from roadtest.records import write_rows
 
     plain = json.loads(text)
     rows = [
@@ -155,7 +155,7 @@ def measure(text: str, tell: Tell, should_stop: ShouldStop) -> None:
 
 def speed(text: str, tell: Tell, should_stop: ShouldStop) -> None:
     """Ten steps of 0.1 s and ten images' evaluation a second; `slow.py:build` takes ten times as long."""
-    from roadtest.job import Job
+    from roadtest.records.schema import Job
 
     job = Job.from_json(text)
     if "raises" in job.run.network:

@@ -65,7 +65,7 @@ class ForkedWorker:
 
 
 def _work(words: list[str], environment: dict[str, str], stdin: Any, stdout: Any, log: Path) -> None:
-    from roadtest import worker
+    from roadtest.training import worker
 
     for number, file in enumerate((stdin.fileno(), stdout.fileno(), os.open(log, os.O_WRONLY | os.O_APPEND))):
         os.dup2(file, number)

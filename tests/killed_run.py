@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
-from roadtest import run, state, train
-from roadtest.events import Event
-from roadtest.job import Job
+from roadtest.records.schema import Event, Job
+from roadtest.training import checkpoint as state
+from roadtest.training import loop as train
+from roadtest.training import run
 
 NUM_STEPS_BEFORE = 7
 """In the second of three epochs of coloured squares (5 steps each): inside an epoch, after a row."""

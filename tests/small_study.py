@@ -19,9 +19,11 @@ from PIL import Image
 
 import fake_worker
 from forked import ForkedWorker
-from roadtest import worker
-from roadtest.events import Event
-from roadtest.study import Study, compare, launch, work
+from roadtest.records.schema import Event
+from roadtest.study import launch
+from roadtest.study import runner as work
+from roadtest.study.api import Study, compare
+from roadtest.training import worker
 
 FAKE_WORKER = (sys.executable, str(Path(__file__).with_name("fake_worker.py")))
 NUM_IMAGES = 200

@@ -11,18 +11,17 @@ from PIL import Image
 
 from fake_looks import Shot, arrow, clean_shots, draw_folder_of, frames, image_set_of, name, picture, pixels
 from roadtest.data.audit import Audit, audit_images, audit_source, audit_to_dict, finding_rows
+from roadtest.data.audit.finding import Finding, count, percent
+from roadtest.data.audit.flips import judge_flips
 from roadtest.data.cache import open_image_set
-from roadtest.data.finding import Finding, count, percent
-from roadtest.data.flips import judge_flips
-from roadtest.data.folder import list_folder
-from roadtest.data.gtsrb import list_gtsrb
-from roadtest.data.gtsrb_names import MIRRORED_CLASSES
+from roadtest.data.sources.folder import list_folder
+from roadtest.data.sources.gtsrb import MIRRORED_CLASSES, list_gtsrb
 
 
 @pytest.fixture(autouse=True)
 def few_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """The folders here are small; what is said of too few images has a test of its own."""
-    monkeypatch.setattr("roadtest.data.audit_images.LEAST_IMAGES", 1)
+    monkeypatch.setattr("roadtest.data.audit.files.LEAST_IMAGES", 1)
 
 
 def checked(root: Path) -> Audit:
@@ -74,7 +73,7 @@ def test_a_clean_folder_has_no_problem(tmp_path: Path) -> None:
 def test_a_folder_that_compare_refuses_for_its_size_is_not_ready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("roadtest.data.audit_images.LEAST_IMAGES", 200)
+    monkeypatch.setattr("roadtest.data.audit.files.LEAST_IMAGES", 200)
     audit = checked(draw_folder_of(tmp_path / "data"))
     assert audit.has_errors and audit.findings[0].text == "80 images: compare asks for 200 at least"
 

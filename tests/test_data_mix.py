@@ -1,5 +1,10 @@
-"""Training from one source, validation and test from others, drawn signs among real ones: what fits, and what not."""
+"""Training from one source, validation and test from others, drawn signs among real ones: what fits, and what not.
 
+Parts of several data sets as one: every image keeps its pixels, class and track, under one numbering.
+
+Drawn signs in batches: an exact share, in an order of seed and epoch, at the same number of steps."""
+
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +17,22 @@ from PIL import Image
 
 from fake_images import SIZE, draw_folder, pixels_of
 from roadtest.data import mix as mix_module
-from roadtest.data.imageset import ImageSet
-from roadtest.data.mix import LEVELS, check_sources, open_mixed, parse_mix
+from roadtest.data.cache import find_decoded
+from roadtest.data.dataset import ImageSet
+from roadtest.data.mix import (
+    LEVELS,
+    Ints,
+    Part,
+    check_sources,
+    count_drawn,
+    join_parts,
+    joined_fingerprint,
+    mix_in,
+    open_mixed,
+    parse_mix,
+)
 from roadtest.data.signs import LEVEL, NOTE, Drawing
+from roadtest.data.split import recover_tracks
 from tiny import coloured_squares
 
 
@@ -236,3 +254,177 @@ def test_a_folder_with_other_classes_than_gtsrb_is_refused_before_a_sign_is_draw
         with pytest.raises(ValueError, match=rf"^{title} has 43 classes and .* [0-9]+: both need the same classes"):
             open_mixed(str(tmp_path / "photos"), image_size=16, cache_dir=cache_dir, **words)  # type: ignore[arg-type]
     assert len(list((cache_dir / "decoded").iterdir())) == 1  # the photos
+
+
+def squares(folder: Path, name: str, shift: int = 0, **sizes: int) -> ImageSet:
+    """Coloured squares whose pixels lie in a file, as a cache's do."""
+    image_set = coloured_squares(**sizes)
+    place = folder / name
+    place.mkdir()
+    np.save(place / "images.npy", image_set.images_NHWC + np.uint8(shift))
+    pixels_NHWC = np.load(place / "images.npy", mmap_mode="r")
+    return replace(image_set, images_NHWC=pixels_NHWC, fingerprint=name[0] * 64, source=name)
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> ImageSet:
+    return squares(tmp_path, "a")
+
+
+@pytest.fixture
+def theirs(tmp_path: Path) -> ImageSet:
+    return squares(tmp_path, "b", shift=1, num_tracks=6, num_test=9)
+
+
+def joined(tmp_path: Path, ours: ImageSet, theirs: ImageSet) -> ImageSet:
+    parts = [
+        Part(image_set=ours, splits={"train": "train"}),
+        Part(image_set=theirs, splits={"test": "test", "train": "val"}, prefix="b/"),
+    ]
+    return join_parts(parts, cache_dir=tmp_path / "cache", title="both", notes=("a note",))
+
+
+def test_every_image_keeps_its_pixels_class_group_and_frame(tmp_path: Path, ours: ImageSet, theirs: ImageSet) -> None:
+    both = joined(tmp_path, ours, theirs)
+    # 24 tracks of 5, then 6 tracks of 5 and 9 test images
+    assert len(both.images_NHWC) == 120 + 39 and both.class_names == ours.class_names
+    assert [both.splits.count(split) for split in ("train", "val", "test")] == [120, 30, 9]
+    assert np.array_equal(both.images_NHWC[:120], ours.images_NHWC[:120])
+    assert np.array_equal(both.images_NHWC[120:], theirs.images_NHWC)
+    assert np.array_equal(both.labels_N, np.concatenate([ours.labels_N[:120], theirs.labels_N]))
+    assert np.array_equal(both.frames_N[120:], theirs.frames_N)
+    assert both.groups[:120] == ours.groups[:120] and both.paths[:120] == ours.paths[:120]
+    assert both.groups[120] == f"b/{theirs.groups[0]}" and both.paths[-1] == f"b/{theirs.paths[-1]}"
+    assert both.groups[-1] == ""
+    assert (both.title, both.source, both.notes) == ("both", "a", ("a note",))
+    assert not both.labels_N.flags.writeable and isinstance(both.images_NHWC, np.memmap)
+
+
+def test_paths_and_groups_of_two_parts_never_meet(tmp_path: Path, ours: ImageSet, theirs: ImageSet) -> None:
+    both = joined(tmp_path, ours, theirs)
+    assert set(ours.groups) & set(theirs.groups) - {""}
+    assert len(set(both.paths)) == len(both.paths)
+    assert not set(both.groups[:120]) & set(both.groups[120:])
+
+
+def test_recovered_tracks_stay_marked(tmp_path: Path, ours: ImageSet, theirs: ImageSet) -> None:
+    test_N = theirs.indices_of("test")
+    ids_N = recover_tracks(theirs.images_NHWC[test_N], theirs.labels_N[test_N])
+    groups = (*theirs.groups[: test_N[0]], *(f"~{number}" for number in ids_N))
+    both = joined(tmp_path, ours, theirs.with_groups(groups))
+    assert both.groups[-1] == f"~b/{ids_N[-1]}"
+
+
+def test_a_second_opening_takes_the_same_file_and_a_damaged_one_is_superseded(
+    tmp_path: Path, ours: ImageSet, theirs: ImageSet
+) -> None:
+    first = joined(tmp_path, ours, theirs)
+    again = joined(tmp_path, ours, theirs)
+    assert first.images_NHWC.filename == again.images_NHWC.filename  # type: ignore[attr-defined]
+    Path(first.images_NHWC.filename).write_bytes(b"cut off")  # type: ignore[attr-defined]
+    mended = joined(tmp_path, ours, theirs)
+    assert mended.images_NHWC.filename != first.images_NHWC.filename  # type: ignore[attr-defined]
+    assert np.array_equal(mended.images_NHWC[120:], theirs.images_NHWC)
+    assert len(list((tmp_path / "cache" / "decoded").iterdir())) == 2
+
+
+def test_joined_images_are_found_again_by_what_they_are(tmp_path: Path, ours: ImageSet, theirs: ImageSet) -> None:
+    both = joined(tmp_path, ours, theirs)
+    tested = {"test": "test", "train": "test"}  # the same rows for another purpose
+    parts = [Part(image_set=ours, splits={"train": "train"}), Part(image_set=theirs, splits=tested, prefix="b/")]
+    other = join_parts(parts, cache_dir=tmp_path / "cache", title="other", notes=())
+    assert both.images_NHWC.filename == other.images_NHWC.filename  # type: ignore[attr-defined]
+    for image_set in (both, other):
+        (found,) = find_decoded(tmp_path / "cache", fingerprint=image_set.fingerprint, image_size=both.image_size)
+        assert np.array_equal(found, both.images_NHWC)
+    assert not list(find_decoded(tmp_path / "cache", fingerprint=both.fingerprint, image_size=both.image_size + 1))
+
+
+def test_other_rows_are_another_file(tmp_path: Path, ours: ImageSet, theirs: ImageSet) -> None:
+    part = Part(image_set=theirs, splits={"train": "train"})
+    less = join_parts([part], cache_dir=tmp_path / "cache", title="less", notes=())
+    assert len(less.images_NHWC) == 30
+    assert len(joined(tmp_path, ours, theirs).images_NHWC) == 159
+
+
+def test_the_fingerprint_tells_which_part_is_what(ours: ImageSet, theirs: ImageSet) -> None:
+    one = Part(image_set=ours, splits={"train": "train"})
+    prints = [
+        joined_fingerprint(parts)
+        for parts in (
+            [one, Part(image_set=theirs, splits={"test": "test"})],
+            [one, Part(image_set=theirs, splits={"train": "test"})],
+            [one, Part(image_set=theirs, splits={"train": "val"})],
+            [one, Part(image_set=replace(theirs, fingerprint="c" * 64), splits={"test": "test"})],
+            [one],
+        )
+    ]
+    assert len(set(prints)) == len(prints) and {len(text) for text in prints} == {64}
+    assert joined_fingerprint([replace(one, prefix="elsewhere/")]) == prints[-1]
+
+
+def test_a_full_disk_is_told_in_one_line(
+    tmp_path: Path, ours: ImageSet, theirs: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+    from types import SimpleNamespace
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=10))
+    with pytest.raises(ValueError, match="has 10 free: make room"):
+        joined(tmp_path, ours, theirs)
+
+
+REAL_N, DRAWN_N = np.arange(100), np.arange(1000, 1013)
+
+
+def mixed_batches(seed: int = 0, epoch: int = 0, num_drawn: int = 3, drawn_N: Ints = DRAWN_N) -> Ints:
+    return mix_in(REAL_N, drawn_N, batch_size=10, num_drawn=num_drawn, seed=seed, epoch=epoch)
+
+
+def test_without_drawn_images_the_order_is_the_very_same() -> None:
+    assert mixed_batches(num_drawn=0) is REAL_N
+
+
+def test_every_batch_has_its_share_and_the_real_images_stay_where_they_were() -> None:
+    batches_SB = mixed_batches().reshape(-1, 10)
+    assert len(batches_SB) == 10
+    assert np.array_equal(batches_SB[:, :7], REAL_N.reshape(10, 10)[:, :7])
+    assert np.isin(batches_SB[:, 7:], DRAWN_N).all()
+
+
+def test_no_drawn_image_comes_again_before_all_have_come() -> None:
+    # 10 batches of 3 take 30 of 13 images: each 2 or 3 times
+    drawn_N = mixed_batches().reshape(-1, 10)[:, 7:].ravel()
+    assert sorted(Counter(drawn_N.tolist()).values()) == [2] * 9 + [3] * 4
+    assert set(drawn_N[:13]) == set(drawn_N[13:26]) == set(DRAWN_N)
+
+
+def test_the_order_depends_on_seed_and_epoch_alone() -> None:
+    assert np.array_equal(mixed_batches(seed=2, epoch=5), mixed_batches(seed=2, epoch=5))
+    for other in (mixed_batches(seed=3, epoch=5), mixed_batches(seed=2, epoch=6)):
+        assert not np.array_equal(mixed_batches(seed=2, epoch=5), other)
+
+
+@given(
+    num_real=st.integers(1, 200), batch_size=st.integers(2, 40), num_drawn=st.integers(1, 39), pool=st.integers(1, 50)
+)
+def test_steps_and_shares_hold_for_every_size(num_real: int, batch_size: int, num_drawn: int, pool: int) -> None:
+    if num_drawn >= batch_size or batch_size > num_real:
+        return
+    order_N = mix_in(
+        np.arange(num_real), np.arange(1000, 1000 + pool), batch_size=batch_size, num_drawn=num_drawn, seed=1, epoch=2
+    )
+    batches_SB = order_N.reshape(-1, batch_size)
+    assert len(batches_SB) == num_real // batch_size
+    assert ((batches_SB >= 1000).sum(axis=1) == num_drawn).all()
+
+
+def test_a_share_becomes_a_whole_number_of_images() -> None:
+    # 0.3 of 128 is 38.4
+    assert [count_drawn(128, share) for share in (0.0, 0.3, 0.5)] == [0, 38, 64]
+
+
+@pytest.mark.parametrize("share", [0.001, 0.999])
+def test_a_share_that_leaves_none_of_a_kind_is_refused(share: float) -> None:
+    with pytest.raises(ValueError, match=r"images of a batch of 128: both kinds need at least one; choose"):
+        count_drawn(128, share)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from roadtest.data.signs import pictograms
+from roadtest.data.signs.outlines import Outlines
 from roadtest.data.signs.pictograms import Patch
-from roadtest.data.signs.strokes import Outlines
 
 ON_TRIANGLES: list[Callable[[], list[Patch]]] = [
     pictograms.priority_arrow,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from roadtest.data.signs.scene import USUAL
 from roadtest.data.signs.track import FRAMES_PER_TRACK, WEATHERS, Track, build_track, random_stream
-from roadtest.data.signs.world import USUAL
 
 TRACKS: list[Track] = [build_track(0, "train", label, number) for label in (3, 30) for number in range(8)]
 

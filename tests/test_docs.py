@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from roadtest.cli.front import build_app, option_names, verb_names
+from roadtest.cli.app import build_app, option_names, verb_names
 from roadtest.cli.reference import render_reference
 from roadtest.protocol import GTSRB_V1, Augmentation, Protocol
-from roadtest.record import (
+from roadtest.records import (
     Cost,
     EpochRow,
     Failure,
@@ -99,8 +99,8 @@ def test_every_field_of_a_record_is_described(kind: Any) -> None:
 
 
 def test_every_column_of_the_other_tables_is_named() -> None:
-    from roadtest.data.ledger import COLUMNS as READS
-    from roadtest.study.sweep import COLUMNS as SWEEP
+    from roadtest.data.split import COLUMNS as READS
+    from roadtest.study.runner import COLUMNS as SWEEP
 
     text = read("docs/records.md")
     columns = {*READS, *SWEEP, *(f.name for f in fields(Failure)), "latency_ms", "is_busy"}

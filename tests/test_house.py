@@ -107,7 +107,7 @@ def imports(path: Path) -> list[Import]:
 
 
 def room_of(module: str) -> str:
-    """`roadtest.judge_folds` and `roadtest.judge` are one room, and so is a package with all its modules."""
+    """`roadtest.analysis.stats.folds` and `roadtest.analysis.stats.comparisons` are one room, and so is a package with all its modules."""
     first = module.split(".")[1]
     return first.split("_")[0] if first.split("_")[0] in FLOORS else first
 

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from roadtest import judge
-from roadtest.judge_variance import Floats
-from roadtest.summarise.metrics import (
+from roadtest.analysis import stats as judge
+from roadtest.analysis.metrics import (
     ACCURACY,
     BALANCED,
     MACRO_F1,
@@ -24,7 +23,8 @@ from roadtest.summarise.metrics import (
     fold_sizes,
     score,
 )
-from test_judge_scores import scores_of
+from roadtest.analysis.stats.variance import Floats
+from test_analysis_stats_intervals import scores_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import judge_at_once

@@ -13,17 +13,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from roadtest.machine import (
-    Finding,
-    choose_device,
-    describe,
-    describe_machine,
-    device,
-    doctor,
-    doctor_findings,
-    wait_for_device,
-)
-from roadtest.record import Machine
+from roadtest.machine import Finding, choose_device, describe_machine, device, doctor, doctor_findings, wait_for_device
+from roadtest.machine import environment as describe
+from roadtest.records import Machine
 
 
 @pytest.fixture(autouse=True)

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from roadtest.cost import count_macs, count_parameters
 from roadtest.networks.lenet import LeNet5
+from roadtest.training.profile import count_macs, count_parameters
 
 
 def test_lenet_has_the_parameters_of_its_layers() -> None:

@@ -11,9 +11,9 @@ from huggingface_hub import constants
 
 import fake_hub
 from fake_hub import NETWORK
-from roadtest.augment import prepare_batch
 from roadtest.networks import build_network, describe_network, resolve_networks, zoo
 from roadtest.networks.pretrained import NORMALISATION, OwnConstants, find_weights, name_weights, read_weights
+from roadtest.training.augment import prepare_batch
 
 PRETRAINED = f"{NETWORK}+pretrained"
 

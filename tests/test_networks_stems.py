@@ -8,8 +8,7 @@ from torch import nn
 
 from roadtest.networks import Spelling, build_network, build_on_paper, parse_network, resolve_networks
 from roadtest.networks.advice import remark_on_maps
-from roadtest.networks.shapes import output_shape
-from roadtest.networks.stages import probe_network
+from roadtest.networks.shapes import output_shape, probe_network
 from roadtest.networks.stems import put_stem
 
 

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from roadtest.cost import count_macs, count_parameters
 from roadtest.networks.stn import SpatialTransformer, WithSTN
+from roadtest.training.profile import count_macs, count_parameters
 
 
 def noise(num_images: int, image_size: int) -> Tensor:

@@ -10,10 +10,10 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from roadtest.cost import count_macs, count_parameters
 from roadtest.networks import NETWORKS, build_network, build_on_paper
 from roadtest.networks.shapes import output_shape
 from roadtest.networks.vgg import FoldedVGG
+from roadtest.training.profile import count_macs, count_parameters
 
 
 class SmallVGG(nn.Module):

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import one_process
 
-from roadtest.events import Event
+from roadtest.records.schema import Event
 from roadtest.study.launch import Task
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from fake_study import build_fake_study
-from roadtest import judge
-from roadtest.summarise import difference_between, read_results
+from roadtest.analysis import difference_between, read_results
+from roadtest.analysis import stats as judge
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import real_seeds

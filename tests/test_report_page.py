@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from fake_study import SIX, build_fake_study
-from roadtest.config import write_config
-from roadtest.record import read_records, read_rows, write_rows
+from roadtest.format import speak_of
+from roadtest.records import read_records, read_rows, write_rows
+from roadtest.records.files import write_config
 from roadtest.report import build, write_report
-from roadtest.report.facts import machine_facts
-from roadtest.summarise.words import speak_of
+from roadtest.report.sections.methods import machine_facts
 
 EVIL_NAMES = (
     "<img src=x onerror=alert(1)>",
@@ -198,7 +198,7 @@ def test_claims_of_the_report_stand_on_the_page_where_there_are_some(
     study = build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=1)
     assert "What the report claimed" not in read_page(study).text
     row = {"claim": "VGG is <worst> for its cost.", "verdict": "not decided", "evidence": "one seed each"}
-    monkeypatch.setattr("roadtest.report.contents.claim_rows", lambda results: [row])
+    monkeypatch.setattr("roadtest.report.page.claim_rows", lambda results: [row])
     text = read_page(study).text
     assert "What the report claimed" in text and "VGG is <worst> for its cost." in text
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from roadtest.cost import count_macs, count_parameters
+from roadtest.training.profile import count_macs, count_parameters
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import resnet8

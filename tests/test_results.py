@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from roadtest.cli.front import build_app
-from roadtest.record import read_epochs, read_records, read_study_info
+from roadtest.cli.app import build_app
+from roadtest.records import read_epochs, read_records, read_study_info
 
 ROOT = Path(__file__).parent.parent
 STUDIES = sorted(path.parent for path in ROOT.glob("results/**/study.json"))

@@ -10,18 +10,11 @@ import pytest
 
 from exact_study import change_record
 from fake_study import build_fake_study
-from roadtest.record import read_record, read_rows, read_study_info, write_rows
+from roadtest.analysis.find_run import find_run
+from roadtest.records import read_record, read_rows, read_study_info, write_rows
 from roadtest.study import folder as folder_module
-from roadtest.study.folder import (
-    _command,
-    check_protocol,
-    keep_chosen_weights,
-    make_folder,
-    move_aside,
-    write_plan,
-)
+from roadtest.study.folder import _command, check_protocol, keep_chosen_weights, make_folder, move_aside, write_plan
 from roadtest.study.options import Options, planned_runs
-from roadtest.winner import find_run
 from tiny import TINY, coloured_squares
 
 RUNS = planned_runs([("lenet5", False)], (0,))

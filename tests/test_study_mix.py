@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from roadtest.data.signs import LEVEL, list_signs, read_image
-from roadtest.record import read_rows
-from roadtest.study import Study, compare
+from roadtest.records import read_rows
+from roadtest.study.api import Study, compare
 from roadtest.study.options import Options, chosen_protocol, source_name, study_name
 from small_study import compare_small, draw_images, own, prepare
 

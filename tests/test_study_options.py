@@ -6,15 +6,8 @@ from typing import Any
 import pytest
 
 from roadtest.protocol import FOLDER_V1, GTSRB_V1, SIGNS_V1
-from roadtest.record import MAX_SEED
-from roadtest.study.options import (
-    Options,
-    chosen_protocol,
-    chosen_seeds,
-    planned_runs,
-    source_kind,
-    source_name,
-)
+from roadtest.records import MAX_SEED
+from roadtest.study.options import Options, chosen_protocol, chosen_seeds, planned_runs, source_kind, source_name
 
 
 def refusal(**options: Any) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from roadtest import Classifier, compare
 from roadtest.protocol import PROTOCOLS
-from roadtest.record import read_rows
+from roadtest.records import read_rows
 from roadtest.study import options as options_module
 from small_study import compare_small, own, prepare
 

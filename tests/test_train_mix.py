@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from roadtest import steps as steps_module
-from roadtest import train as train_module
-from roadtest.augment import Changes
-from roadtest.record import EpochRow
-from roadtest.train import train
-from roadtest.training import Training
+from roadtest.records import EpochRow
+from roadtest.training import loop as train_module
+from roadtest.training import step as steps_module
+from roadtest.training.augment import Changes
+from roadtest.training.loop import train
+from roadtest.training.state import Training
 from tiny import TINY, TinyNet, tiny_training, weights_of
 
 MIXED = replace(TINY, drawn_fraction=0.25)

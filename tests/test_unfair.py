@@ -17,20 +17,19 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from roadtest import run as run_module
-from roadtest import run_figures
-from roadtest import steps as steps_module
-from roadtest import train as train_module
-from roadtest.augment import Changes, augment_batch, draw_changes, prepare_batch
-from roadtest.data.reopen import reopen_image_set
-from roadtest.events import Event
-from roadtest.job import Job
+from roadtest.data.open import reopen_image_set
 from roadtest.networks import build_network
 from roadtest.protocol import GTSRB_V1, SIGNS_V1
-from roadtest.record import PlannedRun, read_predictions, read_record, read_rows
-from roadtest.run import build_training, execute
+from roadtest.records import PlannedRun, read_predictions, read_record, read_rows
+from roadtest.records.schema import Event, Job
 from roadtest.study.options import Options, chosen_protocol
-from roadtest.train import train
+from roadtest.training import loop as train_module
+from roadtest.training import run as run_figures
+from roadtest.training import run as run_module
+from roadtest.training import step as steps_module
+from roadtest.training.augment import Changes, augment_batch, draw_changes, prepare_batch
+from roadtest.training.loop import train
+from roadtest.training.run import build_training, execute
 from tiny import TINY, coloured_squares, tiny_training, write_tiny_study
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from roadtest import cli
-from roadtest.record import read_rows
+from roadtest.records import read_rows
 from used_study import draw_colours
 
 PAGE = Path(__file__).parent.parent / "docs" / "use.md"

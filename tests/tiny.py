@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from roadtest.data.imageset import ImageSet
+from roadtest.data.dataset import ImageSet
 from roadtest.data.split import assign_folds, split_fingerprint, split_rows
-from roadtest.evaluate import pixel_reader
-from roadtest.job import Job
 from roadtest.protocol import Protocol
-from roadtest.record import EpochRow, PlannedRun, StudyInfo, read_rows, to_json, write_atomically, write_rows
-from roadtest.train import train
-from roadtest.training import Training
+from roadtest.records import EpochRow, PlannedRun, StudyInfo, read_rows, to_json, write_atomically, write_rows
+from roadtest.records.schema import Job
+from roadtest.training.loop import train
+from roadtest.training.predict import pixel_reader
+from roadtest.training.state import Training
 
 CLASS_NAMES = ("Red", "Green", "Blue")
 

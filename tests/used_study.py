@@ -13,10 +13,10 @@ from PIL import Image
 from torch import nn
 
 from fake_study import build_fake_study
-from roadtest.classify import Classifier
+from roadtest.inference.classifier import Classifier
 from roadtest.networks import build_network
-from roadtest.record import RunRecord, read_record
-from roadtest.state import write_weights
+from roadtest.records import RunRecord, read_record
+from roadtest.training.checkpoint import write_weights
 
 COLOURS = ("Red", "Green", "Blue")
 

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from contender import MOMENTUM, WEIGHT_DECAY, Job, measure_epochs, read_job
 from torch import Tensor, nn
 
-from roadtest.evaluate import forward
 from roadtest.networks import build_network
+from roadtest.training.predict import forward
 
 LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 NUM_WARMUP_STEPS = 3
-"""Steps before the clock starts: what the training loop itself leaves out of its plan (roadtest.schedule)."""
+"""Steps before the clock starts: what the training loop itself leaves out of its plan (roadtest.training.schedule)."""
 NUM_WORKERS = 2
 """Processes of the peers' loaders."""
 MOMENTUM, WEIGHT_DECAY = 0.9, 5e-4

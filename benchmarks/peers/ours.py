@@ -7,11 +7,11 @@ import torch
 from contender import Job, measure_epochs, read_job
 from torch import Tensor, nn
 
-from roadtest.evaluate import pixel_reader
 from roadtest.networks import build_network
 from roadtest.protocol import GTSRB_V1
-from roadtest.train import train
-from roadtest.training import Training
+from roadtest.training.loop import train
+from roadtest.training.predict import pixel_reader
+from roadtest.training.state import Training
 
 
 def build_training(

@@ -12,9 +12,9 @@ from bare_step import LAYOUTS, prepare_step, take_step
 from contender import Job, read_job, report
 from torch.utils.flop_counter import FlopCounterMode
 
-from roadtest.evaluate import PRECISIONS
 from roadtest.networks import build_network
-from roadtest.precision import choose_precision
+from roadtest.training.precision import choose_precision
+from roadtest.training.predict import PRECISIONS
 
 NUM_STEPS = 3
 """Timed steps per setting, after one that is not."""

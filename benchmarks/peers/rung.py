@@ -12,10 +12,10 @@ from plain_networks import build_plain
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from roadtest.augment import augment_batch, draw_changes
-from roadtest.evaluate import forward
 from roadtest.networks import build_network
 from roadtest.protocol import GTSRB_V1
+from roadtest.training.augment import augment_batch, draw_changes
+from roadtest.training.predict import forward
 
 Epoch = Callable[[int | None], Batches]
 """A whole one, or one of so many steps."""

@@ -13,20 +13,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from roadtest.classify import Classifier
+    from roadtest.inference.classifier import Classifier
     from roadtest.protocol import Protocol
-    from roadtest.study import Run, Study, compare, read_run, read_study
+    from roadtest.study.api import Run, Study, compare, read_run, read_study
 
     __version__: str
 
 _HOMES = {
-    "Classifier": "roadtest.classify",
+    "Classifier": "roadtest.inference.classifier",
     "Protocol": "roadtest.protocol",
-    "Run": "roadtest.study",
-    "Study": "roadtest.study",
-    "compare": "roadtest.study",
-    "read_run": "roadtest.study",
-    "read_study": "roadtest.study",
+    "Run": "roadtest.study.api",
+    "Study": "roadtest.study.api",
+    "compare": "roadtest.study.api",
+    "read_run": "roadtest.study.api",
+    "read_study": "roadtest.study.api",
 }
 
 __all__ = ["Classifier", "Protocol", "Run", "Study", "__version__", "compare", "read_run", "read_study"]

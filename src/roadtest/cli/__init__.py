@@ -5,6 +5,6 @@ the limits; 130 interrupted, and what was done is kept. A mistake is one line on
 Importing this package imports cyclopts and nothing heavy: torch, numpy and rich come in when a verb needs them.
 """
 
-from roadtest.cli.front import main
+from roadtest.cli.app import main
 
 __all__ = ["main"]

@@ -13,11 +13,22 @@ from typing import Annotated, Any, Literal
 from cyclopts import CoercionError, Group, Parameter, Token
 
 WHAT = Group("What is compared", sort_key=1)
+
+
 DATA = Group("Data", sort_key=2)
+
+
 TRAINING = Group("How much training", sort_key=3)
+
+
 MACHINE = Group("Machine", sort_key=4)
+
+
 FOLDER = Group("The study's folder", sort_key=5)
+
+
 OUTPUT = Group("Output", sort_key=6)
+
 
 Format = Literal["table", "json", "csv", "md"]
 
@@ -49,9 +60,17 @@ PLACEHOLDERS = {
     "--min-accuracy": "RATE",
     "--tolerance": "POINTS",
 }
+
+
 _NUMBERS = ("--batch-size", "--classes", "--epochs", "--image-size", "--jobs", "--patience", "--seeds", "--threads")
+
+
 _LIMITS = ("--max-latency-ms", "--max-macs", "--max-memory-mb", "--max-params", "--max-size-mb", "--max-train-minutes")
+
+
 PLACEHOLDERS |= dict.fromkeys((*_NUMBERS, *_LIMITS), "N")
+
+
 _HAS_METAVAR = hasattr(Parameter(), "metavar")  # cyclopts 5 shows them, cyclopts 4 cannot
 
 
@@ -71,11 +90,18 @@ def read_whole(_: type, tokens: Sequence[Token]) -> int:
 
 Whole = Annotated[int, Parameter(converter=read_whole)]
 
+
 DataDir = Annotated[
     Path | None, option("--data-dir", help="Where GTSRB lies. Default: ROADTEST_GTSRB, else downloaded.", group=DATA)
 ]
+
+
 Subset = Annotated[bool, option("--subset", help="Take a part of GTSRB, and call it a subset everywhere.", group=DATA)]
+
+
 SkipBroken = Annotated[bool, option("--skip-broken", help="Leave unreadable images out.", group=DATA)]
+
+
 GroupOption = Annotated[
     Literal["auto"] | None,
     option(
@@ -85,6 +111,8 @@ GroupOption = Annotated[
         group=DATA,
     ),
 ]
+
+
 ImageSize = Annotated[
     Whole | None,
     option(
@@ -94,19 +122,35 @@ ImageSize = Annotated[
         group=DATA,
     ),
 ]
+
+
 StudyPath = Annotated[Path, Parameter(help="The folder of a study.")]
+
+
 FormatOption = Annotated[
     Format | None,
     option("--format", help="How the table is printed: table (the default), json, csv or md.", group=OUTPUT),
 ]
+
+
 Quiet = Annotated[bool, option("--quiet", "-q", help="Print nothing but errors and the final path.", group=OUTPUT)]
+
+
 Verbose = Annotated[bool, option("--verbose", "-v", help="Print the traceback of an error.", group=OUTPUT)]
+
+
 NoImages = Annotated[bool, option("--no-images", help="Leave pictures of the data out of the page.", group=OUTPUT)]
+
+
 Out = Annotated[
     Path | None,
     option("--out", "-o", help="The study's folder. Default: runs/<source>-<protocol>-<fingerprint>.", group=FOLDER),
 ]
+
+
 DemoOut = Annotated[Path, option("--out", "-o", help="The study's folder. Default: runs/demo.", group=FOLDER)]
+
+
 Fresh = Annotated[
     bool, option("--fresh", help="Move a study that is there aside and begin anew. Nothing is deleted.", group=FOLDER)
 ]

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from roadtest.cli.front import build_app, verb_names
+from roadtest.cli.app import build_app, verb_names
 from roadtest.cli.options import PLACEHOLDERS
 
 if TYPE_CHECKING:

@@ -8,24 +8,49 @@
 takes its test images, or all of a folder without parts, and every reading is a line in the ledger under that data set's
 own fingerprint. Mixed images are a part of their own behind all others: the real images keep their numbers, and so
 their augmentation.
+
+Drawn signs among the real images of an epoch: which stand in which batch.
+
+An epoch with drawn signs has as many steps as without: in every batch the last images of the real ones' order give way.
+So the control for "do drawn signs help?" is the same command without them. S steps, B images of a batch.
+
+Put parts of several data sets into one: training images from here, test images from there.
+
+The rows are copied once into an array of their own in the cache, `joined-<key>-<generation>`, so that all that follows
+knows one memory-mapped file and one numbering of images, as with any data set. Copying needs no decoding: a hundred
+megabytes a second or two. Shapes: N images, H x W pixels, C = 3 channels (RGB).
 """
 
+import hashlib
+import itertools
+import json
+import math
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from roadtest.data.gtsrb_names import CLASS_NAMES
-from roadtest.data.imageset import DRAWN, TEST, TRAIN, VAL, ImageSet
-from roadtest.data.join import Part, join_parts
-from roadtest.data.layout import HELD_OUT
+import numpy as np
+import numpy.typing as npt
+
+from roadtest.data.cache import RowFile, published_folder, read_only
+from roadtest.data.dataset import DRAWN, TEST, TRAIN, VAL, ImageSet
 from roadtest.data.open import open_source
 from roadtest.data.signs import LEVEL, NOTE, Drawing, is_drawn, list_signs, read_settings
+from roadtest.data.sources.gtsrb import CLASS_NAMES
+from roadtest.data.sources.layout import HELD_OUT
+from roadtest.records import write_atomically
 
 NUM_MIXED = 12_900
 """Drawn images that are mixed in where the user names no number: 30 tracks of each class."""
+
+
 _LEAST_TEST = 430  # a drawing has a test part, and nobody looks at a mixed one's
+
+
 _SHARE = re.compile(r"(?P<number>[0-9]{0,4}\.?[0-9]{1,6})(?P<percent>%?)")
+
+
 LEVELS = {
     "zero-real": "no pixel or statistic of GTSRB was consulted, and drawn signs alone chose",
     "statistics": "laws of light or size were fitted to GTSRB's training images",
@@ -244,3 +269,141 @@ def _place(word: str) -> str:
     if is_drawn(word):
         return "signs"
     return word if word == "gtsrb" else str(Path(word).expanduser().resolve())
+
+
+Ints = npt.NDArray[np.int64]
+
+
+_DRAWN_KEY = 43  # of the generator that orders drawn signs, apart from the one that shuffles real images
+
+
+def count_drawn(batch_size: int, drawn_fraction: float) -> int:
+    """How many images of a batch are drawn; a ValueError where rounding leaves none, or no real one."""
+    num_drawn = round(batch_size * drawn_fraction)
+    if drawn_fraction > 0 and not 0 < num_drawn < batch_size:
+        raise ValueError(
+            f"a share of {drawn_fraction:g} drawn signs is {num_drawn} images of a batch of {batch_size}: both kinds "
+            "need at least one; choose another share, or a larger --batch-size"
+        )
+    return num_drawn
+
+
+def mix_in(order_N: Ints, drawn_ids_N: Ints, *, batch_size: int, num_drawn: int, seed: int, epoch: int) -> Ints:
+    """Put drawn images into the last `num_drawn` places of every whole batch; what follows the last one is cut off.
+
+    They come in an order of seed and epoch alone, and none comes again before all have come.
+    """
+    if num_drawn == 0:
+        return order_N
+    num_steps = len(order_N) // batch_size
+    batches_SB = order_N[: num_steps * batch_size].reshape(num_steps, batch_size).copy()
+    generator = np.random.default_rng([seed, epoch, _DRAWN_KEY])
+    num_rounds = math.ceil(num_steps * num_drawn / len(drawn_ids_N))
+    drawn_N = np.concatenate([generator.permutation(drawn_ids_N) for _ in range(num_rounds)])
+    batches_SB[:, batch_size - num_drawn :] = drawn_N[: num_steps * num_drawn].reshape(num_steps, num_drawn)
+    mixed_N: Ints = batches_SB.reshape(-1)
+    return mixed_N
+
+
+_CHUNK = 4096  # images copied at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """What is taken from one data set."""
+
+    image_set: ImageSet
+    splits: Mapping[str, str]
+    """Of its splits those that are taken, and what they become."""
+    prefix: str = ""
+    """Stands before its paths and groups, so that they differ from those of the other parts."""
+
+    @property
+    def rows_N(self) -> npt.NDArray[np.int64]:
+        """The rows that are taken, ascending."""
+        return np.flatnonzero([split in self.splits for split in self.image_set.splits])
+
+
+def join_parts(parts: Sequence[Part], *, cache_dir: Path, title: str, notes: tuple[str, ...]) -> ImageSet:
+    """One data set of several parts' rows, in their order; the first part names its source and its classes."""
+    first = parts[0].image_set
+    rows = [(part, int(row)) for part in parts for row in part.rows_N]
+    images_NHWC, fingerprint = _joined_pixels(parts, cache_dir), joined_fingerprint(parts)
+    _say_what_it_is(images_NHWC, fingerprint)
+    return ImageSet(
+        source=first.source,
+        title=title,
+        class_names=first.class_names,
+        images_NHWC=images_NHWC,
+        labels_N=read_only(np.concatenate([part.image_set.labels_N[part.rows_N] for part in parts])),
+        groups=tuple(_prefixed(part, part.image_set.groups[row]) for part, row in rows),
+        frames_N=read_only(np.concatenate([part.image_set.frames_N[part.rows_N] for part in parts])),
+        splits=tuple(part.splits[part.image_set.splits[row]] for part, row in rows),
+        paths=tuple(part.prefix + part.image_set.paths[row] for part, row in rows),
+        fingerprint=fingerprint,
+        notes=notes,
+    )
+
+
+def joined_fingerprint(parts: Sequence[Part]) -> str:
+    """64 hexadecimal digits over which splits of which data sets stand where."""
+    told = [(part.image_set.fingerprint, sorted(part.splits.items())) for part in parts]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def _prefixed(part: Part, group: str) -> str:
+    """A group under its part's prefix; the mark of recovered tracks stays in front, no group stays none."""
+    mark = "~" if group.startswith("~") else ""
+    return f"{mark}{part.prefix}{group.removeprefix(mark)}" if group else ""
+
+
+def _joined_pixels(parts: Sequence[Part], cache_dir: Path) -> npt.NDArray[np.uint8]:
+    """The mapped array, copied together where it is not there or is damaged."""
+    cache = cache_dir.absolute() / "decoded"
+    cache.mkdir(parents=True, exist_ok=True)
+    num_images = sum(len(part.rows_N) for part in parts)
+    image_size = parts[0].image_set.image_size
+    num_bytes = RowFile(path=cache, image_size=image_size).num_bytes(num_images)
+    key = _key(parts)
+    for generation in itertools.count():
+        folder = cache / f"joined-{key}-{generation}"
+        is_new = not folder.exists()
+        if is_new:
+            _build(parts, folder, num_images, num_bytes, image_size)
+        path = folder / "images.npy"
+        if path.exists() and path.stat().st_size == num_bytes:
+            joined_NHWC: npt.NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+            return joined_NHWC
+        assert not is_new, f"{folder} was damaged while it was written"
+    raise AssertionError
+
+
+def _say_what_it_is(images_NHWC: npt.NDArray[np.uint8], fingerprint: str) -> None:
+    """Let the pixels be found again by the data set's name (cache.py); rows taken as other splits share them."""
+    path = Path(str(images_NHWC.filename)).with_name(f"about-{fingerprint[:8]}.json")  # type: ignore[attr-defined]
+    about = {"fingerprint": fingerprint, "image_size": images_NHWC.shape[1], "num_images": len(images_NHWC)}
+    if not path.exists():
+        write_atomically(path, json.dumps(about).encode())
+
+
+def _key(parts: Sequence[Part]) -> str:
+    """32 hexadecimal digits over the parts' own arrays, whose folders are never written twice, and the rows taken."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        pixels = Path(str(part.image_set.images_NHWC.filename))  # type: ignore[attr-defined]
+        digest.update(f"{pixels.parent.name}/{pixels.name} {part.image_set.image_size}\n".encode())
+        digest.update(part.rows_N.astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def _build(parts: Sequence[Part], folder: Path, num_images: int, num_bytes: int, image_size: int) -> None:
+    with published_folder(folder, num_bytes) as building:
+        target = RowFile(path=building / "images.npy", image_size=image_size)
+        target.start(num_images)
+        place = 0
+        for part in parts:
+            rows_N = part.rows_N
+            for start in range(0, len(rows_N), _CHUNK):
+                chunk_NHWC = part.image_set.images_NHWC[rows_N[start : start + _CHUNK]]
+                target.write(place, chunk_NHWC)
+                place += len(chunk_NHWC)

@@ -1,23 +1,40 @@
-"""One way to open any source by its word: `gtsrb`, `signs`, `signs:20000`, or a path; decoded, cached, with tracks."""
+"""One way to open any source by its word: `gtsrb`, `signs`, `signs:20000`, or a path; decoded, cached, with tracks.
+
+GTSRB's archives, opened once, open in a blink ever after: what opening found is kept beside the decoded images.
+
+Listing 51,839 members of zips, and finding their tracks' places, takes each new process one to two seconds. What three
+archives hold cannot change without a size or a time of change, so these are the key; whatever else lies in that folder
+or is listed otherwise (trees, other zips, parts of it) is looked at anew each time. Deleting `decoded/` forgets all.
+
+Open a study's images again, in another process, from the study's own folder and the decoded pixels.
+
+The rows of split.csv are the rows of the array: labels, groups, splits and folds are read from there and nowhere
+else, so a run trains on exactly the split that the study shows.
+"""
 
 import contextlib
-from collections.abc import Callable
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import PIL
 
-from roadtest.data.arrays import is_arrays, list_arrays
-from roadtest.data.cache import open_image_set
-from roadtest.data.folder import list_folder
-from roadtest.data.gtsrb import find_place, list_gtsrb
-from roadtest.data.imageset import ImageSet, Listing
-from roadtest.data.remembered import archives_key, recall, remember
-from roadtest.data.sequences import propose_groups, with_groups
+from roadtest.data.audit.sequences import propose_groups, with_groups
+from roadtest.data.cache import BROKEN, PREPROCESSING, open_image_set, read_about, read_only
+from roadtest.data.dataset import ImageSet, Listing
 from roadtest.data.signs import is_drawn, list_signs, parse_drawing
-from roadtest.data.tracks import METHOD, recover_tracks
-from roadtest.record import replacing
+from roadtest.data.sources.arrays import is_arrays, list_arrays
+from roadtest.data.sources.download import ARCHIVE_NAMES
+from roadtest.data.sources.folder import list_folder
+from roadtest.data.sources.gtsrb import CLASS_NAMES, find_place, list_gtsrb
+from roadtest.data.split import METHOD, recover_tracks
+from roadtest.records import read_rows, read_study_info, replacing, write_atomically
 
 NO_GROUPS = "roadtest looked for groups, by names and looks (--group auto), and found none."
 
@@ -166,3 +183,124 @@ def _kept_or_recovered(image_set: ImageSet, test_N: npt.NDArray[np.int64]) -> np
         with contextlib.suppress(OSError), replacing(path) as temporary, temporary.open("wb") as file:
             np.save(file, ids_N)  # a cache that cannot be written to is no reason to stop
     return ids_N
+
+
+LISTING = "gtsrb-listing-1"
+"""Changes whenever the same archives would be listed otherwise."""
+
+
+LISTED = (".zip", ".csv", ".ppm", ".png")
+"""What a listing looks at, besides folders."""
+
+
+def archives_key(place: Path, image_size: int) -> str | None:
+    """32 hexadecimal digits for the publisher's three archives in a folder; None where a listing would find more."""
+    how = (LISTING, PREPROCESSING, PIL.__version__, METHOD, image_size, str(place.absolute()))
+    digest = hashlib.blake2b(repr(how).encode(), digest_size=16)
+    try:
+        with os.scandir(place) as scan:
+            others = [child for child in scan if child.name not in ARCHIVE_NAMES]
+        if any(child.is_dir() or child.name.lower().endswith(LISTED) for child in others):
+            return None
+        for name in ARCHIVE_NAMES:
+            status = (place / name).stat()
+            digest.update(repr((name, status.st_size, status.st_mtime_ns)).encode())
+    except OSError:
+        return None
+    return digest.hexdigest()
+
+
+def recall(cache_dir: Path, key: str, image_size: int) -> ImageSet | None:
+    """What `remember` kept under this key, over the decoded images; None where either is not whole."""
+    for path in sorted(cache_dir.absolute().glob(f"decoded/*/opened-{key}.json"), reverse=True):
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            kept = json.loads(path.read_text(encoding="ascii"))
+            labels_N, frames_N = (np.array(kept[name], np.int64) for name in ("labels", "frames"))
+            about = read_about(path.parent, len(labels_N), image_size)
+            groups, splits, paths = (tuple(map(str, kept[name])) for name in ("groups", "splits", "paths"))
+            if about is None or not len(labels_N) == len(frames_N) == len(groups) == len(splits) == len(paths):
+                continue
+            return ImageSet(
+                source="gtsrb",
+                title=str(kept["title"]),
+                class_names=CLASS_NAMES,
+                images_NHWC=np.load(path.with_name("images.npy"), mmap_mode="r", allow_pickle=False),
+                labels_N=read_only(labels_N),
+                groups=groups,
+                frames_N=read_only(frames_N),
+                splits=splits,
+                paths=paths,
+                fingerprint=about.fingerprint,
+                notes=tuple(map(str, kept["notes"])),
+            )
+    return None
+
+
+def remember(key: str, image_set: ImageSet) -> None:
+    """Keep what was opened under this key, beside the decoded images; nothing where some are broken."""
+    mapped = getattr(image_set.images_NHWC, "filename", None)
+    if mapped is None or any(BROKEN in note for note in image_set.notes):
+        return
+    kept = {
+        "title": image_set.title,
+        "notes": image_set.notes,
+        "labels": image_set.labels_N.tolist(),
+        "frames": image_set.frames_N.tolist(),
+        "groups": image_set.groups,
+        "splits": image_set.splits,
+        "paths": image_set.paths,
+    }
+    with contextlib.suppress(OSError):  # a cache that cannot be written to stops nobody
+        write_atomically(Path(mapped).with_name(f"opened-{key}.json"), json.dumps(kept).encode("ascii"))
+
+
+COLUMNS = ("path", "label", "group", "split", "fold")
+
+
+def reopen_image_set(study_dir: Path, pixels_path: Path) -> tuple[ImageSet, npt.NDArray[np.int64]]:
+    """Return the images and folds_N (-1 outside the training part) of a study.
+
+    A frame's number is its place among the rows of its group: split.csv is in canonical order.
+    """
+    info, rows = read_study_info(study_dir), read_rows(study_dir / "split.csv", COLUMNS)
+    if not pixels_path.exists():
+        raise ValueError(f"the decoded images are gone from {pixels_path}: give the same command again to decode them")
+    images_NHWC = np.load(pixels_path, mmap_mode="r", allow_pickle=False)
+    if len(images_NHWC) != len(rows):
+        raise ValueError(
+            f"{study_dir / 'split.csv'} has {len(rows)} rows and there are {len(images_NHWC)} images: use --fresh"
+        )
+    labels_N, folds_N = _whole_numbers(study_dir, rows, "label"), _whole_numbers(study_dir, rows, "fold")
+    if not 0 <= labels_N.min(initial=0) <= labels_N.max(initial=0) < len(info.class_names):
+        raise ValueError(
+            f"{study_dir / 'split.csv'} has labels beyond the {len(info.class_names)} classes: use --fresh"
+        )
+    seen: Counter[str] = Counter()
+    frames = []
+    for row in rows:
+        frames.append(seen[row["group"]] if row["group"] else 0)
+        seen[row["group"]] += 1
+    image_set = ImageSet(
+        source=info.source,
+        title=info.data_title,
+        class_names=info.class_names,
+        images_NHWC=images_NHWC,
+        labels_N=labels_N,
+        groups=tuple(row["group"] for row in rows),
+        frames_N=np.array(frames, np.int64),
+        splits=tuple(row["split"] for row in rows),
+        paths=tuple(row["path"] for row in rows),
+        fingerprint=info.data_fingerprint,
+        notes=info.notes,
+        test_title=info.test_title,
+        test_fingerprint=info.test_fingerprint,
+        level=info.level,
+    )
+    return image_set, folds_N
+
+
+def _whole_numbers(study_dir: Path, rows: Sequence[Mapping[str, str]], name: str) -> npt.NDArray[np.int64]:
+    try:
+        return np.array([int(row[name]) for row in rows], np.int64)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{study_dir / 'split.csv'} has a {name} that is no number: use --fresh") from None

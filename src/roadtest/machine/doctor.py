@@ -13,15 +13,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from roadtest.machine import describe
+from roadtest.machine import environment
 from roadtest.machine.device import choose_device
 
 GIB = 1 << 30
+
+
 MATMUL_SIDE = 768
 """Matrices large enough to keep every core busy, small enough for a few milliseconds each."""
 
+
 EXTRAS = {"export": ("onnx", "onnxscript", "onnxruntime")}
 """Optional parts of roadtest and the modules they need."""
+
 
 GTSRB_FILES = ("GTSRB_Final_Training_Images.zip", "GTSRB_Final_Test_Images.zip", "GTSRB_Final_Test_GT.zip")
 
@@ -68,8 +72,8 @@ def _look(topic: str, look: Callable[[], Finding]) -> Finding:
 
 def look_at_load() -> Finding:
     """Whether other processes compute now, which spoils every time."""
-    load = describe.measure_load()
-    text = f"other processes use {load:.0%} of the {describe.count_usable_cores()} cores now"
+    load = environment.measure_load()
+    text = f"other processes use {load:.0%} of the {environment.count_usable_cores()} cores now"
     if load > 0.1:
         return Finding(topic="load", status="slow", text=text, advice="stop them before you measure times")
     return Finding(topic="load", status="ok", text=text, advice="")
@@ -77,9 +81,9 @@ def look_at_load() -> Finding:
 
 def look_at_processor() -> Finding:
     """The processor and the vector instructions that decide its speed."""
-    flags = describe.cpu_flags()
-    text = f"{describe.cpu_name()}: {', '.join(flags) or 'no vector instructions known here'}"
-    if describe.NATIVE_BFLOAT16_FLAGS.isdisjoint(flags):
+    flags = environment.cpu_flags()
+    text = f"{environment.cpu_name()}: {', '.join(flags) or 'no vector instructions known here'}"
+    if environment.NATIVE_BFLOAT16_FLAGS.isdisjoint(flags):
         return Finding(
             topic="processor",
             status="ok",
@@ -93,7 +97,7 @@ def look_at_threads() -> Finding:
     """How many threads torch takes, beside how many cores there are for it."""
     import torch
 
-    num_threads, num_cores = torch.get_num_threads(), describe.count_usable_cores()
+    num_threads, num_cores = torch.get_num_threads(), environment.count_usable_cores()
     text = f"torch uses {num_threads} threads on {num_cores} usable of {os.cpu_count()} cores"
     if num_threads > num_cores:
         advice = f"give --threads {num_cores}: more threads than cores wait for each other"
@@ -127,7 +131,7 @@ def measure_gmacs_per_second(dtype: object, seconds: float = 0.25) -> float:
 
 def look_at_memory() -> Finding:
     """Main memory that is free."""
-    free_gib, all_gib = describe.count_free_memory_bytes() / GIB, describe.count_usable_memory_bytes() / GIB
+    free_gib, all_gib = environment.count_free_memory_bytes() / GIB, environment.count_usable_memory_bytes() / GIB
     text = f"{free_gib:.1f} of {all_gib:.1f} GiB are free"
     if free_gib < 4:  # VGG-16's weights, gradients and momentum are 1.5 GiB before the first activation
         return Finding(
@@ -150,10 +154,10 @@ def look_at_disk(cache_dir: Path) -> Finding:
 def look_at_accelerator() -> Finding:
     """The GPU, its driver, and whether torch gets through a trial run on it."""
     device, reason = choose_device("auto")
-    driver = describe.command_output("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
+    driver = environment.command_output("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
     driver = driver.replace("\n", "; ")
     if device != "cpu":
-        text = f"{describe.gpu_name()} as {device}" + (f" (name and driver: {driver})" if driver else "")
+        text = f"{environment.gpu_name()} as {device}" + (f" (name and driver: {driver})" if driver else "")
         return Finding(topic="accelerator", status="ok", text=text, advice="")
     if reason is not None:
         return Finding(

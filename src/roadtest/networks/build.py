@@ -7,7 +7,7 @@ the network with and without a spatial transformer in front, so that the two are
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from roadtest.networks import own, zoo
+from roadtest.networks import user_file, zoo
 from roadtest.networks.names import check_known, why_no_stem, why_not_pretrained
 from roadtest.networks.registry import NETWORKS, OWN_STEM, STN_SUFFIX, Spelling, parse_network
 
@@ -68,8 +68,8 @@ def _build_bare(name: str, num_classes: int, image_size: int, *, starts_pretrain
         _refuse(why_no_stem(spelling))
     if spelling.is_pretrained:
         _refuse(why_not_pretrained(spelling))
-    if own.is_own(name):
-        return own.build_own(name, num_classes, image_size)
+    if user_file.is_own(name):
+        return user_file.build_own(name, num_classes, image_size)
     check_known(spelling.name)
     weights = None
     if spelling.is_pretrained and starts_pretrained:
@@ -84,7 +84,7 @@ def _build_bare(name: str, num_classes: int, image_size: int, *, starts_pretrain
         )
     except Exception as error:
         raise ValueError(
-            f"network {name!r} cannot be built for {image_size} x {image_size} images ({own.first_line(error)}): "
+            f"network {name!r} cannot be built for {image_size} x {image_size} images ({user_file.first_line(error)}): "
             "use another --image-size or leave it out"
         ) from error
     return _finish(network, spelling)
@@ -146,13 +146,13 @@ def _misfit(network: "nn.Module", num_classes: int, image_size: int) -> str | No
     try:
         shape = output_shape(network, image_size)
     except Exception as error:
-        return own.first_line(error)
+        return user_file.first_line(error)
     return None if shape == (2, num_classes) else f"it gives {shape} for 2 images and {num_classes} classes"
 
 
 def _fitting_size(name: str, num_classes: int, has_stn: bool) -> int | None:
     """The smallest usual size at which the network runs; not looked for in a user's own file."""
-    for size in _USUAL_SIZES if not own.is_own(name) else ():
+    for size in _USUAL_SIZES if not user_file.is_own(name) else ():
         try:
             network = _hollow(name, num_classes, size, has_stn)
         except Exception:

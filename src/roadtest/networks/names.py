@@ -9,7 +9,7 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from roadtest.networks import own, zoo
+from roadtest.networks import user_file, zoo
 from roadtest.networks.registry import (
     NETWORKS,
     PRETRAINED_SUFFIX,
@@ -35,7 +35,9 @@ def why_no_stem(spelling: Spelling) -> str | None:
     """Why a network cannot be given another stem, as one line; None where it may be tried."""
     if spelling.origin is not None:
         return None
-    own_words = "write it in your file" if own.is_own(spelling.name) else "resnet34 has resnet34-s1, resnet34-imagenet"
+    own_words = (
+        "write it in your file" if user_file.is_own(spelling.name) else "resnet34 has resnet34-s1, resnet34-imagenet"
+    )
     return f"{spelling.name} has no choice of stems: they are for networks of timm and torchvision; {own_words}"
 
 
@@ -55,8 +57,8 @@ def _matches(word: str) -> list[str]:
     """The labels that one word stands for; a ValueError with near misses where there is none."""
     network, has_stn, is_pretrained = _without_suffixes(word)
     spelling = parse_network(network)
-    if own.is_own(spelling.name):
-        own.locate_own(spelling.name)
+    if user_file.is_own(spelling.name):
+        user_file.locate_own(spelling.name)
         names = [spelling.name]
     elif not any(sign in spelling.name for sign in "*?["):
         check_known(spelling.name)

@@ -19,16 +19,22 @@ import torch
 from torch import Tensor, nn
 
 from roadtest.networks import zoo
-from roadtest.networks.own import first_line
 from roadtest.networks.registry import Spelling, parse_network
+from roadtest.networks.user_file import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NORMALISATION = "fixed"
 """What runs of pretrained networks are given: minus FIXED_MEAN, over FIXED_DEVIATION, which can be undone."""
+
+
 FIXED_MEAN, FIXED_DEVIATION = 0.5, 0.25
+
+
 SUFFIX = ".safetensors"
+
+
 FILENAME = f"model{SUFFIX}"
 """What timm calls the weights of a network on its hub."""
 

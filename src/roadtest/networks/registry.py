@@ -14,7 +14,7 @@ comes with the first network that is built.
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from roadtest.networks import own, zoo
+from roadtest.networks import user_file, zoo
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,11 +36,17 @@ NETWORKS: dict[str, zoo.Builder] = {
 }
 """Name -> builder(num_classes, image_size)."""
 
+
 COMPARED_WITH_STN = ("lenet5", "vgg16", "resnet34")
 """Networks that are trained both with and without a spatial transformer unless the user says otherwise."""
 
+
 STN_SUFFIX, PRETRAINED_SUFFIX, STEM_SIGN = "+stn", "+pretrained", "@"
+
+
 OWN_STEM = "imagenet"
+
+
 STEMS = ("small", "small-s1", OWN_STEM)
 """3 x 3 with stride 2 and no pool; 3 x 3 with stride 1 and no pool; the network's own."""
 
@@ -63,7 +69,7 @@ class Spelling:
     def origin(self) -> str | None:
         """`timm`, `torchvision`, or None for ours and the user's."""
         library = self.name.partition(":")[0]
-        return library if library in zoo.LIBRARIES and not own.is_own(self.name) else None
+        return library if library in zoo.LIBRARIES and not user_file.is_own(self.name) else None
 
     @property
     def inner(self) -> str:
@@ -94,7 +100,7 @@ def describe_network(network: str) -> str:
     spelling = parse_network(network)
     if network in NETWORKS:
         return (NETWORKS[network].__doc__ or "").splitlines()[0]
-    if own.is_own(network):
+    if user_file.is_own(network):
         return "from your file"
     words = [f"from {spelling.name.partition(':')[0]}"]
     if spelling.stem not in (None, OWN_STEM):

@@ -2,10 +2,23 @@
 
 Parameters and images are replaced by tensors of the meta device, which have a shape and no content: half a gigabyte of
 weights costs nothing. A network that needs real values to decide what to do is run on real images instead.
+
+How large a network's maps are on their way from image to answer, and which convolutions see a single pixel.
+
+The idea: the network is run once on paper, and every convolution and pool tells the sides of its input and output. The
+main path's sides only ever fall: a layer belongs to it where it starts from the last side that was reached. A branch
+that first shrinks a map to one pixel (squeeze and excitation, a global pool) does not.
+
+Maps are too small too early where a convolution with a kernel larger than 1 x 1 is given a map of 1 x 1: all its
+weights but the middle one meet padding only, and are never trained. That is exact, and says how many are wasted.
+
+Sides are in pixels. Nothing here is trained or changed.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,3 +67,97 @@ def evaluation_mode(network: nn.Module) -> Iterator[None]:
     finally:
         for part, training in was_training:
             part.training = training
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """One layer's work on a square map."""
+
+    name: str
+    """As in `named_modules`."""
+    layer: nn.Module
+    in_side: int
+    out_side: int
+
+    @property
+    def is_convolution(self) -> bool:
+        """Whether it has weights of its own; else it is a pool."""
+        return isinstance(self.layer, nn.Conv2d)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """What the maps of a network are like at one image size."""
+
+    sides: tuple[int, ...]
+    """Of the map after each stage: a stage ends where the map shrinks."""
+    num_blind: int
+    """Convolutions with a kernel larger than 1 x 1 whose input is one pixel."""
+    num_blind_weights: int
+    """Their weights that meet nothing but padding."""
+
+    @property
+    def is_too_small(self) -> bool:
+        """Whether maps shrink to 1 x 1 too early."""
+        return self.num_blind > 0
+
+
+def probe_network(network: nn.Module, image_size: int) -> Probe:
+    """Follow the maps of a network through one image on paper."""
+    visits = list_visits(network, image_size)
+    sides = [image_size]
+    for visit in visits:
+        if visit.in_side == sides[-1] and visit.out_side < visit.in_side and not _is_aside(visit):
+            sides.append(visit.out_side)
+    blind = [visit.layer for visit in visits if visit.in_side == 1 and _kernel(visit.layer) > 1]
+    wasted = (
+        int(layer.weight.numel() * (1 - 1 / _kernel(layer)))
+        for layer in dict.fromkeys(blind)
+        if isinstance(layer, nn.Conv2d)
+    )
+    return Probe(sides=tuple(sides[1:]), num_blind=len(blind), num_blind_weights=sum(wasted))
+
+
+def list_visits(network: nn.Module, image_size: int) -> list[Visit]:
+    """All convolutions and pools in the order in which they work on square maps; hooks are taken off again."""
+    visits: list[Visit] = []
+    hooks = []
+    for name, layer in network.named_modules():
+        if isinstance(layer, nn.Conv2d) or (not any(layer.children()) and "Pool" in type(layer).__name__):
+            hooks.append(layer.register_forward_hook(_noting(visits, name)))
+    try:
+        try:
+            run_on_paper(network, image_size)
+        except Exception:  # it needs real values to decide what to do
+            visits.clear()
+            run_for_real(network, image_size)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return visits
+
+
+def _noting(visits: list[Visit], name: str) -> Any:
+    def note(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        sides = [_side(tensor) for tensor in (inputs[0] if inputs else None, output)]
+        if sides[0] is not None and sides[1] is not None:
+            visits.append(Visit(name=name, layer=layer, in_side=sides[0], out_side=sides[1]))
+
+    return note
+
+
+def _side(tensor: Any) -> int | None:
+    """Side of a square map N x C x S x S; None for anything else."""
+    is_square = isinstance(tensor, torch.Tensor) and tensor.ndim == 4 and tensor.shape[2] == tensor.shape[3]
+    return int(tensor.shape[3]) if is_square else None
+
+
+def _is_aside(visit: Visit) -> bool:
+    """A pool over the whole map: the end of the maps, or a branch that only looks at their mean."""
+    is_adaptive = "Adaptive" in type(visit.layer).__name__
+    return not visit.is_convolution and visit.out_side == 1 and (is_adaptive or visit.in_side > 3)
+
+
+def _kernel(layer: nn.Module) -> int:
+    """Pixels under a convolution's kernel; 0 for a pool."""
+    return layer.kernel_size[0] * layer.kernel_size[1] if isinstance(layer, nn.Conv2d) else 0

@@ -1,6 +1,6 @@
 """The report of a study: one page that opens anywhere, its figures as files, and its tables for other programs.
 
-Reads the study's folder through `roadtest.summarise` and imports no torch. The page needs no network and no server.
+Reads the study's folder through `roadtest.analysis` and imports no torch. The page needs no network and no server.
 """
 
 from pathlib import Path

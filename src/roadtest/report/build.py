@@ -1,17 +1,15 @@
-"""Puts a study's report together: tables first, then figures, the page last, so that a page is never half true."""
+"""Puts a study's report together: tables first, then figures, the page last, so that a page is never half true.
 
-from collections.abc import Mapping
+Which figures the page has, in which order, and what each of them says: captions and texts for readers who listen.
+
+A figure without a single point is left out. Undertrained networks stand in their own curves and in the bars of cost,
+never beside the others' accuracies.
+"""
+
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-from roadtest.config import read_config
-from roadtest.data.cache import default_cache_dir
-from roadtest.record import StudyInfo, refuse_link, write_atomically
-from roadtest.report.contents import Contents, collect_contents
-from roadtest.report.figures import vega_bundle, write_figure_files
-from roadtest.report.gallery import build_figures
-from roadtest.report.page import render_page
-from roadtest.summarise import (
+from roadtest.analysis import (
     Results,
     best_variant,
     budget_rows,
@@ -24,6 +22,7 @@ from roadtest.summarise import (
     incumbent_difference_rows,
     latency_rows,
     pretraining_rows,
+    ranked_variants,
     read_results,
     render_table,
     rows_with_incumbents,
@@ -32,10 +31,20 @@ from roadtest.summarise import (
     target_rows,
     verdict_rows,
 )
-from roadtest.summarise.incumbents import STATUS
-from roadtest.summarise.words import speak_of
-
-Row = dict[str, Any]
+from roadtest.analysis.leaderboard import STATUS
+from roadtest.data.cache import default_cache_dir
+from roadtest.format import Row, speak_of
+from roadtest.records import StudyInfo, refuse_link, write_atomically
+from roadtest.records.files import read_config
+from roadtest.report.charts import Figure, unchecked, vega_bundle, write_figure_files
+from roadtest.report.page import Contents, collect_contents, render_page
+from roadtest.report.sections.budgets import budget_figure
+from roadtest.report.sections.costs import _bar_figure, _cost_figure
+from roadtest.report.sections.curves import curve_figures
+from roadtest.report.sections.errors import class_figure, confusion_figure
+from roadtest.report.sections.factors import _gain_figure
+from roadtest.report.sections.leaderboard import _accuracy_figure
+from roadtest.report.sections.pairs import _pair_figure
 
 
 def build_report(
@@ -114,3 +123,23 @@ def _clear(folder: Path, endings: tuple[str, ...]) -> None:
         for path in folder.iterdir():
             if path.suffix in endings:
                 path.unlink()
+
+
+@unchecked()
+def build_figures(results: Results, board: list[Row]) -> dict[str, list[Figure]]:
+    """All figures of a study, by the section they stand in; sections may be empty."""
+    compared = [variant for variant in ranked_variants(results) if variant.is_compared]
+    best = best_variant(results)
+    return {
+        "result": _present(lambda: _accuracy_figure(results, compared)),
+        "pairs": _present(lambda: _pair_figure(results)),
+        "costs": _present(lambda: _cost_figure(results, board), lambda: _bar_figure(board)),
+        "budgets": _present(lambda: budget_figure(results)),
+        "curves": curve_figures(results),
+        "stn": _present(lambda: _gain_figure(results)),
+        "errors": _present(lambda: class_figure(results, best), lambda: confusion_figure(results, best)),
+    }
+
+
+def _present(*builders: Callable[[], Figure | None]) -> list[Figure]:
+    return [figure for builder in builders if (figure := builder()) is not None]

@@ -7,14 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from roadtest.config import write_config
-from roadtest.data.imageset import ImageSet
+from roadtest.analysis import ACCURACY
+from roadtest.analysis.recommend import recommend
+from roadtest.data.dataset import ImageSet
 from roadtest.data.split import assign_folds, split_fingerprint, split_rows
-from roadtest.lock import refuse_if_locked
-from roadtest.networks.own import check_unchanged, is_own
+from roadtest.networks.user_file import check_unchanged, is_own
 from roadtest.protocol import Protocol
-from roadtest.recommend import recommend
-from roadtest.record import (
+from roadtest.records import (
     PlannedRun,
     RunRecord,
     StudyInfo,
@@ -26,8 +25,9 @@ from roadtest.record import (
     write_atomically,
     write_rows,
 )
+from roadtest.records.files import write_config
+from roadtest.records.lock import refuse_if_locked
 from roadtest.study.options import Options, source_kind, source_name
-from roadtest.summarise import ACCURACY
 
 WAY_OUT = "use another --out, or --fresh to move the old study aside"
 
@@ -197,6 +197,8 @@ _SAME_NAMES = (
     "networks stn seeds preset epochs patience group image_size batch_size lr device precision threads jobs "
     "keep_weights metric mix validate_on test_on stem pretrained flips class_weights"
 )
+
+
 _FLAGS: dict[str, Callable[[object], list[str]]] = {
     **{name: _flag("--" + name.replace("_", "-")) for name in _SAME_NAMES.split()},
     "budget_seconds": lambda value: ["--budget", f"{float(str(value)):g}s"],

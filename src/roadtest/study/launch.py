@@ -1,6 +1,6 @@
 """Worker processes: started here, listened to, stopped cleanly, never left behind.
 
-Each job runs as `python -m roadtest.worker`, never by fork or spawn of the caller: no main guard is needed and
+Each job runs as `python -m roadtest.training.worker`, never by fork or spawn of the caller: no main guard is needed and
 notebooks work. A worker ends when its standard input closes, which happens by itself when this process dies.
 """
 
@@ -15,14 +15,18 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from roadtest.events import Event
-from roadtest.record import refuse_link
-from roadtest.worker import EXIT_STOPPED
+from roadtest.records import refuse_link
+from roadtest.records.schema import Event
+from roadtest.training.worker import EXIT_STOPPED
 
-WORKER = (sys.executable, "-P", "-m", "roadtest.worker")
+WORKER = (sys.executable, "-P", "-m", "roadtest.training.worker")
 """-P: a file random.py in the current folder must not stand in for the library's."""
+
+
 SPIN_COUNT = 10_000
 """Turns of a waiting thread before it sleeps (GNU's OpenMP, whose own default is 300,000)."""
+
+
 STOP_SECONDS = 60.0
 """How long a worker may take to save its state and go, before it is killed."""
 

@@ -11,22 +11,33 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_origin
 
-from roadtest.data.batches import count_drawn
-from roadtest.data.gtsrb_names import CLASS_NAMES, MIRRORED_CLASSES
-from roadtest.data.mix import parse_mix
+from roadtest.analysis import check_metric
+from roadtest.data.mix import count_drawn, parse_mix
 from roadtest.data.signs import is_drawn, parse_drawing
+from roadtest.data.sources.gtsrb import CLASS_NAMES, MIRRORED_CLASSES
 from roadtest.networks import STEMS
 from roadtest.protocol import CLASS_WEIGHTS, PRESETS, PROTOCOLS, SIX_NETWORKS, Augmentation, Protocol
-from roadtest.record import MAX_SEED, PlannedRun
-from roadtest.summarise import check_metric
+from roadtest.records import MAX_SEED, PlannedRun
 
 STN_WORDS = ("off", "on", "both")
+
+
 FLIP_WORDS = ("auto", "on", "off")
+
+
 FLIP_PROBABILITY = 0.5
+
+
 FOLDER_NETWORKS = ("lenet5", "torchvision:resnet18", "timm:mobilenetv3_small_100", "timm:efficientnet_lite0")
 """Small and middling ones that are in use: what is compared on images of one's own where nobody says."""
+
+
 WEIGHT_WORDS = ("chosen", "all", "none")
+
+
 GROUP_WORDS = ("auto",)
+
+
 KIND_WORDS: dict[Any, str] = {
     bool: "true or false",
     int: "a whole number",

@@ -5,35 +5,53 @@ scene (wear, scene, track); a camera takes ten frames as it comes nearer (camera
 the same seed gives the same pixels with any number of processes. No program fits anything to GTSRB's images, but people
 looked at them (LEVEL). Accuracy here says that the machinery works and how networks rank on easy data, never how well
 they read real signs; for that, test on them (data/mix.py).
+
+What a set of drawn signs is asked to be, as one word: `signs`, `signs:20000,skewed`, `signs:20000,worlds,seed=3`.
+
+After the colon stand, in any order and with commas between them: a number of training images, `test=N` of test images,
+`skewed` (classes as frequent as in GTSRB), `wild` (as varied as real roads), `worlds` (wild too, with a validation part
+from worlds that training never shows) and `seed=N`. One word instead of options, because it then goes wherever a source
+goes and names the study's folder.
 """
 
 import re
+from dataclasses import dataclass, fields
 
 from PIL import Image
 
-from roadtest.data.gtsrb_counts import NUM_TRAIN_BY_CLASS
-from roadtest.data.gtsrb_names import CLASS_NAMES
-from roadtest.data.imageset import TEST, TRAIN, VAL, Item, Listing
+from roadtest.data.dataset import TEST, TRAIN, VAL, Item, Listing
 from roadtest.data.signs.camera import take_photo
-from roadtest.data.signs.drawing import Drawing, is_drawn, parse_drawing, read_settings
+from roadtest.data.signs.scene import AWAY, HOME, WILD, WILD_TEST
 from roadtest.data.signs.track import FRAMES_PER_TRACK, build_track, random_stream
-from roadtest.data.signs.world import AWAY, HOME, WILD, WILD_TEST
+from roadtest.data.sources.gtsrb import CLASS_NAMES, NUM_TRAIN_BY_CLASS
 
 __all__ = ["LEVEL", "NOTE", "Drawing", "is_drawn", "list_signs", "parse_drawing", "read_image", "read_settings"]
+
 
 LEVEL = "real-selected"
 """What the generator owes to real images: of `zero-real` (no GTSRB pixel or statistic), `statistics` (laws of light or
 size fitted to its training images) and `real-selected` (chosen beside its labelled training images, without a gradient
 from them), the last: plates, colours, light and sizes were drawn while looking at them (docs/log.md)."""
 
+
 NUM_CLASSES = len(CLASS_NAMES)
+
+
 DRAWING_VERSION = 11
 """Raise it whenever a change here moves a pixel: a cache of decoded images then draws anew."""
+
+
 _MAX_IMAGES = 1_000_000
+
+
 _KEY = re.compile(
     r"(?P<seed>[0-9]{1,19})/(?P<part>train|test|home|away|wild|wildtest)/(?P<label>[0-9]{1,6})/(?P<track>[0-9]{1,9})/(?P<frame>[0-9]{1,6})"
 )
+
+
 NOTE = "The signs are drawn by the program: accuracies say nothing about real traffic signs."
+
+
 _WORLDS_NOTE = "Validation shows backgrounds, styles of plates, lights and cameras that training never shows."
 
 
@@ -138,3 +156,82 @@ def _parsed(key: str) -> tuple[int, str, int, int, int]:
     if frame >= FRAMES_PER_TRACK:
         raise ValueError(f"{key!r} names frame {frame}: frames are 0 to {FRAMES_PER_TRACK - 1}; choose one of them")
     return seed, match["part"], label, track, frame
+
+
+NAME = "signs"
+
+
+MAX_SEED = 10**19 - 1
+
+
+_SETTING = re.compile(r"(?:(?P<name>test|seed)=)?(?P<number>[0-9]{1,19})")
+
+
+_FLAGS = {"skewed": "is_skewed", "wild": "is_wild", "worlds": "has_worlds"}
+
+
+_NAMES = {None: "num_train", "test": "num_test", "seed": "seed"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """A drawn set: the same one is the same pixels."""
+
+    num_train: int = 4300
+    num_test: int = 1290
+    seed: int = 0
+    is_skewed: bool = False
+    """Classes are as frequent as in GTSRB's training images, instead of equally so."""
+    is_wild: bool = False
+    """Light, cameras and makers are as varied as on real roads: harder, and it teaches more of real signs."""
+    has_worlds: bool = False
+    """Training shows some backgrounds, makers' styles, lights and cameras, and a validation part shows the others."""
+
+    @property
+    def word(self) -> str:
+        """The shortest word for it: equal drawings have equal words."""
+        plain = Drawing()
+        settings = [str(self.num_train)] if self.num_train != plain.num_train else []
+        settings += [f"test={self.num_test}"] if self.num_test != plain.num_test else []
+        settings += [flag for flag, name in _FLAGS.items() if getattr(self, name)]
+        settings += [f"seed={self.seed}"] if self.seed != plain.seed else []
+        return f"{NAME}:{','.join(settings)}" if settings else NAME
+
+
+def is_drawn(source: str) -> bool:
+    """Whether a source's word asks for drawn signs; a folder of that name is `./signs`."""
+    return source == NAME or source.startswith(f"{NAME}:")
+
+
+def parse_drawing(source: str) -> Drawing:
+    """Read `signs` or `signs:...`; a ValueError in one line where a setting is none, or stands there twice."""
+    assert is_drawn(source), source
+    settings = source.removeprefix(NAME).removeprefix(":")
+    return read_settings(source, settings.split(",")) if source != NAME else Drawing()
+
+
+def read_settings(source: str, settings: list[str]) -> Drawing:
+    """Read the settings of a drawing; `source` is what the user wrote, for the refusal."""
+    chosen: dict[str, int | bool] = {}
+    for setting in settings:
+        name, value = _read(setting)
+        if name is None or name in chosen:
+            what = "stands there twice" if name else "is no setting of drawn signs"
+            raise ValueError(
+                f"{source[:80]!r}: {setting[:40]!r} {what}: a number of training images, test=N, seed=N, skewed, wild "
+                "and worlds are settings, with commas; write for instance signs:20000,skewed"
+            )
+        chosen[name] = value
+    return Drawing(**chosen)  # type: ignore[arg-type]
+
+
+def _read(setting: str) -> tuple[str | None, int | bool]:
+    if setting in _FLAGS:
+        return _FLAGS[setting], True
+    match = _SETTING.fullmatch(setting)
+    if match is None:
+        return None, False
+    return _NAMES[match["name"]], int(match["number"])
+
+
+assert {*_FLAGS.values(), *_NAMES.values()} == {field.name for field in fields(Drawing)}

@@ -7,7 +7,7 @@ one, so a window is a white patch on a car. Triangular signs have room for x in 
 import math
 from dataclasses import dataclass
 
-from roadtest.data.signs.strokes import (
+from roadtest.data.signs.outlines import (
     Outlines,
     Point,
     arc,

@@ -2,25 +2,34 @@
 
 A plate is drawn large, in linear light (reflectance, not sRGB), and averaged down: what a camera does afterwards is
 then plain arithmetic. `draw_plate` is premultiplied: outside the plate all four channels are 0. Plates of one class
-differ by their maker's style (makers.py).
+differ by their maker's style (plates.py).
+
+Makers of signs: what differs between two plates of one class, drawn anew for every sign.
+
+The law fixes what a sign shows, not the breadth of a rim, the weight of a digit or the outline of a running child. So
+every measure is drawn for itself, and the figure on a plate is turned, stretched, moved and bent a little: a network
+that knew twelve drawings by heart read too few real ones (docs/log.md).
 """
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from roadtest.data.signs import pictograms as show
-from roadtest.data.signs.letters import write
-from roadtest.data.signs.makers import Style, wobbled
+from roadtest.data.signs.outlines import Outlines, box, circle, place, polygon, rounded, stroke, write
 from roadtest.data.signs.pictograms import Patch
-from roadtest.data.signs.strokes import Outlines, box, circle, place, polygon, rounded, stroke
 
 FACE_SIZE = 120
 """Side of a plate's raster in pixels; the plate touches its edges."""
+
+
 _OVERSAMPLING = 4
+
 
 INKS: dict[str, tuple[float, float, float]] = {
     "white": (0.78, 0.80, 0.79),
@@ -52,6 +61,95 @@ def outline_of(patches: Sequence[Patch]) -> npt.NDArray[np.float64]:
     """The plate's own edge, P points as (x, y, 1): what a box is drawn around."""
     edge = patches[0][1]
     return np.array([(x, y, 1.0) for outline in edge for x, y in outline])
+
+
+def _triangle(reach: float, radius: float) -> Outlines:
+    """An upright triangle about its centre of gravity; `reach` is from there to an unrounded corner."""
+    low, half = 0.25 + reach / 2, reach * math.sqrt(3) / 2
+    return rounded([(0.0, 0.25 - reach), (half, low), (-half, low)], radius)
+
+
+def _upside_down(outlines: Outlines) -> Outlines:
+    return [tuple((-x, -y) for x, y in outline) for outline in outlines]
+
+
+def _pale_disc() -> list[Patch]:
+    return [("black", circle(0, 0, 1)), ("white", circle(0, 0, 0.95))]
+
+
+def _octagon(reach: float) -> Outlines:
+    corners = [math.radians(22.5 + 45 * k) for k in range(8)]
+    r = reach / math.cos(math.radians(22.5))
+    return polygon(*[(r * math.cos(a), r * math.sin(a)) for a in corners])
+
+
+def _two_cars(ink: str) -> list[Patch]:
+    return show.car_from_behind(ink, x=-0.34, y=0, scale=0.3) + show.car_from_behind(ink, x=0.34, y=0, scale=0.3)
+
+
+def _lorry_and_car(ink: str) -> list[Patch]:
+    lorry = show.lorry_from_behind(ink, x=-0.3, y=0.03, scale=0.29)
+    return lorry + show.car_from_behind(ink, x=0.36, y=0.1, scale=0.28)
+
+
+_LIMITS = {0: "20", 1: "30", 2: "50", 3: "60", 4: "70", 5: "80", 7: "100", 8: "120"}
+
+
+_ROUNDABOUT = 40
+
+
+Span = tuple[float, float]
+"""Which part of every measure's range is drawn from, 0 to 1."""
+
+
+ALL: Span = (0.0, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wobble:
+    """How far one maker's figure is off the usual one; all small."""
+
+    turn_degrees: float = 0.0
+    stretch: tuple[float, float] = (1.0, 1.0)
+    """Across and down."""
+    shift: tuple[float, float] = (0.0, 0.0)
+    bends: tuple[tuple[float, float, float, float], ...] = ()
+    """Slow waves: how far across and down, in plate units, how many radians a unit, and where it starts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Style:
+    """What differs between two makers of the same sign."""
+
+    rim: float
+    """Width of the red rim of round signs."""
+    weight: float
+    """Pen width of digits."""
+    digit_height: float
+    digit_width: float
+    """Of numbers with two digits; three are narrower."""
+    gap: float
+    """Between digits."""
+    triangle: float
+    """Reach of a warning triangle's white field."""
+    pictogram_scale: float
+    arrow_notch: float
+    """How far the back of a filled head is cut in, as a fraction of its length."""
+    arrow_width: float
+    """Of the shafts of all arrows on blue, over the usual width."""
+    arrow_head: float
+    """Of their heads."""
+    has_barbs: bool
+    """Their heads are two barbs instead of a filled triangle."""
+    arrow_scale: float
+    """How much of the blue disc they fill: 1 leaves hardly a margin."""
+    phase_degrees: float
+    """Where a roundabout's arrows start."""
+    is_older: bool
+    """Some pictograms come in an older and a newer drawing."""
+    has_solid_band: bool
+    """End-of-limit signs carry one grey band instead of five black lines."""
+    wobble: Wobble = Wobble()
 
 
 def patches_of(label: int, style: Style) -> list[Patch]:
@@ -90,29 +188,15 @@ def _red_ring(style: Style) -> list[Patch]:
     return [("white", circle(0, 0, 1)), ("red", circle(0, 0, 0.97)), ("white", circle(0, 0, 0.97 - style.rim))]
 
 
-def _triangle(reach: float, radius: float) -> Outlines:
-    """An upright triangle about its centre of gravity; `reach` is from there to an unrounded corner."""
-    low, half = 0.25 + reach / 2, reach * math.sqrt(3) / 2
-    return rounded([(0.0, 0.25 - reach), (half, low), (-half, low)], radius)
-
-
 def _warning_triangle(style: Style) -> list[Patch]:
     inside = _triangle(style.triangle, 0.05)
     return [("white", _triangle(1.265, 0.13)), ("red", _triangle(1.2, 0.115)), ("white", inside)]
-
-
-def _upside_down(outlines: Outlines) -> Outlines:
-    return [tuple((-x, -y) for x, y in outline) for outline in outlines]
 
 
 def _pen(style: Style) -> show.ArrowPen:
     return show.ArrowPen(
         width=style.arrow_width, head=style.arrow_head, notch=style.arrow_notch, has_barbs=style.has_barbs
     )
-
-
-def _pale_disc() -> list[Patch]:
-    return [("black", circle(0, 0, 1)), ("white", circle(0, 0, 0.95))]
 
 
 def _crossing_lines(style: Style) -> list[Patch]:
@@ -137,12 +221,6 @@ def _give_way(style: Style) -> list[Patch]:
     return [(ink, _upside_down(outlines)) for ink, outlines in _warning_triangle(style)]
 
 
-def _octagon(reach: float) -> Outlines:
-    corners = [math.radians(22.5 + 45 * k) for k in range(8)]
-    r = reach / math.cos(math.radians(22.5))
-    return polygon(*[(r * math.cos(a), r * math.sin(a)) for a in corners])
-
-
 def _stop(style: Style) -> list[Patch]:
     word = write("STOP", height=0.76, width=0.355, weight=style.weight * 0.85, gap=0.07)
     return [("white", _octagon(1.0)), ("red", _octagon(0.93)), ("white", wobbled(word, style.wobble))]
@@ -160,21 +238,11 @@ def _no_overtaking_for_trucks(style: Style) -> list[Patch]:
     return [*_red_ring(style), *_wobbled(both, style)]
 
 
-def _two_cars(ink: str) -> list[Patch]:
-    return show.car_from_behind(ink, x=-0.34, y=0, scale=0.3) + show.car_from_behind(ink, x=0.34, y=0, scale=0.3)
-
-
-def _lorry_and_car(ink: str) -> list[Patch]:
-    lorry = show.lorry_from_behind(ink, x=-0.3, y=0.03, scale=0.29)
-    return lorry + show.car_from_behind(ink, x=0.36, y=0.1, scale=0.28)
-
-
 def _no_entry(style: Style) -> list[Patch]:
     bar = wobbled(box(-0.80, -0.14, 0.80, 0.14), style.wobble)
     return [("white", circle(0, 0, 1)), ("red", circle(0, 0, 0.96)), ("white", bar)]
 
 
-_LIMITS = {0: "20", 1: "30", 2: "50", 3: "60", 4: "70", 5: "80", 7: "100", 8: "120"}
 _WARNINGS: dict[int, Callable[[Style], list[Patch]]] = {
     11: lambda style: show.priority_arrow(is_older=style.is_older),
     18: lambda style: show.exclamation_mark(),
@@ -192,7 +260,8 @@ _WARNINGS: dict[int, Callable[[Style], list[Patch]]] = {
     30: lambda style: show.snowflake(),
     31: lambda style: show.deer(),
 }
-_ROUNDABOUT = 40
+
+
 _BLUE_ARROWS: dict[int, Callable[[Style], Outlines]] = {
     33: lambda style: show.arrow_turning(is_right=True, pen=_pen(style)),
     34: lambda style: show.arrow_turning(is_right=False, pen=_pen(style)),
@@ -205,12 +274,16 @@ _BLUE_ARROWS: dict[int, Callable[[Style], Outlines]] = {
         pen=_pen(style), is_older=style.is_older, phase_degrees=style.phase_degrees
     ),
 }
+
+
 _ENDS: dict[int, Callable[[Style], list[Patch]]] = {
     6: lambda style: [("grey", _number("80", style))],
     32: lambda style: [],
     41: lambda style: _two_cars("grey"),
     42: lambda style: _lorry_and_car("grey"),
 }
+
+
 _OTHERS = {
     9: _no_overtaking,
     10: _no_overtaking_for_trucks,
@@ -221,3 +294,57 @@ _OTHERS = {
     16: lambda style: [*_red_ring(style), *_wobbled(show.lorry_from_the_side("black"), style)],
     17: _no_entry,
 }
+
+
+def draw_style(rng: np.random.Generator, span: Span = ALL, *, slips: float = 1.0) -> Style:
+    """Draw one maker, every measure from the same part of its range; `slips` is how far figures are off the usual."""
+
+    def between(low: float, high: float) -> float:
+        return low + (high - low) * float(rng.uniform(*span))
+
+    return Style(
+        rim=between(0.20, 0.285),
+        weight=between(0.10, 0.155),
+        digit_height=between(0.84, 1.0),
+        digit_width=between(0.47, 0.58),
+        gap=between(0.05, 0.12),
+        triangle=between(0.82, 0.93),
+        pictogram_scale=between(0.86, 1.16),
+        arrow_notch=between(0.0, 0.45),
+        arrow_width=between(0.68, 1.25),
+        arrow_head=between(0.85, 1.2),
+        has_barbs=bool(rng.random() < 0.6),
+        arrow_scale=between(0.85, 1.06),
+        phase_degrees=between(-18, 18),
+        is_older=bool(rng.random() < 0.35),
+        has_solid_band=bool(rng.random() < 0.5),
+        wobble=_wobble(rng, slips),
+    )
+
+
+def _wobble(rng: np.random.Generator, slips: float) -> Wobble:
+    bends = [(*rng.normal(0, 0.012 * slips, 2), rng.uniform(2.0, 6.0), rng.uniform(0, 2 * math.pi)) for _ in range(4)]
+    return Wobble(
+        turn_degrees=float(np.clip(rng.normal(0, 1.5 * slips), -4, 4)),
+        stretch=tuple(np.exp(np.clip(rng.normal(0, 0.05 * slips, 2), -0.1, 0.1)).tolist()),
+        shift=tuple(np.clip(rng.normal(0, 0.015 * slips, 2), -0.03, 0.03).tolist()),
+        bends=tuple((float(dx), float(dy), float(rate), float(start)) for dx, dy, rate, start in bends),
+    )
+
+
+def wobbled(outlines: Outlines, wobble: Wobble, *, middle: float = 0.0) -> Outlines:
+    """Bend, stretch, turn and move a figure about (0, `middle`)."""
+    if not outlines:
+        return []
+    cos, sin = math.cos(math.radians(wobble.turn_degrees)), math.sin(math.radians(wobble.turn_degrees))
+    xy_P2 = np.array([point for outline in outlines for point in outline]) - (
+        0.0,
+        middle,
+    )
+    for number, (dx, dy, rate, start) in enumerate(wobble.bends):
+        wave_P1 = np.sin(rate * xy_P2[:, number % 2, None] + start)
+        xy_P2 = xy_P2 + wave_P1 * (dx, dy)
+    xy_P2 = xy_P2 * wobble.stretch @ np.array([[cos, sin], [-sin, cos]])
+    xy_P2 += (wobble.shift[0], wobble.shift[1] + middle)
+    points = iter([(x, y) for x, y in xy_P2.tolist()])
+    return [tuple(islice(points, len(outline))) for outline in outlines]

@@ -2,27 +2,46 @@
 
 The far background is a texture in linear light through which the camera's window moves; the companions share the sign's
 plane and move with it. Both are drawn once per track. Nothing here knows the sign's class.
+
+What years do to a plate: fading, dirt, stickers; and what light does: slopes, the shadows of leaves, a shine.
+
+All of it is part of the sign's track: every frame of one sign shows the same stains.
+
+Worlds: which backgrounds, makers, lights and cameras a track may draw from.
+
+The usual drawing keeps to what is easy to see: a small set of it teaches a network in half a minute. The wild one has
+what real roads have besides, glare, silhouettes before the sky, motion, makers of all kinds: it teaches more of real
+signs and takes more of them. A network that is chosen on signs drawn like those it learned from is chosen for knowing
+the drawing, not the signs. So the wild drawing can be split in two worlds that share little but the plates' pictograms:
+training sees one, validation the other.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from roadtest.data.signs.makers import Span, draw_style
-from roadtest.data.signs.plates import FACE_SIZE, draw_plate, patches_of
-from roadtest.data.signs.world import USUAL
+from roadtest.data.signs.plates import ALL, FACE_SIZE, Span, draw_plate, draw_style, patches_of
 
 SCENE_SIZE = 224
 """Side of the background texture in pixels."""
+
+
 BRIGHTEST = 4.0
 """Linear light that the background's 255 stands for; its square-root code keeps detail in the dark."""
+
+
 BOARD_SIZE = 2 * FACE_SIZE
 """Side of the sign's plane: the plate fills its middle half."""
 
+
 FloatArray = npt.NDArray[np.float32]
+
+
 Colour = tuple[float, float, float]
+
 
 _LEAVES: tuple[tuple[Colour, ...], ...] = (
     ((0.010, 0.012, 0.010), (0.035, 0.045, 0.018), (0.10, 0.11, 0.030), (0.32, 0.30, 0.12)),
@@ -30,10 +49,14 @@ _LEAVES: tuple[tuple[Colour, ...], ...] = (
     ((0.010, 0.009, 0.008), (0.050, 0.030, 0.016), (0.14, 0.075, 0.030), (0.40, 0.26, 0.12)),
     ((0.006, 0.007, 0.007), (0.014, 0.016, 0.015), (0.03, 0.030, 0.026), (0.10, 0.095, 0.08)),
 )
+
+
 _WALLS: tuple[Colour, ...] = (
     (0.55, 0.50, 0.42), (0.30, 0.11, 0.07), (0.35, 0.34, 0.33), (0.62, 0.45, 0.22), (0.75, 0.74, 0.72),
     (0.13, 0.12, 0.12), (0.45, 0.28, 0.24),
 )  # fmt: skip
+
+
 _SKIES: tuple[Colour, ...] = (
     (0.80, 0.88, 1.0),
     (0.95, 0.96, 1.0),
@@ -52,14 +75,6 @@ def noise_texture(rng: np.random.Generator, size: int, cells: tuple[int, ...], *
         total += amplitude * np.asarray(Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC))
         amplitude *= roughness
     return total
-
-
-def draw_scene(rng: np.random.Generator, backgrounds: Sequence[int] = USUAL.backgrounds) -> Image.Image:
-    """Draw a background, square-root coded (255 is BRIGHTEST); `backgrounds` are places in BACKGROUNDS."""
-    kinds = [BACKGROUNDS[place] for place in backgrounds]
-    chances = np.array([chance for _, chance in kinds])
-    light = kinds[rng.choice(len(kinds), p=chances / chances.sum())][0](rng)
-    return Image.fromarray(_coded(light))
 
 
 def _coded(light: FloatArray) -> npt.NDArray[np.uint8]:
@@ -190,25 +205,6 @@ BACKGROUNDS: tuple[tuple[Callable[[np.random.Generator], FloatArray], float], ..
 """Each kind and its chance."""
 
 
-def draw_board(rng: np.random.Generator, makers: Span = USUAL.makers) -> npt.NDArray[np.uint8]:
-    """Draw the sign's plane without the sign: premultiplied linear RGBA, BOARD_SIZE x BOARD_SIZE x 4."""
-    image = Image.new("RGBA", (BOARD_SIZE, BOARD_SIZE))
-    pen = ImageDraw.Draw(image)
-    if rng.random() < 0.9:
-        _draw_post(rng, pen)
-    if rng.random() < 0.06:
-        colour = ((200, 200, 196), (198, 110, 5))[int(rng.random() < 0.3)]
-        reach = rng.uniform(1.08, 1.3)
-        _draw_box(pen, -reach, -reach, reach, reach * rng.uniform(1.0, 1.3), (*colour, 255))
-    if rng.random() < 0.28:
-        _draw_text_plate(rng, pen)
-    board = np.array(image)
-    for chance, side in ((0.2, -1), (0.17, 1)):
-        if rng.random() < chance:
-            _add_neighbour(rng, board, side, makers)
-    return board
-
-
 def _draw_box(
     pen: ImageDraw.ImageDraw, left: float, top: float, right: float, bottom: float, fill: tuple[int, int, int, int]
 ) -> None:
@@ -250,3 +246,216 @@ def lay_over(below: npt.NDArray[np.uint8], above: npt.NDArray[np.uint8]) -> None
     """Cover premultiplied pixels with others, in place."""
     clear = 255 - above[..., 3:].astype(np.uint16)
     below[...] = above + (below * clear // 255).astype(np.uint8)
+
+
+_GRID = np.linspace(-1, 1, FACE_SIZE, dtype=np.float32)
+
+
+_DIRT = np.array((0.10, 0.085, 0.06), np.float32)
+
+
+_STICKERS = ((0.7, 0.7, 0.68), (0.03, 0.03, 0.03), (0.6, 0.5, 0.1), (0.1, 0.35, 0.15), (0.35, 0.35, 0.36))
+
+
+def wear_plate(rng: np.random.Generator, raster: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Age a premultiplied plate; its outline stays."""
+    cover = raster[..., 3:].astype(np.float32) / np.float32(255)
+    paint = raster[..., :3].astype(np.float32) / np.float32(255)
+    paint = _faded(rng, paint, cover)
+    if rng.random() < 0.35:
+        paint = _dirty(rng, paint, cover)
+    for _ in range(rng.choice(3, p=(0.89, 0.09, 0.02))):
+        paint = _with_sticker(rng, paint, cover)
+    paint *= _shading(rng)[..., None]
+    coded = np.clip(paint * 255 + 0.5, 0, 255).astype(np.uint8)
+    return np.concatenate([np.minimum(coded, raster[..., 3:]), raster[..., 3:]], axis=-1)
+
+
+def _faded(rng: np.random.Generator, paint: FloatArray, cover: FloatArray) -> FloatArray:
+    """Bleach all inks towards a pale grey, reds towards orange; whites get darker with age."""
+    bleach = rng.beta(1.0, 9.0) * 0.6
+    pale = np.array((0.62, 0.58, 0.52), np.float32)
+    faded = paint * (1 - bleach) + pale * bleach * cover
+    if rng.random() < 0.2:  # red paint that the sun turned orange
+        redness = np.clip(paint[..., 0] - 2 * paint[..., 1], 0, 0.4) / 0.36
+        faded[..., 1] += redness * np.float32(rng.uniform(0.02, 0.16))
+    aged: FloatArray = faded * rng.uniform((0.88, 0.88, 0.86), (1.0, 1.0, 1.04)).astype(np.float32)
+    return aged
+
+
+def _dirty(rng: np.random.Generator, paint: FloatArray, cover: FloatArray) -> FloatArray:
+    """Lay a patchy film of dirt over the plate, denser towards one side."""
+    patches = noise_texture(rng, FACE_SIZE, (4, 11, 30), roughness=0.6)
+    slope = _GRID[:, None] * rng.normal(0, 0.4) + _GRID[None, :] * rng.normal(0, 0.3)
+    film = np.clip((patches + slope - rng.uniform(-0.3, 1.0)) * 0.8, 0, rng.uniform(0.1, 0.5))[..., None]
+    soiled: FloatArray = paint * (1 - film) + _DIRT * film * cover
+    return soiled
+
+
+def _with_sticker(rng: np.random.Generator, paint: FloatArray, cover: FloatArray) -> FloatArray:
+    """Glue a small tilted rectangle somewhere on the plate."""
+    x, y = rng.uniform(-0.75, 0.75, 2)
+    angle, half_width, half_height = rng.uniform(0, np.pi), *rng.uniform(0.05, 0.13, 2)
+    dx, dy = _GRID[None, :] - np.float32(x), _GRID[:, None] - np.float32(y)
+    along, across = dx * np.cos(angle) + dy * np.sin(angle), dy * np.cos(angle) - dx * np.sin(angle)
+    is_inside = ((np.abs(along) < half_width) & (np.abs(across) < half_height))[..., None]
+    colour = np.asarray(_STICKERS[rng.integers(len(_STICKERS))], np.float32)
+    covered: FloatArray = np.where(is_inside, colour * cover, paint)
+    return covered
+
+
+def _shading(rng: np.random.Generator) -> FloatArray:
+    """The light's unevenness: a slope, and sometimes the shadows of leaves or of an edge."""
+    angle = rng.uniform(0, 2 * np.pi)
+    slope = _GRID[None, :] * np.float32(np.cos(angle)) + _GRID[:, None] * np.float32(np.sin(angle))
+    light: FloatArray = 1 - np.float32(rng.uniform(0, 0.16)) * (slope + 1)
+    kind = rng.random()
+    if kind < 0.08:
+        texture = noise_texture(rng, FACE_SIZE, (4, 9), roughness=0.7)
+        light *= 1 - np.float32(rng.uniform(0.2, 0.5)) * np.clip(texture * 4 + 0.3, 0, 1)
+    elif kind < 0.13:
+        light *= 1 - np.float32(rng.uniform(0.3, 0.6)) * np.clip((slope - rng.uniform(-0.5, 0.7)) * 15, 0, 1)
+    elif kind < 0.18:  # the sky or a lamp, mirrored in the foil
+        x, y, reach = rng.uniform(-0.9, 0.9), rng.uniform(-0.9, 0.9), rng.uniform(0.3, 1.0)
+        apart = ((_GRID[None, :] - np.float32(x)) ** 2 + (_GRID[:, None] - np.float32(y)) ** 2) / np.float32(reach**2)
+        light *= 1 + np.float32(rng.uniform(0.4, 1.5)) * np.exp(-apart)
+    return light
+
+
+HOME, AWAY = "home", "away"
+"""The parts of a drawing whose tracks draw from one of the two worlds."""
+
+
+WILD, WILD_TEST = "wild", "wildtest"
+"""The training and the test part of a wild drawing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What is possible, by the places in BACKGROUNDS and WEATHERS; which makers; and the camera's ranges."""
+
+    makers: Span
+    """The part of every measure's range that plates are drawn from."""
+    slips: float
+    """How far figures are turned, stretched and bent, over the largest."""
+    roughness: float
+    """How often pictures are out of focus, moved, coarse or hazy, over the most."""
+    backgrounds: tuple[int, ...]
+    weathers: tuple[int, ...]
+    surroundings: float
+    """How bright the background is, over what its weather says."""
+    scene_contrast: tuple[float, float]
+    """Between the background's bright and dark places, in logarithms, over what is drawn."""
+    evenness: float
+    """How far the levels of light are drawn towards a middling one, 0 to 1."""
+    black_level: tuple[float, float]
+    """What black is coded as, of 1."""
+    scene_zoom: tuple[float, float]
+    """Texture pixels of the background per image pixel."""
+    sharpening: tuple[float, float]
+    """How much of what a blur of one pixel takes away the camera adds."""
+    gamma: tuple[float, float]
+    saturation: tuple[float, float]
+    """How far the camera pushes colours away from grey."""
+    lens_blur: tuple[float, float]
+    """Of its standard deviation in pixels: the median, and the spread of its logarithm."""
+    motion_chance: float
+    mosaic: tuple[float, float]
+    """How much of the colour filters' mosaic is left to see, 0 to 1."""
+    jpeg_chance: float
+
+
+USUAL = World(
+    makers=(0.3, 0.7),
+    slips=0.3,
+    roughness=0.25,
+    backgrounds=(0, 1, 2, 3, 4),
+    weathers=(0, 1, 2, 3, 4, 5, 6),
+    surroundings=1.0,
+    scene_contrast=(1.0, 1.0),
+    evenness=0.0,
+    black_level=(0.0, 0.0),
+    scene_zoom=(0.9, 2.0),
+    sharpening=(0.0, 0.0),
+    gamma=(1.4, 2.1),
+    saturation=(0.95, 1.5),
+    lens_blur=(0.42, 0.25),
+    motion_chance=0.1,
+    mosaic=(0.35, 1.0),
+    jpeg_chance=0.3,
+)
+
+
+def draw_scene(rng: np.random.Generator, backgrounds: Sequence[int] = USUAL.backgrounds) -> Image.Image:
+    """Draw a background, square-root coded (255 is BRIGHTEST); `backgrounds` are places in BACKGROUNDS."""
+    kinds = [BACKGROUNDS[place] for place in backgrounds]
+    chances = np.array([chance for _, chance in kinds])
+    light = kinds[rng.choice(len(kinds), p=chances / chances.sum())][0](rng)
+    return Image.fromarray(_coded(light))
+
+
+def draw_board(rng: np.random.Generator, makers: Span = USUAL.makers) -> npt.NDArray[np.uint8]:
+    """Draw the sign's plane without the sign: premultiplied linear RGBA, BOARD_SIZE x BOARD_SIZE x 4."""
+    image = Image.new("RGBA", (BOARD_SIZE, BOARD_SIZE))
+    pen = ImageDraw.Draw(image)
+    if rng.random() < 0.9:
+        _draw_post(rng, pen)
+    if rng.random() < 0.06:
+        colour = ((200, 200, 196), (198, 110, 5))[int(rng.random() < 0.3)]
+        reach = rng.uniform(1.08, 1.3)
+        _draw_box(pen, -reach, -reach, reach, reach * rng.uniform(1.0, 1.3), (*colour, 255))
+    if rng.random() < 0.28:
+        _draw_text_plate(rng, pen)
+    board = np.array(image)
+    for chance, side in ((0.2, -1), (0.17, 1)):
+        if rng.random() < chance:
+            _add_neighbour(rng, board, side, makers)
+    return board
+
+
+EVERYTHING = replace(
+    USUAL,
+    makers=ALL,
+    slips=1.0,
+    roughness=1.0,
+    weathers=(0, 1, 2, 3, 4, 5, 6, 7, 8),
+    surroundings=0.6,
+    scene_contrast=(1.2, 2.3),
+    evenness=0.08,
+    black_level=(0.015, 0.05),
+    scene_zoom=(0.9, 2.6),
+    sharpening=(0.0, 0.9),
+    gamma=(1.0, 1.7),
+    saturation=(0.75, 1.3),
+    lens_blur=(0.28, 0.35),
+    motion_chance=0.2,
+)
+
+
+WORLDS = {
+    WILD: EVERYTHING,
+    WILD_TEST: EVERYTHING,
+    HOME: replace(
+        EVERYTHING,
+        makers=(0.0, 0.65),
+        backgrounds=(0, 3, 4),  # leaves, open sky, a horizon of trees
+        weathers=(0, 1, 3, 6),  # sun, overcast, dusk, fog
+        gamma=(1.0, 1.35),
+        mosaic=(0.35, 0.7),
+        jpeg_chance=0.0,
+    ),
+    AWAY: replace(
+        EVERYTHING,
+        makers=(0.65, 1.0),
+        backgrounds=(1, 2),  # bare branches, houses
+        weathers=(2, 4, 5, 7, 8),  # the sun behind the sign, night, overexposed, glare
+        gamma=(1.35, 1.7),
+        mosaic=(0.7, 1.0),
+        jpeg_chance=1.0,
+    ),
+}
+
+
+def world_of(part: str) -> World:
+    """The world of a part of a drawing: `train` and `test` are the usual one."""
+    return WORLDS.get(part, USUAL)

@@ -11,15 +11,27 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from roadtest.data.signs.makers import draw_style
-from roadtest.data.signs.plates import FACE_SIZE, draw_plate, outline_of, patches_of
-from roadtest.data.signs.scene import BOARD_SIZE, draw_board, draw_scene, lay_over
-from roadtest.data.signs.wear import wear_plate
-from roadtest.data.signs.world import AWAY, HOME, WILD, WILD_TEST, World, world_of
+from roadtest.data.signs.plates import FACE_SIZE, draw_plate, draw_style, outline_of, patches_of
+from roadtest.data.signs.scene import (
+    AWAY,
+    BOARD_SIZE,
+    HOME,
+    WILD,
+    WILD_TEST,
+    World,
+    draw_board,
+    draw_scene,
+    lay_over,
+    wear_plate,
+    world_of,
+)
 
 FRAMES_PER_TRACK = 10
 """GTSRB has 30; ten keep a small set rich in signs."""
+
+
 PART_CODES = {"train": 0, "test": 1, HOME: 2, AWAY: 3, WILD: 4, WILD_TEST: 5}
+
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -42,6 +54,8 @@ class Weather:
 
 MIDDLING_LIGHT = 0.35
 """White paint under a grey sky."""
+
+
 WEATHERS = (
     Weather(chance=0.33, sign_light=(0.4, 1.8), scene_light=(0.35, 1.5), tint=(1.03, 1.0, 0.95)),  # sun on the sign
     Weather(chance=0.29, sign_light=(0.12, 0.6), scene_light=(0.30, 1.3), tint=(0.95, 1.0, 1.08)),  # overcast

@@ -1,0 +1,320 @@
+"""The rules behind the words under the plots, each at its threshold and on both sides of it.
+
+The sentences under the plots: each from the records, none where nothing can be said."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exact_study import build_exact_study, change_record
+from fake_study import MACHINE, build_fake_study
+from roadtest.analysis import Estimate, Results, judge_networks, leaderboard_rows, read_results
+from roadtest.records import Cost, EpochRow, RunRecord, SetResult
+from roadtest.report.sections import curves as findings
+from roadtest.report.sections.costs import cost_sentences
+from roadtest.report.sections.curves import (
+    collapsed_seeds,
+    dominating,
+    fit_sentences,
+    has_converged,
+    is_noise,
+    over_fits,
+    under_fits,
+)
+from roadtest.report.sections.factors import stn_sentences
+from roadtest.report.sections.pairs import noise_sentence
+
+
+def record(train: float = 0.999, val: float = 0.99, *, seed: int = 0, stop_reason: str = "budget") -> RunRecord:
+    """A run of a 43-class study that ended with these accuracies."""
+    return RunRecord(
+        network="lenet5",
+        has_stn=False,
+        seed=seed,
+        protocol_name="gtsrb-v1",
+        protocol_fingerprint="p" * 64,
+        data_title="GTSRB",
+        data_fingerprint="d" * 64,
+        split_fingerprint="s" * 64,
+        class_names=tuple(map(str, range(43))),
+        image_size=32,
+        normalisation="per-image",
+        learning_rate=0.05,
+        batch_size=128,
+        device="cpu",
+        precision="float32",
+        precision_probe_ms={},
+        num_threads=2,
+        num_epochs=10.0,
+        stop_reason=stop_reason,
+        is_undertrained=False,
+        train=SetResult(num_seen=10_000, num_correct=round(10_000 * train), loss_sum=1.0),
+        val=SetResult(num_seen=10_000, num_correct=round(10_000 * val), loss_sum=1.0),
+        test=None,
+        cost=Cost(
+            num_parameters=1,
+            macs=1,
+            size_bytes=1,
+            train_seconds=1.0,
+            data_seconds=0.1,
+            eval_seconds=0.1,
+            num_steps=1,
+            num_images_seen=1,
+            peak_memory_bytes=1,
+        ),
+        machine=MACHINE,
+        num_resumes=0,
+        is_time_comparable=True,
+        started_at="2025-03-01T12:00:00Z",
+        finished_at="2025-03-01T12:00:00Z",
+    )
+
+
+def rows(val_losses: list[float], train_losses: list[float] | None = None, rate: float = 0.05) -> list[EpochRow]:
+    """An evaluation an epoch at a constant rate."""
+    falling = [1.0 / (epoch + 1) for epoch in range(len(val_losses))]
+    return [
+        EpochRow(
+            epoch=epoch + 1.0,
+            step=epoch + 1,
+            learning_rate=rate,
+            train_seconds=epoch + 1.0,
+            data_seconds=0.1,
+            eval_seconds=0.1,
+            images_per_second=1.0,
+            train_num_seen=100,
+            train_num_correct=90,
+            train_loss_sum=100 * train,
+            val_num_seen=100,
+            val_num_correct=90,
+            val_loss_sum=100 * val,
+        )
+        for epoch, (val, train) in enumerate(zip(val_losses, train_losses or falling, strict=True))
+    ]
+
+
+def test_patience_means_that_nothing_improved_any_more() -> None:
+    assert has_converged(record(stop_reason="patience"), rows([3.0, 2.0, 1.0, 0.5, 0.25, 0.1])) is True
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        ([1.0, 0.8, 0.5, 0.5, 0.4, 0.4], False),  # 0.4 lies 20 % below 0.5
+        ([1.0, 0.8, 0.5, 0.5, 0.49, 0.49], True),  # 2 %
+        ([1.0, 0.8, 0.5, 0.5, 0.6, 0.6], True),  # rising is not falling
+        ([1.0, 0.8, 0.5, 0.5, 0.4], None),  # one evaluation too few to tell
+    ],
+)
+def test_a_run_converged_if_its_loss_had_stopped_falling(losses: list[float], expected: bool | None) -> None:
+    assert has_converged(record(), rows(losses)) is expected
+
+
+def test_the_decay_of_the_rate_says_nothing_about_convergence() -> None:
+    decay = [replace(row, epoch=7.0, learning_rate=0.01) for row in rows([0.1])]
+    assert has_converged(record(), [*rows([1.0, 0.8, 0.5, 0.5, 0.5, 0.5]), *decay]) is True
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "expected"),
+    [
+        (0.979, 0.96, True),  # 2.1 % wrong in training, more than half of 4 %
+        (0.981, 0.98, False),  # 1.9 % is below the threshold
+        (0.95, 0.89, False),  # 5 % of 11 %: less than half
+        (0.95, 0.97, True),  # worse in training than in validation
+    ],
+)
+def test_a_network_under_fits_if_most_of_its_error_was_never_learnt(train: float, val: float, expected: bool) -> None:
+    assert under_fits(record(train, val)) is expected
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "expected"),
+    [
+        (0.999, 0.97, True),  # 0.1 % against 3 %
+        (0.999, 0.985, False),  # 1.4 points apart
+        (0.99, 0.965, False),  # 2.5 points apart, but 1 % is more than a quarter of 3.5 %
+    ],
+)
+def test_a_network_over_fits_if_it_knows_its_training_images_far_better(
+    train: float, val: float, expected: bool
+) -> None:
+    assert over_fits(record(train, val), rows([1.0, 0.5, 0.4])) is expected
+
+
+def test_a_network_over_fits_if_validation_turned_back_while_training_went_on() -> None:
+    assert over_fits(record(), rows([1.0, 0.5, 0.4, 0.45])) is True  # 12.5 % above its lowest
+    assert over_fits(record(), rows([1.0, 0.5, 0.4, 0.43])) is False  # 7.5 %
+    assert over_fits(record(), rows([0.3, 0.05, 0.04, 0.049])) is False  # 22 %, but 0.009 nats
+    assert over_fits(record(), rows([1.0, 0.5, 0.4, 0.5], [0.9, 0.5, 0.3, 0.4])) is False  # both turned back
+
+
+def test_a_seed_collapsed_if_it_fell_far_behind_the_others_or_only_guesses() -> None:
+    three = [record(val=0.98, seed=0), record(val=0.97, seed=1), record(val=0.86, seed=2)]
+    assert collapsed_seeds(three) == (2,)  # 11 points below the median of 97 %
+    assert collapsed_seeds(three[:2]) == ()
+    assert collapsed_seeds([record(val=0.12)]) == (0,)  # guessing is 2.3 %, a tenth of the rest on top is 12.1 %
+    assert collapsed_seeds([record(val=0.13)]) == ()
+    assert collapsed_seeds([]) == ()
+
+
+def gap(value: float, half: float, verdict: str) -> Estimate:
+    return Estimate(
+        value=value,
+        low=value - half,
+        high=value + half,
+        num_seeds=5,
+        num_units=100,
+        unit_name="tracks",
+        num_images=3000,
+        statement="on new signs of this kind",
+        verdict=verdict,
+    )
+
+
+def test_a_difference_is_noise_only_where_it_was_judged_and_its_interval_holds_zero() -> None:
+    assert is_noise(gap(0.001, 0.002, "not separated"))
+    assert not is_noise(gap(0.003, 0.002, "not separated"))  # correction for many pairs alone decided
+    assert not is_noise(gap(0.001, 0.002, "observed"))
+    assert not is_noise(gap(0.003, 0.002, "separated"))
+
+
+def test_a_cost_dominates_only_at_twice_the_next() -> None:
+    assert dominating([2000.0, 600.0, 30.0]) == 0
+    assert dominating([1000.0, 600.0, 30.0]) is None
+    assert dominating([3.0]) is None
+    assert dominating([1.0, 1.0]) is None
+    assert dominating([30.0, 60.0]) == 1
+
+
+def test_the_document_names_each_threshold() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "statistics.md").read_text(encoding="utf-8")
+    rules = text[text.index("## Words under the plots") : text.index("## Edges")]
+    for words in (
+        f"over {100 * findings.STILL_FALLING:g} % below",
+        f"asked from {findings.MIN_ROWS} evaluations",
+        f"{100 * findings.UNDERFIT_ERROR:g} % or more of the training images",
+        {0.5: "at least half of the error"}[findings.UNDERFIT_SHARE],
+        f"{100 * findings.OVERFIT_GAP:g} points or more above",
+        {0.25: "at most a quarter"}[findings.OVERFIT_SHARE],
+        f"{100 * findings.OVERFIT_RISE:g} % and {findings.OVERFIT_NATS:g} nats above",
+        f"over {findings.COLLAPSE_POINTS:g} points below the median",
+        {0.1: "a tenth of the way"}[findings.COLLAPSE_SHARE],
+        f"at least {findings.DOMINATES:g} times as far apart",
+        {0.5: "half of the training time"}[findings.DATA_SHARE],
+    ):
+        assert words in rules, words
+
+
+def fit(results: Results) -> str:
+    return " ".join(fit_sentences(results, results.variants))
+
+
+def set_accuracies(study: Path, label: str, seed: int, **accuracies: float) -> None:
+    for part, accuracy in accuracies.items():
+        result = {"num_seen": 10_000, "num_correct": round(10_000 * accuracy), "loss_sum": 1.0}
+        change_record(study / label / f"seed-{seed}", part, result)
+
+
+def few(tmp_path: Path, **options: Any) -> Path:
+    return build_fake_study(tmp_path / "s", has_examples=False, class_names=list("abcdefgh"), **options)
+
+
+def test_a_network_that_fits_well_is_said_to(tmp_path: Path) -> None:
+    study = few(tmp_path, networks=["lenet5"], seeds=1)
+    set_accuracies(study, "lenet5", 0, train=0.999, val=0.991)
+    said = "lenet5 converged and neither under- nor over-fits (0.10 % wrong in training, 0.90 % in validation)."
+    assert fit(read_results(study)) == said
+
+
+def test_a_word_is_said_of_a_network_where_most_of_its_seeds_show_it(tmp_path: Path) -> None:
+    study = few(tmp_path, networks=["lenet5"], seeds=3)
+    for seed, train in enumerate((0.9, 0.92, 0.999)):
+        set_accuracies(study, "lenet5", seed, train=train, val=0.99 if train > 0.95 else 0.93)
+    assert "under-fits in 2 of 3 seeds (6.03 % wrong in training, 5.00 % in validation)" in fit(read_results(study))
+    set_accuracies(study, "lenet5", 0, train=0.999, val=0.99)
+    assert "lenet5 under-fits" not in fit(read_results(study))
+
+
+def test_a_seed_that_collapsed_is_named_and_counts(tmp_path: Path) -> None:
+    study = few(tmp_path, networks=["lenet5"], seeds=3)
+    for seed, val in enumerate((0.99, 0.5, 0.99)):
+        set_accuracies(study, "lenet5", seed, train=0.999, val=val)
+    assert "lenet5 collapsed with seed 1, which count like any other" in fit(read_results(study))
+
+
+def test_networks_that_saw_too_little_get_one_sentence_together(tmp_path: Path) -> None:
+    study = few(tmp_path, networks=["lenet5", "vgg16"], seeds=1, undertrained="vgg16")
+    assert fit(read_results(study)).endswith("vgg16 saw too little to say how it fits.")
+
+
+def test_noise_is_spoken_of_only_where_something_was_judged(tmp_path: Path) -> None:
+    study = few(tmp_path, networks=["lenet5", "vgg16"], seeds=2)
+    assert noise_sentence(read_results(study)) == ""
+
+
+@pytest.mark.slow
+def test_the_difference_of_twins_is_within_the_noise(tmp_path: Path) -> None:
+    study = build_exact_study(tmp_path / "s", {"vgg16": (5, 9, 7, 4, 6), "lenet5": (6, 7, 8, 5, 7)})
+    for label in ("vgg16", "lenet5"):
+        for seed in range(5):
+            change_record(study / label / f"seed-{seed}", "test", None)
+            (study / label / f"seed-{seed}" / "test.npz").unlink()
+    said = noise_sentence(read_results(study))
+    assert said.startswith(
+        "The difference is within the noise: luck alone makes differences of this size, +0.04 points, "
+    )
+
+
+@pytest.mark.slow
+def test_pairs_that_only_the_correction_leaves_unseparated_are_not_called_real(tmp_path: Path) -> None:
+    wrong = {"vgg16": (5, 5, 6, 5, 5), "lenet5": (10, 12, 8, 9, 12), "resnet34": (90, 92, 88, 91, 90)}
+    results = read_results(build_exact_study(tmp_path / "s", wrong))
+    judged = judge_networks(results, "val")
+    pair = judged.verdict(*judged.variants[:2])
+    assert pair is not None and pair.difference.low > 0  # it excludes zero; say that the correction leaves it open
+    unclear = replace(pair, word="not separated", p_adjusted=0.06)
+    verdicts = tuple(unclear if one is pair else one for one in judged.verdicts)
+    for part in ("test", "val"):  # what a page is built from is judged once and kept
+        results.kept[f"judged on {part} by accuracy"] = replace(judged, verdicts=verdicts)
+    assert noise_sentence(results) == (
+        "No interval holds zero, and yet 1 of 3 pairs is not separated after correction for all of them."
+    )
+
+
+def test_the_cost_in_which_networks_lie_far_apart_dominates(tmp_path: Path) -> None:
+    study = few(tmp_path, networks=["lenet5", "vgg16"], seeds=1)
+    said = " ".join(cost_sentences(read_results(study), leaderboard_rows(study)))
+    # 134,445,163 / 65,219 parameters, 433 M / 0.65 M MACs
+    assert "The cost that dominates is parameters: a factor of 2,061 lies between lenet5 and vgg16" in said
+    assert "against 666 in MACs" in said
+
+
+def test_a_network_that_waits_for_its_batches_is_named(tmp_path: Path) -> None:
+    import json
+
+    study = few(tmp_path, networks=["lenet5"], seeds=1)
+    path = study / "lenet5" / "seed-0" / "record.json"
+    record = json.loads(path.read_text())
+    record["cost"] |= {"train_seconds": 10.0, "data_seconds": 6.0}
+    path.write_text(json.dumps(record))
+    said = " ".join(cost_sentences(read_results(study), leaderboard_rows(study)))
+    assert said == "More than half of the training time of lenet5 went into making batches."
+
+
+@pytest.mark.slow
+def test_the_stn_pays_or_not_in_a_sentence_with_its_price(tmp_path: Path) -> None:
+    wrong = {"lenet5": (40, 41, 40, 41, 40), "lenet5+stn": (20, 20, 21, 20, 21)}
+    (said,) = stn_sentences(read_results(build_exact_study(tmp_path / "s", wrong)))
+    assert said.startswith("For lenet5 the STN pays: +2.00 points in validation (+1.44 to +2.56)")
+    assert said.endswith(
+        "shown to be more than 0.5 points. It costs 2.2 times the training time and 1.7 times the latency."
+    )
+
+
+def test_with_one_seed_the_stns_gain_is_an_observation(tmp_path: Path) -> None:
+    study = few(tmp_path, networks=["lenet5", "lenet5+stn"], seeds=1)
+    (said,) = stn_sentences(read_results(study))
+    assert "observed with 1 seed, not judged" in said and "pays" not in said

@@ -1,0 +1,201 @@
+"""The curve of the learning rate and the plan of a run, as exact numbers."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roadtest.protocol import Protocol
+from roadtest.training.schedule import (
+    Branch,
+    Progress,
+    begin,
+    branch_at,
+    branches,
+    consider_patience,
+    is_evaluation,
+    is_pause,
+    is_timed,
+    plan,
+    rate_factor,
+    turn_off,
+    warmup_within,
+)
+from tiny import TINY
+
+
+def planned(protocol: Protocol, *, step: int = 0, train_seconds: float = 0.0, step_seconds: float | None) -> Progress:
+    progress = Progress(step=step, train_seconds=train_seconds)
+    plan(progress, protocol, steps_per_epoch=10, max_steps=None, step_seconds=step_seconds)
+    return progress
+
+
+def test_the_rate_rises_stays_and_falls_to_nearly_zero() -> None:
+    # warm-up 3: 1/4 2/4 3/4 1; decay from step 6 to 10 over 4 + 1 parts: 4/5 3/5 2/5 1/5
+    factors = [rate_factor(s, warmup_steps=3, decay_start=6, num_steps=10) for s in range(10)]
+    assert factors == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1, 0.8, 0.6, 0.4, 0.2])
+
+
+def test_before_the_plan_the_rate_only_warms_up() -> None:
+    assert [rate_factor(s, warmup_steps=1, decay_start=0, num_steps=None) for s in (0, 1, 50)] == [0.5, 1, 1]
+
+
+def test_a_budget_becomes_the_steps_that_are_left_at_the_timed_speed() -> None:
+    # 60 s, of which 10 are gone in 20 steps; 0.5 s a step leave 100 steps: 120 in all, the last 40 % of them decaying
+    protocol = replace(TINY, budget_seconds=60.0, max_epochs=1000, decay_fraction=0.4, warmup_steps=100)
+    progress = planned(protocol, step=20, train_seconds=10.0, step_seconds=0.5)
+    assert (progress.num_steps, progress.decay_start, progress.stop_reason) == (120, 72, "budget")
+    assert progress.warmup_steps == 12  # a tenth of the run, where that is less than the protocol's
+    assert progress.eval_interval == 10  # once an epoch
+
+
+def test_a_run_shorter_than_five_epochs_is_evaluated_five_times() -> None:
+    protocol = replace(TINY, budget_seconds=1.0, max_epochs=1000)
+    assert planned(protocol, step_seconds=0.05).eval_interval == 4  # 20 steps, an epoch is 10
+
+
+def test_a_run_shorter_than_an_epoch_is_evaluated_twice() -> None:
+    protocol = replace(TINY, budget_seconds=0.4, max_epochs=1000)
+    assert planned(protocol, step_seconds=0.05).eval_interval == 4  # 8 steps, an epoch is 10
+
+
+def test_the_epochs_bound_the_budget() -> None:
+    progress = planned(replace(TINY, budget_seconds=1e6, max_epochs=7), step_seconds=0.1)
+    assert (progress.num_steps, progress.stop_reason) == (70, "max epochs")
+
+
+def test_epochs_that_fit_into_the_budget_twice_are_planned_after_a_twentieth_of_them() -> None:
+    # 100 epochs of one step of 10 ms, a second in all, in a minute: planned at step 8, long before the decay
+    protocol = replace(TINY, budget_seconds=60.0, max_epochs=100)
+    assert not is_timed(Progress(step=7), protocol, steps_per_epoch=1, timed_seconds=0.04)
+    assert is_timed(Progress(step=8), protocol, steps_per_epoch=1, timed_seconds=0.05)
+    assert not is_timed(Progress(step=8), protocol, steps_per_epoch=1, timed_seconds=1.7)  # 34 s do not fit twice
+    # a twentieth of 27,600 steps is not reached, though they would fit twice
+    assert not is_timed(Progress(step=276), protocol, steps_per_epoch=276, timed_seconds=0.2)
+
+
+def test_the_warm_up_before_the_plan_is_a_tenth_of_a_short_run() -> None:
+    protocol = replace(TINY, warmup_steps=100)
+    assert [warmup_within(steps, protocol) for steps in (5, 70, 27_600)] == [1, 7, 100]
+
+
+def test_without_a_budget_the_plan_stands_before_the_first_step() -> None:
+    progress = Progress()
+    begin(progress, replace(TINY, max_epochs=4), steps_per_epoch=10, max_steps=None)
+    assert progress.num_steps == 40
+
+
+def test_with_a_budget_the_plan_waits_for_the_clock() -> None:
+    progress, protocol = Progress(), replace(TINY, budget_seconds=60.0, max_epochs=1000)
+    begin(progress, protocol, steps_per_epoch=10, max_steps=None)
+    assert progress.num_steps is None
+    assert not is_timed(replace_step(progress, 6), protocol, steps_per_epoch=10, timed_seconds=1.7)  # 3 % are 1.8 s
+    assert is_timed(replace_step(progress, 6), protocol, steps_per_epoch=10, timed_seconds=1.8)
+    assert not is_timed(replace_step(progress, 5), protocol, steps_per_epoch=10, timed_seconds=9.0)  # too few steps
+    half_an_hour = replace(protocol, budget_seconds=1800.0)  # 3 % are 54 s, and half a minute will do
+    assert not is_timed(replace_step(progress, 6), half_an_hour, steps_per_epoch=10, timed_seconds=29.0)
+    assert is_timed(replace_step(progress, 6), half_an_hour, steps_per_epoch=10, timed_seconds=30.0)
+    assert not is_timed(replace_step(progress, 10), half_an_hour, steps_per_epoch=10, timed_seconds=4.9)
+    assert is_timed(replace_step(progress, 10), half_an_hour, steps_per_epoch=10, timed_seconds=5.0)  # an epoch ends
+
+
+def test_patience_counts_evaluations_without_a_lower_loss_and_shortens_the_run() -> None:
+    protocol = replace(TINY, patience=2, decay_fraction=0.5, max_epochs=100)
+    progress = planned(protocol, step_seconds=None)
+    for step, loss in ((10, 1.0), (20, 0.5), (30, 0.6), (40, 0.55)):
+        progress.step = step
+        consider_patience(progress, protocol, loss)
+    assert (progress.decay_start, progress.num_steps, progress.stop_reason) == (40, 80, "patience")
+
+
+def test_patience_is_over_once_the_decay_began() -> None:
+    protocol = replace(TINY, patience=1, decay_fraction=0.5, max_epochs=10)
+    progress = planned(protocol, step_seconds=None)
+    progress.step = 60
+    for loss in (1.0, 2.0, 3.0):
+        consider_patience(progress, protocol, loss)
+    assert (progress.num_steps, progress.stop_reason) == (100, "max epochs")
+
+
+@given(
+    num_steps=st.integers(1, 5000), decay=st.floats(0.0, 0.99), warmup=st.integers(1, 500), step=st.integers(0, 4999)
+)
+def test_the_rate_is_never_negative_never_above_one_and_never_zero(
+    num_steps: int, decay: float, warmup: int, step: int
+) -> None:
+    decay_start = num_steps - int(num_steps * decay)
+    factor = rate_factor(min(step, num_steps - 1), warmup_steps=warmup, decay_start=decay_start, num_steps=num_steps)
+    assert 0 < factor <= 1
+
+
+def test_branches_leave_where_the_shorter_run_would_begin_to_decay() -> None:
+    # 400 steps: a quarter is 100, of which 40 decay, and a half 200, of which 80 do
+    progress = planned(replace(TINY, max_epochs=40, decay_fraction=0.4), step_seconds=None)
+    found = branches(progress, TINY)
+    assert found == [
+        Branch(budget_fraction=0.25, first_step=60, num_steps=100),
+        Branch(budget_fraction=0.5, first_step=120, num_steps=200),
+    ]
+    progress.step = 60
+    assert branch_at(progress, TINY) == found[0]
+    assert is_pause(progress, TINY, steps_per_epoch=1000)
+    progress.step = 61
+    assert branch_at(progress, TINY) is None
+
+
+@pytest.mark.parametrize(
+    ("step", "times_together", "is_over"),
+    [(1, True, True), (3, True, True), (4, True, False), (4, False, True), (50, True, True)],
+)
+def test_before_the_plan_a_stretch_is_a_step_or_where_steps_are_timed_together_several(
+    step: int, times_together: bool, is_over: bool
+) -> None:
+    progress = Progress(step=step)
+    assert is_pause(progress, TINY, steps_per_epoch=50, times_together=times_together) == is_over
+
+
+def test_before_the_plan_there_is_no_branch() -> None:
+    assert branches(Progress(), TINY) == []
+
+
+def test_a_branch_is_evaluated_once_at_its_end_where_its_rate_is_as_low_as_a_runs() -> None:
+    progress = planned(replace(TINY, max_epochs=40, decay_fraction=0.4), step_seconds=None)
+    progress.step = 60
+    turn_off(progress, branches(progress, TINY)[0])
+    evaluated = [step for step in range(61, 101) if is_evaluation(replace(progress, step=step))]
+    assert evaluated == [100]
+    last = rate_factor(99, warmup_steps=1, decay_start=progress.decay_start, num_steps=progress.num_steps)
+    assert last == pytest.approx(1 / 41)
+
+
+def test_branches_are_fractions_of_the_budget_also_where_the_epochs_end_the_run_earlier() -> None:
+    # The budget would pay for 1,000 steps, the epochs end it at 400: half of the budget is more than that.
+    protocol = replace(TINY, budget_seconds=100.0, max_epochs=40, decay_fraction=0.4)
+    progress = planned(protocol, step_seconds=0.1)
+    assert (progress.budget_steps, progress.num_steps) == (1000, 400)
+    assert [(branch.first_step, branch.num_steps) for branch in branches(progress, protocol)] == [(150, 250)]
+
+
+def test_patience_takes_away_the_branches_that_the_run_never_reaches() -> None:
+    protocol = replace(TINY, patience=2, decay_fraction=0.4, max_epochs=40)
+    progress = planned(protocol, step_seconds=None)
+    for step, loss in ((60, 1.0), (70, 2.0), (80, 2.0)):
+        progress.step = step
+        consider_patience(progress, protocol, loss)
+    assert progress.budget_steps == 400
+    assert [branch.num_steps for branch in branches(progress, protocol)] == [100]  # the other leaves at step 120
+
+
+def test_a_run_of_a_few_steps_has_no_branch_without_a_decay() -> None:
+    progress = planned(replace(TINY, max_epochs=1, decay_fraction=0.4), step_seconds=None)
+    assert [branch.num_steps for branch in branches(progress, TINY)] == [5]  # a quarter, 2 steps, has no step to decay
+
+
+def test_the_last_step_is_always_evaluated() -> None:
+    progress = Progress(step=17, num_steps=17, eval_interval=5)
+    assert is_evaluation(progress)
+
+
+def replace_step(progress: Progress, step: int) -> Progress:
+    return replace(progress, step=step)
