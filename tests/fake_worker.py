@@ -1,4 +1,4 @@
-"""A worker that trains nothing: `python fake_worker.py KIND JOB.json`, in place of `roadtest.training.worker`, with its `main`.
+"""A worker that trains nothing: `python fake_worker.py KIND JOB.json`, in place of the real one, with its `main`.
 
 For `launch` the job is `{"do": ..., "path": ...}`. For a whole study it is a real Job, and what is done follows from
 the name of the network: `raises.py:build` raises, `killed.py:build` is killed, `waits.py:build` waits for the end,

@@ -2,8 +2,8 @@
 
 The report trained every network once and called 98.83 against 98.82 % a finding. Here a claim is `supported` or
 `contradicted` where the judge's intervals show it, on test where it was read, and `not decided` else, which below three
-seeds is always. A network is called better where its verdict, corrected for all pairs, says so (comparisons.py); a gain is
-called nothing where its interval ends below the tolerance (stn.py). claims.py judges times, epochs and costs.
+seeds is always. A network is called better where its verdict, corrected for all pairs, says so (comparisons.py); a gain
+is called nothing where its interval ends below the tolerance (factors.py).
 
 Claims about times, epochs and costs: who stops earlier, who takes how much longer, who is dear for nothing.
 """
@@ -132,8 +132,8 @@ def _all_pass(results: Results, variants: list[Variant]) -> Found:
     label = min(known, key=lambda name: known[name].low)
     weakest = known[label]
     words = (
-        f"The lowest bound is that of {label}: {format_percent(weakest.value)} {WHERE[part]} ({100 * weakest.low:.2f} to "
-        f"{100 * weakest.high:.2f}; corrected for {len(known)} networks; {plural(weakest.num_seeds, 'seed')})."
+        f"The lowest bound is that of {label}: {format_percent(weakest.value)} {WHERE[part]} ({100 * weakest.low:.2f} "
+        f"to {100 * weakest.high:.2f}; corrected for {len(known)} networks; {plural(weakest.num_seeds, 'seed')})."
     )
     if min(len(variant.records) for variant in variants) < stats.MIN_SEEDS:
         return NOT_DECIDED, words

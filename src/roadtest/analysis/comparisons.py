@@ -5,8 +5,8 @@ In validation by folds each seed answers other images: from three folds on the f
 stand in one row over tracks. A difference is always paired by image: over all seeds of both where all saw the same
 images, else over the seeds that both finished, which share their folds. A worst-class recall has an interval over folds
 alone: on one set, where a class may have two tracks, there is no honest one (docs/statistics.md). No verdict is given
-here: an interval that stands by itself knows nothing of how many others were looked at (comparisons.py does). comparisons.py
-gathers what is judged.
+here: an interval that stands by itself knows nothing of how many others were looked at (the judgement
+of all pairs does).
 
 What would come out on these very images if the networks were trained again: the luck of seeds, and no other.
 

@@ -18,8 +18,7 @@ from roadtest.analysis.comparisons import NOT_JUDGED, Estimate, common_seeds, es
 from roadtest.analysis.costs import headline_latency_ms
 from roadtest.analysis.results import Results, Variant, read_results
 from roadtest.format import Row
-from roadtest.networks import parse_network
-from roadtest.networks.registry import PRETRAINED_SUFFIX
+from roadtest.networks.registry import PRETRAINED_SUFFIX, parse_network
 
 PAYS, DOES_NOT_PAY, NOT_DECIDED = "pays", "does not pay", "not decided"
 

@@ -1,7 +1,7 @@
 """The leaderboard and the table of runs: validation puts the networks in order, test only stands beside it.
 
-Undertrained networks come after the others, failed and waiting ones last; nothing is left out (comparisons.py). Rates are
-fractions; None is "not measured".
+Undertrained networks come after the others, failed and waiting ones last; nothing is left out. Rates are fractions;
+None is "not measured".
 
 Systems that were added to a study without being trained: their accuracy, and how far each network is from them.
 

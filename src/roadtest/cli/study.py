@@ -264,7 +264,7 @@ def _limit(name: str, help: str) -> Parameter:
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class RecommendOptions:
-    """What `recommend` can be told besides the study; named as the arguments of `roadtest.analysis.recommend.recommend`."""
+    """The options of `recommend`, named as the arguments of `roadtest.analysis.recommend.recommend`."""
 
     max_params: Annotated[str | None, _limit("--max-params", "At most so many parameters: 65000, 1M.")] = None
     max_macs: Annotated[

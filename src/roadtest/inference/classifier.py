@@ -112,7 +112,7 @@ class Classifier:
     def rows(self, paths: Iterable[str | Path], *, top: int = 5) -> Iterator[Row]:
         """Give `top` rows per image file, the most probable class first, a batch at a time; for any number of files.
 
-        A file that cannot be read is one row with its `error`. See `roadtest.data.sources.images` for folders and patterns.
+        A file that cannot be read is one row with its `error`. See `data/sources/images.py` for folders and patterns.
         """
         if top < 1:
             raise ValueError(f"--top {top} shows nothing: 1 shows the most probable class; give 1 or more")

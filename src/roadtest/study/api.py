@@ -1,13 +1,13 @@
 """Many runs under one protocol: planned, trained here, one process each, and left as one folder.
 
 The same call on the same folder does what is missing and nothing twice. A run that fails is a row in failures.csv;
-the others go on. `folder` writes what a study is, `work` does it; where the work is to be done on other machines,
+the others go on. `folder` writes what a study is, `runner` does it; where the work is to be done on other machines,
 `launch` is the only module that changes.
 
 What a network does outside PyTorch, put beside what the study knows: an export's latencies, another computer's.
 
-The work is done by `roadtest.inference.export` and `roadtest.records.measurements`; here the study's lock is held while its latency.csv is
-written. A bundle that was written stays written: where the study cannot be written to, that is a warning.
+The work is done by `inference/export` and `records/measurements.py`; here the study's lock is held while its
+latency.csv is written. A bundle that was written stays written: where the study cannot be written to, that is a warning.
 """
 
 import difflib
@@ -94,7 +94,7 @@ class Run:
         return read_predictions(self.path / f"{split}.npz")
 
     def evaluate(self, source: str | Path, **options: Any) -> "Evaluation":
-        """Let it name labelled images of any source: the options are those of `roadtest.inference.evaluate.evaluate_run`."""
+        """Evaluate it on labelled images of any source: the options are those of `inference.evaluate.evaluate_run`."""
         from roadtest.inference.evaluate import evaluate_run  # brings torch in
 
         return evaluate_run(self.path, source, **options)
@@ -136,7 +136,7 @@ class Study:
         return rows_with_incumbents(read_results(self.path, metric=metric))
 
     def recommend(self, **limits: Any) -> Recommendation:
-        """Name the network to use under limits, and why: the arguments are those of `roadtest.analysis.recommend.recommend`."""
+        """Name the network to use under limits, and why: the arguments are those of `analysis.recommend.recommend`."""
         return recommend(self.path, **limits)
 
     def add(self, predictions: str | Path, *, name: str) -> list[dict[str, Any]]:

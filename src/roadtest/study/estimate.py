@@ -9,7 +9,8 @@ does the arithmetic, estimate.py the sentences.
 
 What runs will take, from a few timed steps: pure arithmetic, no clock, no files.
 
-A run's steps come from the very functions that plan a real run (roadtest.training.schedule). Two things are not known before:
+A run's steps come from the very functions that plan a real run (`training/schedule.py`). Two things are not known
+before:
 how steps vary (the slowest and the fastest tenth of the timed ones bound it) and when early stopping ends a run
 (between the first moment at which it can, and the last step there is; or, where runs of the same network are
 finished, as they did).
@@ -215,7 +216,7 @@ NUM_LATENCY_VISITS = 10
 
 
 LATENCY_SECONDS = 0.5
-"""Rounds times batch sizes, and the least of each visit: warm-up and samples (roadtest.training.profile.measure_latency)."""
+"""Rounds times batch sizes, and the least of each visit: warm-up and samples (`training/profile.py`)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The statistics behind every verdict: intervals, comparisons, and what would decide. Reads no file, writes no sentence."""
+"""The statistics behind every verdict: intervals, comparisons, and what would decide. No files, no sentences."""
 
 from roadtest.analysis.stats.comparisons import (
     DIFFERENT,

@@ -5,16 +5,15 @@ this kind" knows the luck of seeds and of units (tracks), and is the one that ve
 nothing of the luck of seeds: then the interval is over units alone and says "these trained weights, on new signs".
 An accuracy's interval is taken on the logit scale, a difference's on its own; both use Student's t with Satterthwaite's
 degrees of freedom (variance.py). docs/statistics.md holds the reasons, the edge cases and the simulation.
-Arrays in, frozen dataclasses out; fractions, never percent. Shapes: S seeds, N images, U units. Import from comparisons.py.
+Arrays in, frozen dataclasses out; fractions, never percent. Shapes: S seeds, N images, U units.
 
 Intervals of figures in which classes weigh the same, where all seeds answered the same images.
 
 Balanced accuracy and macro-F1 move, to first order, by the sum of what each image adds (its influence). Classes are
 given, units are the luck: an image's influence is taken against the mean of its class, and added up by unit (the
 stratified linearisation of survey statistics; Cochran, Sampling Techniques, 1977, chapter 5). From there on the parts
-of the variance, Satterthwaite's degrees of freedom and the bounds are those of an accuracy (variance.py,
-intervals.py). A lowest recall is no smooth figure and has no such interval. Import from comparisons.py. Shapes: S
-seeds, N images, U units.
+of the variance, Satterthwaite's degrees of freedom and the bounds are those of an accuracy (variance.py). A lowest recall
+is no smooth figure and has no such interval. Shapes: S seeds, N images, U units.
 """
 
 from dataclasses import dataclass

@@ -164,8 +164,8 @@ def _spread(board: Sequence[Row]) -> str:
     first = kinds[0]
     cheap, dear = row_label(_lowest(rows, first)), row_label(_highest(rows, first))
     return (
-        f"The cost that dominates is {first.word}: a factor of {format_factor(factors[first])} lies between {cheap} and "
-        f"{dear}, against {join_words(apart[1:])}."
+        f"The cost that dominates is {first.word}: a factor of {format_factor(factors[first])} lies between {cheap} "
+        f"and {dear}, against {join_words(apart[1:])}."
     )
 
 
