@@ -7,7 +7,7 @@ the others go on. `folder` writes what a study is, `runner` does it; where the w
 What a network does outside PyTorch, put beside what the study knows: an export's latencies, another computer's.
 
 The work is done by `inference/export` and `records/measurements.py`; here the study's lock is held while its
-latency.csv is written. A bundle that was written stays written: where the study cannot be written to, that is a warning.
+latency.csv is written. A bundle that was written stays written: a study that cannot be written to gives a warning.
 """
 
 import difflib

@@ -12,8 +12,8 @@ Intervals of figures in which classes weigh the same, where all seeds answered t
 Balanced accuracy and macro-F1 move, to first order, by the sum of what each image adds (its influence). Classes are
 given, units are the luck: an image's influence is taken against the mean of its class, and added up by unit (the
 stratified linearisation of survey statistics; Cochran, Sampling Techniques, 1977, chapter 5). From there on the parts
-of the variance, Satterthwaite's degrees of freedom and the bounds are those of an accuracy (variance.py). A lowest recall
-is no smooth figure and has no such interval. Shapes: S seeds, N images, U units.
+of the variance, Satterthwaite's degrees of freedom and the bounds are those of an accuracy (variance.py). A lowest
+recall is no smooth figure and has no such interval. Shapes: S seeds, N images, U units.
 """
 
 from dataclasses import dataclass
