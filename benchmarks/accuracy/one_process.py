@@ -1,6 +1,6 @@
 """`roadtest compare` with all its runs in one process, for a GPU that is lent by the minute.
 
-    python benchmarks/one_process.py gtsrb --stn both --seeds 3 --budget 16s --keep-weights none -o runs/gpu
+    python -m benchmarks.accuracy.one_process gtsrb --stn both --seeds 3 --budget 16s --keep-weights none -o runs/gpu
 
 Otherwise each run has a process of its own, which takes up to 20 seconds to load CUDA's libraries before it trains. The
 words are those of `compare`, and so is the folder. Two things differ: libraries are told nothing before they load (see
