@@ -3,13 +3,12 @@
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from fake_study import build_fake_study
-from roadtest.records import Failure, Predictions, append_row, read_predictions, write_predictions
+from roadtest.records import Failure, Predictions, append_failure, read_predictions, write_predictions
 
 FOLD_SIZE = 1000
 """Images in each validation fold: 20 tracks of 50; the test set has 10,000."""
@@ -59,8 +58,10 @@ def let_diverge(study_dir: Path, label: str, seed: int) -> None:
     shutil.rmtree(study_dir / label / f"seed-{seed}")
     network, has_stn = label.removesuffix("+stn"), label.endswith("+stn")
     reason = "DivergedError: the loss is nan at step 40: try a lower --lr"
-    lost = Failure(network=network, has_stn=has_stn, seed=seed, reason=reason, failed_at="2026-11-26T12:00:00Z")
-    append_row(study_dir / "failures.csv", asdict(lost))
+    lost = Failure(
+        network=network, has_stn=has_stn, seed=seed, reason=reason, failed_at="2026-11-26T12:00:00Z", kind="diverged"
+    )
+    append_failure(study_dir, lost)
 
 
 def change_record(run_dir: Path, field: str, value: object) -> None:

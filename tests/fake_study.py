@@ -27,6 +27,7 @@ from roadtest.records import (
     RunRecord,
     SetResult,
     StudyInfo,
+    append_failure,
     append_row,
     to_json,
     write_atomically,
@@ -384,7 +385,7 @@ def _write_failure(study_dir: Path, run: PlannedRun) -> None:
         reason="the loss became NaN at step 412: lower the learning rate",
         failed_at=EVENT_TIME,
     )
-    append_row(study_dir / "failures.csv", asdict(failure))
+    append_failure(study_dir, failure)
 
 
 def _write_latency(study_dir: Path, labels: Sequence[str]) -> None:

@@ -96,7 +96,7 @@ def test_a_lock_that_another_process_took_over_meanwhile_stays_its_own(
 TAKER = """
 import sys, time
 from pathlib import Path
-from roadtest.lock import folder_lock
+from roadtest.records.lock import folder_lock
 folder, inside = Path(sys.argv[1]), Path(sys.argv[1]) / "inside"
 for line in sys.stdin:  # a round: the lock in the folder is a dead process's
     try:

@@ -166,7 +166,7 @@ def test_latency_that_cannot_be_measured_is_a_warning_and_the_study_goes_on(
 
     def broken(task: Task, *more: object) -> Outcome:
         if task.kind == "latency":
-            return Outcome(task=task, reason="no clock", is_stopped=False, events=())
+            return Outcome(task=task, reason="no clock", is_stopped=False, kind="error", events=())
         return honest(task, *more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(launch, "_run_task", broken)
@@ -366,7 +366,7 @@ def test_ctrl_c_at_the_terminal_ends_a_study_with_130(images: Path) -> None:
 REAL_STUDY = """
 import signal, sys
 import roadtest
-from roadtest.study import Interrupted
+from roadtest.study.api import Interrupted
 signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     roadtest.compare(sys.argv[1], networks=["good.py:build"], lr=0.05, epochs=int(sys.argv[2]), patience=0,

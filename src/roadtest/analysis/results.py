@@ -90,7 +90,7 @@ class Variant:
     def diverged_seeds(self) -> tuple[int, ...]:
         """Seeds whose loss became infinite or no number: without them a mean over the others would flatter."""
         finished = {record.seed for record in self.records}
-        lost = {failure.seed for failure in self.failures if failure.reason.startswith("DivergedError")}
+        lost = {failure.seed for failure in self.failures if failure.kind == "diverged"}
         return tuple(sorted(lost - finished))
 
     @property

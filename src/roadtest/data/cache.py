@@ -249,6 +249,7 @@ def _image_set(listing: Listing, about: About, folder: Path) -> ImageSet:
         fingerprint=about.fingerprint,
         notes=notes,
         is_test_held_out=listing.is_test_held_out,
+        subject=listing.subject,
     )
 
 

@@ -58,6 +58,8 @@ class Listing:
     """What a reader of the results must know, one sentence each."""
     is_test_held_out: bool = False
     """No test part was given, and one was dealt here."""
+    subject: str = "images"
+    """What the images show: `signs`, or `images` where nothing is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +81,8 @@ class ImageSet:
     notes: tuple[str, ...] = ()
     is_test_held_out: bool = False
     """No test part was given, and one was dealt here."""
+    subject: str = "images"
+    """What the images show: `signs`, or `images` where nothing is known."""
     test_title: str = ""
     """The data set that the test part was taken from; empty where it is this one's own."""
     test_fingerprint: str = ""

@@ -342,6 +342,7 @@ def join_parts(parts: Sequence[Part], *, cache_dir: Path, title: str, notes: tup
         paths=tuple(part.prefix + part.image_set.paths[row] for part, row in rows),
         fingerprint=fingerprint,
         notes=notes,
+        subject=first.subject,
     )
 
 

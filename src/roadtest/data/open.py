@@ -232,6 +232,7 @@ def recall(cache_dir: Path, key: str, image_size: int) -> ImageSet | None:
                 paths=paths,
                 fingerprint=about.fingerprint,
                 notes=tuple(map(str, kept["notes"])),
+                subject="signs",
             )
     return None
 
@@ -295,6 +296,7 @@ def reopen_image_set(study_dir: Path, pixels_path: Path) -> tuple[ImageSet, npt.
         test_title=info.test_title,
         test_fingerprint=info.test_fingerprint,
         level=info.level,
+        subject=info.subject,
     )
     return image_set, folds_N
 

@@ -11,6 +11,7 @@ are kept, never rates; a rate is computed where it is shown. No torch here. docs
 from roadtest.records.files import (
     Incumbent,
     IncumbentAnswers,
+    append_failure,
     append_row,
     incumbent_dir,
     is_finished,
@@ -66,6 +67,7 @@ __all__ = [
     "RunRecord",
     "SetResult",
     "StudyInfo",
+    "append_failure",
     "append_row",
     "folder_name",
     "incumbent_dir",

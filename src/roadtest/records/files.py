@@ -37,7 +37,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +47,7 @@ from roadtest.records.schema import (
     BranchRow,
     EpochRow,
     Failure,
+    FailureKind,
     PlannedRun,
     Predictions,
     RunRecord,
@@ -61,6 +62,10 @@ AnyEpochRow = TypeVar("AnyEpochRow", bound=EpochRow)
 
 MAX_ARRAY_BYTES = 8 << 30
 """Of one npz file, unpacked: a million images of a thousand classes have 2 GB."""
+
+
+_OLD_SIGN_TITLES = ("GTSRB", "GTSRB (subset)", "torchvision's smaller GTSRB", "drawn signs")
+"""What version 0.1, whose records have no `subject`, called its data sets of traffic signs."""
 
 
 def to_json(record: Any) -> bytes:
@@ -87,13 +92,19 @@ def is_finished(run_dir: Path) -> bool:
 def read_record(run_dir: Path) -> RunRecord:
     """Read one finished run; a ValueError names what is wrong with the file."""
     path = run_dir / "record.json"
-    return build(RunRecord, read_json(path), path)
+    plain = read_json(path)
+    if isinstance(plain, dict) and "subject" not in plain:  # version 0.1
+        plain["subject"] = "signs" if plain.get("data_title") in _OLD_SIGN_TITLES else "images"
+    return build(RunRecord, plain, path)
 
 
 def read_study_info(study_dir: Path) -> StudyInfo:
     """Read `study.json`; a ValueError names what is wrong with it."""
     path = study_dir / "study.json"
-    return build(StudyInfo, read_json(path), path)
+    plain = read_json(path)
+    if isinstance(plain, dict) and "subject" not in plain:  # version 0.1
+        plain["subject"] = "signs" if plain.get("source") in ("gtsrb", "signs") else "images"
+    return build(StudyInfo, plain, path)
 
 
 def read_records(study_dir: Path) -> list[RunRecord]:
@@ -126,15 +137,41 @@ def _read_evaluations(path: Path, kind_of_row: type[AnyEpochRow]) -> list[AnyEpo
 
 def read_failures(study_dir: Path) -> list[Failure]:
     """The runs that failed and were not finished since, the last reason of each."""
-    path = study_dir / "failures.csv"
     last: dict[PlannedRun, Failure] = {}
-    for row in read_rows(path, [f.name for f in fields(Failure)]):
+    for failure in _read_failure_rows(study_dir / "failures.csv"):
+        last[PlannedRun(network=failure.network, has_stn=failure.has_stn, seed=failure.seed)] = failure
+    return [failure for run, failure in last.items() if not is_finished(study_dir / run.folder)]
+
+
+def append_failure(study_dir: Path, failure: Failure) -> None:
+    """Add a row to failures.csv; the caller holds the study's lock. The file is written whole: it may be an old one."""
+    path = study_dir / "failures.csv"
+    rows = [asdict(one) for one in [*_read_failure_rows(refuse_link(path)), failure]]
+    write_rows(path, rows, rows[0])
+
+
+def _read_failure_rows(path: Path) -> list[Failure]:
+    failures = []
+    for row in read_rows(path, [f.name for f in fields(Failure) if f.name != "kind"]):
+        # Studies of version 0.1 have no column `kind`: there the reason begins with the exception's name.
+        kind = row.get("kind") or ("diverged" if row["reason"].startswith("DivergedError: ") else "error")
         try:
-            run = PlannedRun(network=row["network"], has_stn=row["has_stn"] == "True", seed=int(row["seed"]))
+            seed = int(row["seed"])
+            if kind not in get_args(FailureKind):
+                raise ValueError(f"kind is {kind[:40]!r}")
         except ValueError as error:
             raise ValueError(f"{path} is damaged ({error}): restore or delete it") from None
-        last[run] = Failure(**vars(run), reason=row["reason"], failed_at=row["failed_at"])
-    return [failure for run, failure in last.items() if not is_finished(study_dir / run.folder)]
+        failures.append(
+            Failure(
+                network=row["network"],
+                has_stn=row["has_stn"] == "True",
+                seed=seed,
+                reason=row["reason"],
+                failed_at=row["failed_at"],
+                kind=cast(FailureKind, kind),
+            )
+        )
+    return failures
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:

@@ -21,7 +21,7 @@ from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
@@ -203,6 +203,8 @@ class RunRecord:
     """What training on drawn signs alone owes to real ones: `zero-real`, `statistics`, `real-selected`; else empty."""
     num_jobs: int = 1
     """Runs that the study did at the same time, at most, this one included: times hold for so many side by side."""
+    subject: str = ""
+    """What the images show: `signs` or `images`, as in `study.json`."""
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -272,6 +274,10 @@ class StudyInfo:
     test_fingerprint: str = ""
     level: str = ""
     """What training on drawn signs alone owes to real ones: `zero-real`, `statistics`, `real-selected`; else empty."""
+    subject: str = ""
+    """What the images show: `signs` for GTSRB and synthetic signs, else `images`; sentences say "on new signs"."""
+    group_origin: str = ""
+    """Where the groups come from: `given`, `recovered`, `auto`, or `none`; empty in studies before this field."""
     metric: str = "accuracy"
     """What chooses between the networks, unless a reader asks for another; no part of the protocol."""
     schema_version: int = SCHEMA_VERSION
@@ -288,6 +294,10 @@ class Predictions:
     """Row numbers in the study's split.csv, from 0."""
 
 
+FailureKind = Literal["error", "diverged"]
+"""`diverged`: the loss became infinite or no number. A network with such a seed is not compared."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Failure:
     """A run that did not finish, and why; a row of failures.csv."""
@@ -296,7 +306,9 @@ class Failure:
     has_stn: bool
     seed: int
     reason: str
+    """For people; `kind` is for programs."""
     failed_at: str
+    kind: FailureKind = "error"
 
 
 def network_label(network: str, has_stn: bool) -> str:
@@ -337,7 +349,7 @@ class Event:
     | step | about every half second of training | label, seed, epoch, images_per_second, train_seconds, seconds_left |
     | row | an evaluation | the same, and train_loss, train_accuracy, val_loss, val_accuracy |
     | finished | a run is complete | label, seed, train_seconds, val_accuracy, test_accuracy |
-    | failed | a run failed | label, seed, text: the reason |
+    | failed | a run failed | label, seed, text: the reason, status: a FailureKind |
     | done | the worker has done all that it was told to: the last it tells | |
     | trial | the worker tried a rate | label, learning_rate, epoch, train_seconds, val_loss, val_accuracy |
     | sweep | the same in words | label, text: "rate 0.05: validation loss 0.31" |

@@ -73,6 +73,7 @@ def write_plan(
         test_title=image_set.test_title,
         test_fingerprint=image_set.test_fingerprint,
         level=image_set.level,
+        subject=image_set.subject,
     )
     write_atomically(study_dir / "study.json", to_json(info))  # first: what is cut short here is gone on with
     write_rows(study_dir / "split.csv", rows, rows[0].keys())

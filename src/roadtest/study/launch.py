@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from roadtest.records import refuse_link
-from roadtest.records.schema import Event
+from roadtest.records.schema import Event, FailureKind
 from roadtest.training.worker import EXIT_STOPPED
 
 WORKER = (sys.executable, "-P", "-m", "roadtest.training.worker")
@@ -53,6 +53,7 @@ class Outcome:
     reason: str | None
     """Why it failed; None where it is done or was stopped."""
     is_stopped: bool
+    kind: FailureKind
     events: tuple[Event, ...]
     """What it told, except steps and rows."""
 
@@ -149,11 +150,11 @@ def _listen(process: "subprocess.Popen[bytes]", task: Task, tell: Callable[[Even
 
 
 def _outcome(task: Task, code: int, events: list[Event], *, is_asked_to_stop: bool) -> Outcome:
-    failed = [event.text for event in events if event.kind == "failed"]
+    failed = [event for event in events if event.kind == "failed"]
     is_stopped = code == EXIT_STOPPED or (is_asked_to_stop and code < 0)  # too slow to stop, and killed by us
     reason = None
     if failed:
-        reason = failed[-1]
+        reason = failed[-1].text
     elif code < 0 and not is_stopped:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
         hint = ": out of memory?" if name == "SIGKILL" else ""
@@ -162,7 +163,8 @@ def _outcome(task: Task, code: int, events: list[Event], *, is_asked_to_stop: bo
         reason = f"the process ended with code {code}: see {task.log_path.name}"
     elif not is_stopped and all(event.kind != "done" for event in events):
         reason = "the process ended before its work was done, as by sys.exit: a network must not end it; take that out"
-    return Outcome(task=task, reason=reason, is_stopped=is_stopped, events=tuple(events))
+    kind: FailureKind = "diverged" if failed and failed[-1].status == "diverged" else "error"
+    return Outcome(task=task, reason=reason, is_stopped=is_stopped, kind=kind, events=tuple(events))
 
 
 def _close_when_stopped(process: "subprocess.Popen[bytes]", stop: threading.Event, over: threading.Event) -> None:

@@ -18,7 +18,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from roadtest.records import (
     Failure,
     PlannedRun,
     RunRecord,
-    append_row,
+    append_failure,
     is_finished,
     network_label,
     read_records,
@@ -43,7 +43,7 @@ from roadtest.records import (
     write_rows,
 )
 from roadtest.records.measurements import is_exported
-from roadtest.records.schema import Event, Job
+from roadtest.records.schema import Event, FailureKind, Job
 from roadtest.report import write_report
 from roadtest.study.folder import keep_chosen_weights
 from roadtest.study.launch import Outcome, Task, run_tasks
@@ -99,7 +99,9 @@ def train_missing(
 
     def is_over(outcome: Outcome) -> bool:
         if outcome.reason is not None:
-            _append_failure(study_dir, Job.from_json(outcome.task.job_json).run, outcome.reason, tell)
+            _append_failure(
+                study_dir, Job.from_json(outcome.task.job_json).run, outcome.reason, tell, kind=outcome.kind
+            )
         return outcome.reason is not None and options.fail_fast
 
     run_tasks(tasks, num_parallel=options.jobs, tell=tell, is_over=is_over)
@@ -234,8 +236,8 @@ def _measure_latencies(
         tell(Event(kind="warning", text=f"latency was not measured: {outcomes[0].reason}"))
 
 
-def _append_failure(study_dir: Path, run: PlannedRun, reason: str, tell: Tell) -> None:
-    append_row(study_dir / "failures.csv", asdict(Failure(**vars(run), reason=reason, failed_at=utc_now())))
+def _append_failure(study_dir: Path, run: PlannedRun, reason: str, tell: Tell, *, kind: FailureKind = "error") -> None:
+    append_failure(study_dir, Failure(**vars(run), reason=reason, failed_at=utc_now(), kind=kind))
     tell(Event(kind="failed", label=run.label, seed=run.seed, text=reason))
 
 

@@ -368,6 +368,7 @@ def _fill_record(
         test_title=image_set.test_title,
         test_fingerprint=image_set.test_fingerprint,
         level=image_set.level,
+        subject=image_set.subject,
         num_jobs=job.num_jobs,
     )
 

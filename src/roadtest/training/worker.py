@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
         if type(error).__name__ == "Stopped":
             return EXIT_STOPPED
         traceback.print_exc()
-        tell(Event(kind="failed", text=_reason(error)))
+        tell(Event(kind="failed", text=_reason(error), status=_failure_kind(error)))
         return EXIT_FAILED
     tell(Event(kind="done"))
     return 0
@@ -135,6 +135,12 @@ def _watch_stdin(stop: threading.Event) -> None:
     while os.read(0, 4096):
         pass
     stop.set()
+
+
+def _failure_kind(error: Exception) -> str:
+    from roadtest.training.loop import DivergedError
+
+    return "diverged" if isinstance(error, DivergedError) else "error"
 
 
 def _reason(error: Exception) -> str:

@@ -89,6 +89,7 @@ def list_signs(
         items=tuple(items),
         read_image=read_image,
         notes=(NOTE, _WORLDS_NOTE) if has_worlds else (NOTE,),
+        subject="signs",
     )
 
 

@@ -82,6 +82,7 @@ def list_gtsrb(
         items=(*train_items, *test_items),
         read_image=read_image,
         notes=notes,
+        subject="signs",
     )
 
 
