@@ -83,15 +83,6 @@ def test_perfect_folds_still_leave_room_below() -> None:
     assert found.high == 1.0
 
 
-def test_a_mean_over_seeds_has_a_t_interval_and_never_less_luck_than_can_be_told() -> None:
-    # 1, 2, 3: deviation 1, t(2) at 97.5 % is 4.303
-    low, high = judge.mean_bounds(np.array([1.0, 2.0, 3.0]), least_deviation=0.1) or (0, 0)
-    assert (low, high) == pytest.approx((2 - 4.302653 / np.sqrt(3), 2 + 4.302653 / np.sqrt(3)))
-    low, high = judge.mean_bounds(np.array([5.0, 5.0, 5.0]), least_deviation=1.0) or (0, 0)
-    assert high - low == pytest.approx(2 * 4.302653 / np.sqrt(3))
-    assert judge.mean_bounds(np.array([1.0, 2.0]), least_deviation=0.1) is None
-
-
 def test_what_more_folds_would_tell_has_one_degree_of_freedom_a_fold() -> None:
     folds_a = [judge.FoldResult(fold=k, num_correct=970 + c, num_seen=1000) for k, c in enumerate((0, 9, 3, 8, 1))]
     folds_b = [judge.FoldResult(fold=k, num_correct=967 + c, num_seen=1000) for k, c in enumerate((2, 6, 1, 0, 6))]

@@ -156,8 +156,8 @@ def test_a_percent_sign_never_stands_alone_on_a_line(html: str) -> None:
 
 
 def test_readers_without_scripts_get_each_figure_in_words(page: Page) -> None:
-    # all figures but ten tables and three strips of pictures
-    assert page.text.count("This chart needs scripts") == page.tags.count("figure") - 10 - 3
+    # all figures but nine tables and three strips of pictures
+    assert page.text.count("This chart needs scripts") == page.tags.count("figure") - 9 - 3
 
 
 def test_linked_files_are_there(study: Path, page: Page) -> None:
@@ -168,14 +168,14 @@ def test_linked_files_are_there(study: Path, page: Page) -> None:
 
 def test_every_table_and_figure_has_its_number(page: Page) -> None:
     text = page.text
-    for kind, count in (("Figure", 10), ("Table", 10)):
+    for kind, count in (("Figure", 10), ("Table", 9)):
         numbers = [int(number) for number in re.findall(rf"{kind} (\d+)\.", text)]
         assert numbers == list(range(1, count + 1))
 
 
 def test_every_figure_and_table_has_a_link_of_its_own(page: Page) -> None:
     anchors = [link for link in page.links if re.match("#(figure|table)-", link)]
-    assert len(anchors) == 10 + 10
+    assert len(anchors) == 10 + 9
     assert sorted(link[1:] for link in anchors) == sorted(
         name for name in page.ids if re.match("(figure|table)-", name)
     )
@@ -189,18 +189,6 @@ def test_what_was_not_judged_says_what_it_needs_and_nothing_is_called_equal(tmp_
     assert "--seeds 5 --out" in text
     assert "Letters" not in text and "Verdict" not in text
     assert not re.search(r"(is|are|be) equal|equally|equal to", text)
-
-
-@pytest.mark.slow
-def test_claims_of_the_report_stand_on_the_page_where_there_are_some(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    study = build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=1)
-    assert "What the report claimed" not in read_page(study).text
-    row = {"claim": "VGG is <worst> for its cost.", "verdict": "not decided", "evidence": "one seed each"}
-    monkeypatch.setattr("roadtest.report.page.claim_rows", lambda results: [row])
-    text = read_page(study).text
-    assert "What the report claimed" in text and "VGG is <worst> for its cost." in text
 
 
 @pytest.mark.slow
@@ -369,10 +357,7 @@ def test_runs_of_several_machines_are_named_with_theirs(tmp_path: Path) -> None:
 def test_tables_lie_beside_the_page_and_older_ones_go(study: Path, page: Page) -> None:
     names = {path.name for path in (study / "report" / "tables").iterdir()}
     assert names == {
-        *(
-            f"{name}.csv"
-            for name in ("leaderboard", "runs", "latency", "stn", "verdicts", "claims", "classes", "confusion")
-        ),
+        *(f"{name}.csv" for name in ("leaderboard", "runs", "latency", "stn", "verdicts", "classes", "confusion")),
         *(
             f"{name}.{kind}"
             for name in (
@@ -383,7 +368,6 @@ def test_tables_lie_beside_the_page_and_older_ones_go(study: Path, page: Page) -
                 "runs",
                 "latency",
                 "stn",
-                "claims",
                 "classes",
                 "pairs",
             )

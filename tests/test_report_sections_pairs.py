@@ -1,4 +1,4 @@
-"""The tables of the judgement: letters, both statements, all pairs, the STN's worth, the report's claims."""
+"""The tables of the judgement: letters, both statements, all pairs, the STN's worth."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -142,10 +142,3 @@ def test_what_a_gain_on_test_rests_on_stands_beside_it(judged: Results) -> None:
 )
 def test_the_stns_worth_in_a_word_or_why_there_is_none(worth: str | None, status: str, words: str) -> None:
     assert worth_words({"worth": worth, "status": status}) == words
-
-
-def test_claims_are_a_table_or_nothing() -> None:
-    assert judged_tables.claims_table([]) is None
-    row = {"claim": "The STN lifts LeNet-5.", "verdict": "supported", "evidence": "+1.1 points (+0.8 to +1.4)"}
-    table = judged_tables.claims_table([row])
-    assert column(table, "These records") == ["supported"]

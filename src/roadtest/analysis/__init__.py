@@ -6,7 +6,6 @@ once where several tables are wanted.
 """
 
 from roadtest.analysis.budgets import budget_rows, budget_sentences, crossover_rows, has_branches, target_rows
-from roadtest.analysis.claims import claim_rows
 from roadtest.analysis.comparisons import (
     NOT_JUDGED,
     Estimate,
@@ -57,7 +56,6 @@ __all__ = [
     "budget_rows",
     "budget_sentences",
     "check_metric",
-    "claim_rows",
     "class_rows",
     "confusion_rows",
     "crossover_rows",

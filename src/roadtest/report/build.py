@@ -13,7 +13,6 @@ from roadtest.analysis import (
     Results,
     best_variant,
     budget_rows,
-    claim_rows,
     class_rows,
     confusion_rows,
     crossover_rows,
@@ -89,7 +88,6 @@ def _raw_tables(results: Results, board: list[Row]) -> dict[str, list[Row]]:
         "stn": stn_rows(results),
         "pretraining": pretraining_rows(results),
         "verdicts": verdict_rows(results),
-        "claims": claim_rows(results),
         "systems": incumbent_difference_rows(results),
     }
     if has_branches(results):

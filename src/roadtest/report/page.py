@@ -22,7 +22,6 @@ from roadtest.analysis import (
     Results,
     best_variant,
     budget_sentences,
-    claim_rows,
     error_part,
     ranked_variants,
     repeat_commands,
@@ -111,7 +110,6 @@ class Contents:
     accuracies: Table | None
     metrics: Table | None
     verdicts: Table | None
-    claims: Table | None
     systems: Table | None
     """Networks against systems that were added."""
     latency: Table | None
@@ -144,7 +142,7 @@ class Contents:
     def tables(self) -> list[Table]:
         """Every table, in the order of the page."""
         found = [self.leaderboard, self.accuracies, self.metrics, self.verdicts, self.systems, self.latency]
-        found += [self.elsewhere, self.budgets, self.targets, self.crossovers, self.stn, self.pretraining, self.claims]
+        found += [self.elsewhere, self.budgets, self.targets, self.crossovers, self.stn, self.pretraining]
         found += [self.errors.pairs, self.errors.classes] if self.errors else []
         return [table for table in [*found, self.runs] if table is not None]
 
@@ -186,7 +184,6 @@ def collect_contents(
         accuracies=accuracy_table(results, board),
         metrics=metrics_table(results, board),
         verdicts=pairs.verdict_table(results),
-        claims=pairs.claims_table(claim_rows(results)),
         systems=systems_table(results),
         latency=leaderboard.latency_table(results),
         elsewhere=elsewhere_table(results, board),

@@ -16,7 +16,6 @@ from roadtest.analysis.stats.comparisons import (
 from roadtest.analysis.stats.folds import (
     ON_NEW_FOLDS,
     FoldResult,
-    mean_bounds,
     validation_difference,
     validation_interval,
 )
@@ -59,7 +58,6 @@ __all__ = [
     "holm",
     "judge_pairs",
     "leading_set",
-    "mean_bounds",
     "retraining_difference",
     "retraining_interval",
     "score_difference",

@@ -12,7 +12,6 @@ import numpy as np
 
 from roadtest.analysis.stats.intervals import (
     CONFIDENCE,
-    MIN_SEEDS,
     Difference,
     Interval,
     correlation,
@@ -88,22 +87,6 @@ def validation_difference(
         seed_correlation=correlation(a_F, b_F),
         seeds_each=((len(pairs), float(total.variance)),),
     )
-
-
-def mean_bounds(
-    values_S: Floats, *, least_deviation: float, confidence: float = CONFIDENCE
-) -> tuple[float, float] | None:
-    """A t interval of a mean over seeds, of any figure; None below three seeds.
-
-    Seeds that agree by chance deviate by `least_deviation` at least: what the figure cannot tell apart.
-    """
-    if len(values_S) < MIN_SEEDS:
-        return None
-    from scipy.special import stdtrit
-
-    error = max(float(values_S.std(ddof=1)), least_deviation) / float(np.sqrt(len(values_S)))
-    half = float(stdtrit(len(values_S) - 1, (1 + confidence) / 2)) * error
-    return float(values_S.mean()) - half, float(values_S.mean()) + half
 
 
 def _fold_total(values_F: Floats, *, least: float) -> Total:

@@ -1,4 +1,4 @@
-"""The tables of the judgement: every accuracy and what it rests on, all pairs, the STN's worth, the report's claims.
+"""The tables of the judgement: every accuracy and what it rests on, all pairs, the STN's worth.
 
 Every pair of networks as the page needs it: the verdict's row, and beside it what seeds alone would say.
 """
@@ -121,25 +121,6 @@ def _verdict_caption(results: Results, judged: Judged, pairs: Sequence[Row], *, 
         "rest on the wider statement. “Not separated” does not mean the same. What more seeds would do takes the "
         "difference seen for the true one: an order of magnitude."
     )
-
-
-def claims_table(rows: Sequence[Row]) -> Table | None:
-    """The claims of the student report that this comparison answers; None where there are none."""
-    if not rows:
-        return None
-    columns = (
-        Column(title="The report says", is_number=False),
-        Column(title="These records", is_number=False),
-        Column(title="Because", is_number=False),
-    )
-    cells = tuple(
-        (Cell(text=row["claim"]), Cell(text=row["verdict"]), Cell(text=row["evidence"] or DASH)) for row in rows
-    )
-    caption = (
-        "What a student report on the same networks claimed, and what the records of this study say of it. “Not "
-        "decided” is neither yes nor no."
-    )
-    return Table(name="claims", caption=caption, columns=columns, rows=cells)
 
 
 def difference_rows(results: Results) -> tuple[list[Row], int]:
