@@ -238,6 +238,6 @@ def test_the_committed_table_keeps_the_promises() -> None:
 
 
 def test_the_docs_repeat_the_committed_table() -> None:
-    text = (Path(simulation.__file__).parents[1] / "docs" / "statistics.md").read_text(encoding="utf-8")
+    text = (RESULTS.parents[1] / "docs" / "statistics.md").read_text(encoding="utf-8")
     for line in simulation.worst_tables(_committed_rows()):
         assert line in text
