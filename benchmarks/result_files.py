@@ -23,8 +23,10 @@ _FOLDERS = re.compile(r"(?<![\w.~])/(?:[^\s/'\"=:,]+/)+")
 
 def describe_run() -> dict[str, Any]:
     """Command and machine; a quarter of a second, to see what else runs."""
-    words = [without_folders(word.rstrip("/")) for word in sys.argv]
-    return {"command": " ".join(["python", *words]), "machine": asdict(describe_machine())}
+    script, *words = [without_folders(word.rstrip("/")) for word in sys.argv]
+    if script.startswith("benchmarks/"):
+        script = "-m " + script.removesuffix(".py").replace("/", ".")
+    return {"command": " ".join(["python", script, *words]), "machine": asdict(describe_machine())}
 
 
 def without_folders(text: str) -> str:

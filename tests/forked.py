@@ -80,7 +80,7 @@ def run_script(words: Sequence[str], environment: Mapping[str, str]) -> tuple[di
 
     Their real processes test_side_by_side.py starts. A variable that a library reads as it loads changes nothing here.
     """
-    from side_by_side import ProcessFailed
+    from benchmarks.speed.side_by_side import ProcessFailed
 
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder) / "out", Path(folder) / "err"
@@ -95,5 +95,4 @@ def _run_as_main(words: list[str], environment: dict[str, str], out: str, err: s
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
     os.environ.update(environment)
     sys.argv = words
-    sys.path.insert(0, str(Path(words[0]).parent))
     runpy.run_path(words[0], run_name="__main__")

@@ -2,27 +2,16 @@
 
 import importlib.util
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from benchmarks.peers import contender, plain_networks, probe
+from benchmarks.speed import many_images, side_by_side, small_maps, start_up, train_ladder, train_speed
 from forked import run_script
 from roadtest.networks import build_network
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks" / "peers"))
-import contender
-import many_images
-import plain_networks
-import probe
-import side_by_side
-import small_maps
-import start_up
-import train_ladder
-import train_speed
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 TOY = ("--networks", "lenet5", "--num-images", "256", "--min-seconds", "0", "--rounds", "1", "--num-threads", "1")
@@ -199,7 +188,7 @@ def test_small_maps_are_compared_layer_by_layer(
 @pytest.mark.slow
 def test_augmentation_is_timed_beside_its_peers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("kornia")
-    import augment_speed
+    from benchmarks.speed import augment_speed
 
     augment_speed.main(["--num-rounds", "2", "--batch-size", "4", "--num-threads", "1", "--out", str(tmp_path)])
     table = capsys.readouterr().out

@@ -1,14 +1,11 @@
 """The GPU's benchmark without a GPU: what it prints of speeds, and what it says where there is none."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
-import cuda_speed
-from result_files import describe_run
+from benchmarks.result_files import describe_run
+from benchmarks.speed import cuda_speed
 
 
 def test_ratios_are_formed_within_a_round() -> None:

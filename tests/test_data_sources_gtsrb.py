@@ -552,7 +552,7 @@ def test_listing_the_real_archives_opens_their_tables_and_no_image(
     monkeypatch.setattr(zipfile.ZipFile, "open", noted)
     open_archive.cache_clear()
     _list(gtsrb_dir, is_subset_allowed=False)
-    # one table for each of the 43 classes, and the test labels; benchmarks/start_up.py has the time
+    # one table for each of the 43 classes, and the test labels; benchmarks/speed/start_up.py has the time
     assert 0 < len(opened) <= 44 and all(name.endswith(".csv") for name in opened)
 
 

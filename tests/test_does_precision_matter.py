@@ -2,17 +2,14 @@
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.accuracy import does_precision_matter
 from exact_study import build_exact_study, change_record, set_wrong
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-import does_precision_matter
 
 FLOAT32 = {"lenet5+stn": [30] * 5, "resnet34": [20] * 5}
 BFLOAT16 = {"lenet5+stn": [31, 29, 31, 28, 31], "resnet34": [12, 28, 20, 20, 20]}

@@ -1,18 +1,14 @@
 """The benchmark that looks at real training images: it trains on drawn signs alone, and reads no test image."""
 
 import argparse
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from benchmarks.accuracy import drawn_to_real
 from tiny import coloured_squares
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-import drawn_to_real
 
 
 def options(**more: object) -> argparse.Namespace:

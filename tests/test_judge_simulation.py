@@ -1,4 +1,4 @@
-"""The judge's promises on a few hundred made-up studies; benchmarks/judge_simulation.py holds the full table.
+"""The judge's promises on a few hundred made-up studies; benchmarks/statistics holds the full table.
 
 The seeds are fixed. Bounds are the promised ones, widened by three standard deviations of so few studies.
 """
@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
+from benchmarks.result_files import RESULTS
+from benchmarks.statistics import judge_at_once, made_up_studies
+from benchmarks.statistics import judge_simulation as simulation
 from roadtest.analysis import stats as judge
 from roadtest.analysis.metrics import (
     ACCURACY,
@@ -25,11 +28,6 @@ from roadtest.analysis.metrics import (
 )
 from roadtest.analysis.stats.variance import Floats
 from test_analysis_stats_intervals import scores_of
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-import judge_at_once
-import judge_simulation as simulation
-import made_up_studies
 
 NUM_STUDIES = 300
 
@@ -227,7 +225,7 @@ def test_a_simulation_that_was_broken_off_goes_on(tmp_path: Path, monkeypatch: p
 
 
 def _committed_rows() -> list[simulation.Row]:
-    return simulation.read_rows(Path(simulation.__file__).parent / "results" / "judge-simulation.csv")
+    return simulation.read_rows(RESULTS / "judge-simulation.csv")
 
 
 def test_the_committed_table_keeps_the_promises() -> None:
@@ -240,6 +238,6 @@ def test_the_committed_table_keeps_the_promises() -> None:
 
 
 def test_the_docs_repeat_the_committed_table() -> None:
-    text = (Path(simulation.__file__).parents[1] / "docs" / "statistics.md").read_text(encoding="utf-8")
+    text = (RESULTS.parents[1] / "docs" / "statistics.md").read_text(encoding="utf-8")
     for line in simulation.worst_tables(_committed_rows()):
         assert line in text

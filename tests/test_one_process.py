@@ -1,15 +1,11 @@
 """A study in one process: the same events and outcomes as with a process for each run."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
-import one_process
-
+from benchmarks.accuracy import one_process
 from roadtest.records.schema import Event
 from roadtest.study.launch import Task
 

@@ -1,13 +1,11 @@
 """A training step's time is told by kind of operation; no test here looks at a time."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-import profile_step
+from benchmarks.speed import profile_step
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,12 @@
 """Trials of the protocol: what is set by hand is what is trained, and the figures are of validation."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
+from benchmarks.accuracy import protocol_trial
 from roadtest.protocol import GTSRB_V1
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-import protocol_trial
 
 
 def test_a_field_of_the_protocol_and_one_of_its_augmentation_are_set() -> None:

@@ -1,14 +1,11 @@
 """What is published of a study: everything that can be read and checked, nothing that is heavy, private or an image."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
+from benchmarks.accuracy import publish_study
 from fake_study import build_fake_study
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-import publish_study
 
 
 @pytest.fixture

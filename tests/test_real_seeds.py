@@ -1,17 +1,14 @@
 """One network against itself, on a made-up study of 20 seeds: the groups are disjoint and seldom called different."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.statistics import real_seeds
 from fake_study import build_fake_study
 from roadtest.analysis import difference_between, read_results
 from roadtest.analysis import stats as judge
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-import real_seeds
 
 
 @pytest.fixture(scope="module")

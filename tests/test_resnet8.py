@@ -1,15 +1,10 @@
 """The small residual network of the benchmarks: as large as it says, and for any size of image."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
+from benchmarks.peers import resnet8
 from roadtest.training.profile import count_macs, count_parameters
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-import resnet8
 
 
 def test_it_has_the_parameters_and_macs_that_it_names() -> None:

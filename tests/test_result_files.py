@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks import result_files
 from fake_study import MACHINE
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-import result_files
 
 
 def about(**more: Any) -> dict[str, Any]:
@@ -41,11 +39,11 @@ def test_a_file_that_holds_something_else_is_not_overwritten(tmp_path: Path, tex
 
 
 def test_what_is_written_names_no_folder_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    script = str(result_files.ROOT / "benchmarks" / "train_speed.py")
+    script = str(result_files.ROOT / "benchmarks" / "speed" / "train_speed.py")
     monkeypatch.setattr(
         sys, "argv", [script, "--data-dir", "/home/somebody/data/", "--out=/tmp/x/results", "--rounds", "5"]
     )
     command = result_files.describe_run()["command"]
-    assert command == "python benchmarks/train_speed.py --data-dir data --out=results --rounds 5"
+    assert command == "python -m benchmarks.speed.train_speed --data-dir data --out=results --rounds 5"
     told = result_files.without_folders("FileNotFoundError: No such file: '/home/somebody/a/b.ppm' in runs/alone")
     assert told == "FileNotFoundError: No such file: 'b.ppm' in runs/alone"

@@ -1,15 +1,13 @@
 """Contenders side by side: ratios within rounds, a fair start for everybody, and failures that cost nobody else."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-import side_by_side
-from side_by_side import Contender, Sample
+from benchmarks.speed import side_by_side
+from benchmarks.speed.side_by_side import Contender, Sample
 
 
 def _samples(**speeds: list[float]) -> list[Sample]:

@@ -1,14 +1,12 @@
 """The picture of the training speeds: every contender and number is in it, and nothing of it needs colour."""
 
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-import speed_plot
+from benchmarks.speed import speed_plot
 
 
 def block(**speeds: list[float]) -> dict[str, Any]:

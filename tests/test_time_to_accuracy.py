@@ -1,17 +1,14 @@
 """The time to an accuracy: one rule for all seeds, fixed before the test is read."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.result_files import describe_run
+from benchmarks.speed import time_to_accuracy
 from forked import run_script
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-import time_to_accuracy
-from result_files import describe_run
 
 
 def _seed(seed: int, val_num_correct: list[int], num_seen: int) -> dict[str, Any]:

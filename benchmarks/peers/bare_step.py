@@ -5,9 +5,9 @@ In roadtest's form of the network, in its environment, in the layout and the pre
 
 import torch
 import torch.nn.functional as F
-from contender import MOMENTUM, WEIGHT_DECAY, Job, measure_epochs, read_job
 from torch import Tensor, nn
 
+from benchmarks.peers.contender import MOMENTUM, WEIGHT_DECAY, Job, measure_epochs, read_job
 from roadtest.networks import build_network
 from roadtest.training.predict import forward
 

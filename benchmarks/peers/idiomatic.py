@@ -5,11 +5,12 @@ original pictures would cost more. It runs in the environment that a user has, w
 """
 
 import torch.nn.functional as F
-from contender import NUM_WORKERS, build_plain_sgd, epoch_of, measure_epochs, read_job
-from plain_networks import build_plain
 from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
+
+from benchmarks.peers.contender import NUM_WORKERS, build_plain_sgd, epoch_of, measure_epochs, read_job
+from benchmarks.peers.plain_networks import build_plain
 
 
 def build_transform(image_size: int) -> transforms.Compose:

@@ -6,7 +6,8 @@ bfloat16 is left out (null) where nothing multiplies it: one product would take 
 import time
 
 import torch
-from contender import read_job, report
+
+from benchmarks.peers.contender import read_job, report
 
 SIDE = 2048
 """Large enough that the product is bound by arithmetic."""

@@ -4,9 +4,9 @@ Only its evaluations are shrunk to two images each, because no other contender e
 """
 
 import torch
-from contender import Job, measure_epochs, read_job
 from torch import Tensor, nn
 
+from benchmarks.peers.contender import Job, measure_epochs, read_job
 from roadtest.networks import build_network
 from roadtest.protocol import GTSRB_V1
 from roadtest.training.loop import train

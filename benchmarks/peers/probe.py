@@ -8,10 +8,10 @@ import math
 import time
 from collections.abc import Mapping
 
-from bare_step import LAYOUTS, prepare_step, take_step
-from contender import Job, read_job, report
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.peers.bare_step import LAYOUTS, prepare_step, take_step
+from benchmarks.peers.contender import Job, read_job, report
 from roadtest.networks import build_network
 from roadtest.training.precision import choose_precision
 from roadtest.training.predict import PRECISIONS

@@ -5,13 +5,22 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from contender import MOMENTUM, NUM_WORKERS, WEIGHT_DECAY, Batches, Job, epoch_of, measure_epochs, read_job
-from idiomatic import build_transform
 from PIL import Image
-from plain_networks import build_plain
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks.peers.contender import (
+    MOMENTUM,
+    NUM_WORKERS,
+    WEIGHT_DECAY,
+    Batches,
+    Job,
+    epoch_of,
+    measure_epochs,
+    read_job,
+)
+from benchmarks.peers.idiomatic import build_transform
+from benchmarks.peers.plain_networks import build_plain
 from roadtest.networks import build_network
 from roadtest.protocol import GTSRB_V1
 from roadtest.training.augment import augment_batch, draw_changes

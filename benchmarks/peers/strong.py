@@ -5,9 +5,10 @@ bfloat16 where roadtest's probe chose it. torchvision's v2 draws once per batch:
 
 import torch
 import torch.nn.functional as F
-from contender import MOMENTUM, WEIGHT_DECAY, measure_epochs, read_job
-from plain_networks import build_plain
 from torchvision.transforms import InterpolationMode, v2
+
+from benchmarks.peers.contender import MOMENTUM, WEIGHT_DECAY, measure_epochs, read_job
+from benchmarks.peers.plain_networks import build_plain
 
 
 def main() -> None:

@@ -8,12 +8,13 @@ from typing import Any
 import lightning
 import torch
 import torch.nn.functional as F
-from contender import NUM_WARMUP_STEPS, NUM_WORKERS, Job, build_plain_sgd, read_job, report
-from idiomatic import build_transform
-from plain_networks import build_plain
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
+
+from benchmarks.peers.contender import NUM_WARMUP_STEPS, NUM_WORKERS, Job, build_plain_sgd, read_job, report
+from benchmarks.peers.idiomatic import build_transform
+from benchmarks.peers.plain_networks import build_plain
 
 
 class Module(lightning.LightningModule):

@@ -5,11 +5,12 @@ Its transforms do less than the protocol's augmentation asks for: crop, zoom and
 
 import torch
 import torch.nn.functional as F
-from contender import MOMENTUM, NUM_WORKERS, WEIGHT_DECAY, epoch_of, measure_epochs, read_job
-from plain_networks import build_plain
 from timm.data import create_dataset, create_loader  # type: ignore[attr-defined]
 from timm.data.readers.img_extensions import add_img_extensions
 from timm.optim import create_optimizer_v2  # type: ignore[attr-defined]
+
+from benchmarks.peers.contender import MOMENTUM, NUM_WORKERS, WEIGHT_DECAY, epoch_of, measure_epochs, read_job
+from benchmarks.peers.plain_networks import build_plain
 
 
 def main() -> None:

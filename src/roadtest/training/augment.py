@@ -25,7 +25,7 @@ once. On other devices the draws are identical and the images equal to within ro
 
 Deliberately no blur, no erasing, no mixing of images, and no gradient with respect to the images.
 
-Shapes: N images, H = W pixels a side, C = 3 channels (RGB), D draws. Speed: `python benchmarks/augment_speed.py`.
+Shapes: N images, H = W pixels a side, C = 3 channels (RGB), D draws. Speed: `python -m benchmarks.speed.augment_speed`.
 
 Random numbers from a counter: the same for an image whatever is drawn beside it, on every device.
 

@@ -1,6 +1,6 @@
 """How far drawn signs teach a network real ones: one short training, judged on GTSRB's training images.
 
-    python benchmarks/drawn_to_real.py signs:30000,wild lenet5+stn --steps 4000 [--data-dir DIR]
+    python -m benchmarks.accuracy.drawn_to_real signs:30000,wild lenet5+stn --steps 4000 [--data-dir DIR]
 
 Prints the accuracy on frame 5 of every ten of each training track, and the classes with the most errors, with what they
 were taken for. The test set is not read. Every call is a look at real images: docs/log.md counts them, because a

@@ -11,8 +11,8 @@ from typing import Any
 
 import altair as alt
 import vl_convert
-from side_by_side import Measured, speed_of
 
+from benchmarks.speed.side_by_side import Measured, speed_of
 from roadtest.records import write_atomically
 from roadtest.report.charts import INK, Figure, Panel, data, label_axis
 

@@ -1,6 +1,6 @@
 """How fast a GPU trains: roadtest beside what a user would write, and beside the limit, in turns in one process.
 
-    python benchmarks/cuda_speed.py [--networks lenet5,lenet5+stn,resnet34,vgg16] [--rounds 3] [--seconds 1]
+    python -m benchmarks.speed.cuda_speed [--networks lenet5,lenet5+stn,resnet34,vgg16] [--rounds 3] [--seconds 1]
 
 Whole epochs with augmentation, on noise of 32 x 32 pixels, for pixels change no time:
 
@@ -16,7 +16,6 @@ The peers keep torch's own settings, TF32 included. Writes results/cuda-speed-<G
 
 import argparse
 import re
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,13 +28,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from result_files import RESULTS, describe_run, render_run, render_table, write_results
-from side_by_side import Spread, render_spread
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import InterpolationMode, v2
 
+from benchmarks.peers.contender import MOMENTUM, WEIGHT_DECAY, build_plain_sgd
+from benchmarks.peers.idiomatic import build_transform
+from benchmarks.peers.plain_networks import build_plain
+from benchmarks.result_files import RESULTS, describe_run, render_run, render_table, write_results
+from benchmarks.speed.side_by_side import Spread, render_spread
 from roadtest.machine import count_usable_cores, prepare_device, wait_for_device
 from roadtest.networks import build_network, parse_label
 from roadtest.protocol import GTSRB_V1
@@ -44,12 +46,6 @@ from roadtest.training.precision import choose_precision
 from roadtest.training.predict import forward, pixel_reader
 from roadtest.training.state import Training
 from roadtest.training.step import record_graph
-
-sys.path.insert(0, str(Path(__file__).resolve().parent / "peers"))  # they are scripts, and import each other so
-
-from contender import MOMENTUM, WEIGHT_DECAY, build_plain_sgd
-from idiomatic import build_transform
-from plain_networks import build_plain
 
 DEVICE = "cuda"
 NUM_IMAGES, NUM_CLASSES, BATCH_SIZE = 10_240, 43, 128

@@ -1,6 +1,6 @@
 """What is paid before and after training: opening, decoding, reopening, the report, the memory of a small training.
 
-    python benchmarks/start_up.py [--source gtsrb --data-dir DIR] [--study runs/STUDY] [--rounds 11]
+    python -m benchmarks.speed.start_up [--source gtsrb --data-dir DIR] [--study runs/STUDY] [--rounds 11]
 
 Every cost is taken in fresh processes, as a person meets it; what costs seconds is taken at most three times. The
 report is of the given study, or of the made-up one that the tests use (six networks, three seeds, 360 images).
@@ -26,9 +26,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from result_files import RESULTS, ROOT, describe_run, render_run, render_table, results_path, write_results
-from side_by_side import HERE, plain_environment, worker_environment
-
+from benchmarks.result_files import RESULTS, ROOT, describe_run, render_run, render_table, results_path, write_results
+from benchmarks.speed.side_by_side import plain_environment, worker_environment
 from roadtest.data.signs import Drawing
 
 NUM_SLOW_ROUNDS = 3
@@ -52,14 +51,13 @@ write_report(Path(sys.argv[1]), has_figures=sys.argv[2] == "figures")
 """
 TRAIN = """
 import sys
-sys.path.insert(0, sys.argv[4])
 import torch
-from contender import Job
-from ours import build_training
-from roadtest.cost import peak_memory_bytes
+from benchmarks.peers.contender import Job
+from benchmarks.peers.ours import build_training
+from roadtest.training.profile import peak_memory_bytes
 from roadtest.networks import build_network
 from roadtest.protocol import GTSRB_V1
-from roadtest.train import train
+from roadtest.training.loop import train
 num_images, num_epochs, num_evaluated = map(int, sys.argv[1:4])
 network = build_network("lenet5", num_classes=43, image_size=32, has_stn=False, seed=0)
 job = Job(network="lenet5", has_stn=False, num_images=num_images, image_size=32, num_classes=43, batch_size=128,
@@ -148,7 +146,7 @@ def measure_report(study: Path | None, num_rounds: int) -> tuple[list[float], li
 
 def measure_memory(num_images: int, num_epochs: int, num_evaluated: int) -> float:
     """Gigabytes that a LeNet-5 training holds at its peak, in the environment of roadtest's workers."""
-    words = ("-c", TRAIN, str(num_images), str(num_epochs), str(num_evaluated), str(HERE / "peers"))
+    words = ("-c", TRAIN, str(num_images), str(num_epochs), str(num_evaluated))
     return float(run_fresh(*words, environment=worker_environment(2))) / 1e9
 
 

@@ -1,6 +1,6 @@
 """What each step from the idiomatic loop to roadtest's gave: the steps are taken one after the other and stay.
 
-    python benchmarks/train_ladder.py --networks lenet5,resnet34 [--source gtsrb --data-dir DIR] [--rounds 5]
+    python -m benchmarks.speed.train_ladder --networks lenet5,resnet34 [--source gtsrb --data-dir DIR] [--rounds 5]
 
 A rung's gain depends on the rungs below it: it says what the step gave there, not what it would give alone. Each rung
 is a process of its own, rounds are interleaved. Expect 20 minutes per network on two cores with five rounds. Writes
@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import train_speed
-from result_files import describe_run, read_networks, render_table, results_path, write_results
-from side_by_side import (
+from benchmarks.result_files import describe_run, read_networks, render_table, results_path, write_results
+from benchmarks.speed import train_speed
+from benchmarks.speed.side_by_side import (
     Contender,
     Measured,
     ratio_of,

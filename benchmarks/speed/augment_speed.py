@@ -4,7 +4,7 @@ All rows rotate, shift, zoom, shear, vary brightness, contrast, saturation and h
 They are not equal in what they give: torchvision on a whole batch varies all its images alike; only ours crops and
 standardises per image besides. Rows are timed in turn, round by round, so that a busy moment hits all of them.
 
-    python benchmarks/augment_speed.py [--num-threads 2] [--batch-size 128] [--image-size 32] [--num-rounds 30]
+    python -m benchmarks.speed.augment_speed [--num-threads 2] [--batch-size 128] [--image-size 32] [--num-rounds 30]
 
 Writes results/augment-speed-<machine>.json and .md.
 
@@ -20,10 +20,10 @@ from pathlib import Path
 
 import kornia.augmentation as K
 import torch
-from result_files import RESULTS, describe_run, render_run, render_table, results_path, write_results
 from torch import Tensor
 from torchvision.transforms import v2
 
+from benchmarks.result_files import RESULTS, describe_run, render_run, render_table, results_path, write_results
 from roadtest.protocol import Augmentation
 from roadtest.training.augment import augment_batch, draw_changes, prepare_batch
 

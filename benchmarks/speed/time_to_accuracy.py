@@ -1,6 +1,6 @@
 """Seconds of training until validation passes a threshold that was fixed beforehand, and what test says then.
 
-    python benchmarks/time_to_accuracy.py lenet5 --budget 60 --seeds 5 [--data-dir DIR]
+    python -m benchmarks.speed.time_to_accuracy lenet5 --budget 60 --seeds 5 [--data-dir DIR]
 
 The rule, fixed beforehand. The budget, timed on seed 0, becomes a number of whole epochs; every seed trains as many, of
 `gtsrb-v1` without patience, on its own fold, and is evaluated at the same places. Folds differ in difficulty, so no
@@ -27,8 +27,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from result_files import RESULTS, describe_run, render_run, render_table, results_path, write_results
-from side_by_side import run_process, usable_threads, worker_environment
+from benchmarks.result_files import RESULTS, describe_run, render_run, render_table, results_path, write_results
+from benchmarks.speed.side_by_side import run_process, usable_threads, worker_environment
 
 if TYPE_CHECKING:
     from roadtest.data.dataset import ImageSet
@@ -76,8 +76,8 @@ class Task:
 def open_training(task: Task) -> tuple["ImageSet", "Training"]:
     """The images, and the training as a run would build it."""
     import torch
-    from protocol_trial import build_trial
 
+    from benchmarks.accuracy.protocol_trial import build_trial
     from roadtest.data.cache import default_cache_dir
     from roadtest.data.open import open_source
 
@@ -135,7 +135,7 @@ def read_test(task: Task) -> dict[str, Any]:
     note_test_read(
         default_cache_dir(),
         data_fingerprint=image_set.tested_fingerprint,
-        study="benchmarks/time_to_accuracy.py",
+        study="benchmarks/speed/time_to_accuracy.py",
         run=PlannedRun(network=name, has_stn=bool(has_stn), seed=task.seed),
         protocol_fingerprint=task.protocol.fingerprint,
     )

@@ -1,6 +1,6 @@
 """Where the time of a training step goes, by kind of operation: what the limit of roadtest's speed is.
 
-    python benchmarks/profile_step.py resnet34 [--threads 2] [--steps 10]
+    python -m benchmarks.speed.profile_step resnet34 [--threads 2] [--steps 10]
 
 torch.profiler around steps of the package's own loop, 128 images in memory, augmentation included, in a process and
 the environment of roadtest's workers. An operation's time is its own, without what it calls; what calls it decides its
@@ -19,9 +19,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from result_files import RESULTS, describe_run, render_run, render_table, results_path, write_results
-from side_by_side import HERE, run_process, usable_threads, worker_environment
-from train_speed import NUM_IMAGES, rate_of
+from benchmarks.result_files import RESULTS, describe_run, render_run, render_table, results_path, write_results
+from benchmarks.speed.side_by_side import run_process, usable_threads, worker_environment
+from benchmarks.speed.train_speed import NUM_IMAGES, rate_of
 
 AUGMENTATION, EVALUATION, OPTIMISER = "batch and augmentation", "evaluation", "optimiser"
 KINDS = {
@@ -65,12 +65,11 @@ def add_up_ms(events: Iterable[Any]) -> dict[str, float]:
 
 def measure(network: str, num_threads: int, num_steps: int) -> dict[str, Any]:
     """Train, first unwatched and then under the profiler; in this process."""
-    sys.path.insert(0, str(HERE / "peers"))
     import torch
-    from contender import Job
-    from ours import build_training
     from torch.profiler import ProfilerActivity, profile, record_function
 
+    from benchmarks.peers.contender import Job
+    from benchmarks.peers.ours import build_training
     from roadtest.networks import build_network, parse_label
     from roadtest.training import loop
     from roadtest.training import step as steps

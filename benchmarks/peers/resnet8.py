@@ -1,6 +1,6 @@
 """A residual network with 0.3 million parameters and 11 million MACs; also an example of a network of one's own.
 
-    roadtest compare signs:40000,wild --networks benchmarks/resnet8.py:build --lr 0.05 --stn on
+    roadtest compare signs:40000,wild --networks benchmarks/peers/resnet8.py:build --lr 0.05 --stn on
 
 A 3 x 3 convolution at full resolution, then three of He 2015's basic blocks (torchvision's) that halve it, with 32, 64
 and 128 channels: as much of `resnet34` as two processor cores train at a thousand images a second.

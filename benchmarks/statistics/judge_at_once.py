@@ -12,9 +12,9 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
-from made_up_studies import FOLDS, INDEPENDENT, NUM_NETWORKS, TRACK_SIZE, Cell, Floats
 from scipy.special import ndtr, stdtr, stdtrit
 
+from benchmarks.statistics.made_up_studies import FOLDS, INDEPENDENT, NUM_NETWORKS, TRACK_SIZE, Cell, Floats
 from roadtest.analysis.metrics import ACCURACY, BALANCED, MACRO_F1, WORST
 from roadtest.analysis.stats.intervals import CONFIDENCE, accuracy_bounds, difference_bounds
 from roadtest.analysis.stats.variance import Parts, Total, total_variance, unit_variance, variance_parts

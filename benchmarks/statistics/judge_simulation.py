@@ -1,7 +1,7 @@
 """Does the judge keep its promises? Thousands of made-up studies whose truth is known, judged by the judge's own code.
 
-    python benchmarks/judge_simulation.py --studies 5000        # the committed table, 10 to 15 minutes on one core
-    python benchmarks/judge_simulation.py --studies 500         # a look, a minute and a half
+    python -m benchmarks.statistics.judge_simulation --studies 5000  # the committed table, 10 to 15 minutes on one core
+    python -m benchmarks.statistics.judge_simulation --studies 500   # a look, a minute and a half
 
 made_up_studies.py draws six networks that are equally good, in two families: *equal* networks of one accuracy that err
 on different images, and *identical* ones. Counted are: how often an interval holds the truth (coverage), and how often
@@ -26,8 +26,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from judge_at_once import judge_studies
-from made_up_studies import (
+
+from benchmarks.result_files import RESULTS
+from benchmarks.statistics.judge_at_once import judge_studies
+from benchmarks.statistics.made_up_studies import (
     CELLS,
     DIFFERENT,
     FAMILIES,
@@ -43,7 +45,6 @@ from made_up_studies import (
     draw_luck,
     sum_up,
 )
-
 from roadtest.analysis.metrics import ACCURACY, BALANCED, MACRO_F1, WORST
 
 Row = dict[str, str]
@@ -200,7 +201,7 @@ def main() -> None:
     arguments.add_argument(
         "--studies", type=int, default=5000, help="per cell; validation folds take four times as many"
     )
-    arguments.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    arguments.add_argument("--out", type=Path, default=RESULTS)
     given = arguments.parse_args()
     part = given.out / "judge-simulation.part.csv"
     known, rows = read_rows(part), list[Row]()
@@ -213,7 +214,11 @@ def main() -> None:
         rows += done if is_done else simulate(cells, num_studies)
         write_rows(rows, part)
         print(f"{units}, {num_seeds} seeds: {time.process_time() - start:.1f} s", flush=True)
-    write_tables(sorted(rows, key=_rank), given.out, f"python benchmarks/judge_simulation.py --studies {given.studies}")
+    write_tables(
+        sorted(rows, key=_rank),
+        given.out,
+        f"python -m benchmarks.statistics.judge_simulation --studies {given.studies}",
+    )
     part.unlink()
 
 

@@ -1,6 +1,6 @@
 """How fast roadtest trains, beside what a user would write or pick instead, and beside the limits.
 
-    python benchmarks/train_speed.py --networks lenet5,resnet34 [--source gtsrb --data-dir DIR] [--rounds 5]
+    python -m benchmarks.speed.train_speed --networks lenet5,resnet34 [--source gtsrb --data-dir DIR] [--rounds 5]
 
 Whole epochs with augmentation, every contender in a process of its own, rounds interleaved:
 
@@ -25,9 +25,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import bench_images
-from result_files import RESULTS, describe_run, read_networks, render_table, results_path, write_results
-from side_by_side import (
+from benchmarks.result_files import RESULTS, describe_run, read_networks, render_table, results_path, write_results
+from benchmarks.speed import bench_images
+from benchmarks.speed.side_by_side import (
     Contender,
     Measured,
     Spread,
@@ -41,8 +41,7 @@ from side_by_side import (
     usable_threads,
     worker_environment,
 )
-from speed_plot import write_plot
-
+from benchmarks.speed.speed_plot import write_plot
 from roadtest.protocol import GTSRB_V1
 
 NUM_IMAGES = {

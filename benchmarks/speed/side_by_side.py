@@ -17,12 +17,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from result_files import render_run, without_folders
-
+from benchmarks.result_files import ROOT, render_run, without_folders
 from roadtest.machine import count_usable_cores, others_cpu_seconds
 from roadtest.study import launch
 
-HERE = Path(__file__).resolve().parent
+PEERS = ROOT / "benchmarks" / "peers"
 LIBRARY_VARIABLES = ("OMP_", "GOMP_", "KMP_", "MALLOC_", "MKL_", "DNNL_", "ONEDNN_", "LD_PRELOAD", "ATEN_")
 """What changes the speed of libraries; the user's own settings of them are left out for everybody."""
 NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
@@ -129,9 +128,10 @@ def render_spread(spread: Spread | None, form: str) -> str:
 
 
 def plain_environment() -> dict[str, str]:
-    """What a user has who has set nothing."""
+    """What a user has who has set nothing; scripts find `benchmarks`."""
     left_out = (*LIBRARY_VARIABLES, NO_BYTECODE)
-    return {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
+    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), kept.get("PYTHONPATH")]))}
 
 
 def worker_environment(num_threads: int) -> dict[str, str]:
@@ -167,7 +167,7 @@ def run_contender(contender: Contender, job: Mapping[str, Any]) -> tuple[dict[st
     with tempfile.TemporaryDirectory(prefix="roadtest-bench-") as folder:
         path = Path(folder) / "job.json"
         path.write_text(json.dumps({**job, "steps": contender.steps}), encoding="utf-8")
-        return run_process([str(HERE / "peers" / contender.script), str(path)], contender.environment)
+        return run_process([str(PEERS / contender.script), str(path)], contender.environment)
 
 
 def run_rounds(

@@ -1,6 +1,6 @@
 """What training 3 x 3 convolutions on maps of one or two pixels as linear layers gives, by layer and by network.
 
-    python benchmarks/small_maps.py [--precision bfloat16] [--rounds 9] [--num-threads 2]
+    python -m benchmarks.speed.small_maps [--precision bfloat16] [--rounds 9] [--num-threads 2]
 
 Forward and backward of a layer, and a whole step of a network (128 images in memory, no augmentation), channels-last,
 both ways in turns; medians in milliseconds, and the ratio with its least and largest over the rounds. Run it in the
@@ -16,9 +16,9 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from result_files import RESULTS, describe_run, render_run, render_table, results_path, write_results
 from torch import Tensor, nn
 
+from benchmarks.result_files import RESULTS, describe_run, render_run, render_table, results_path, write_results
 from roadtest.networks.build import build_network
 from roadtest.networks.small_maps import SmallMapConv2d, speed_up_small_maps
 from roadtest.protocol import GTSRB_V1

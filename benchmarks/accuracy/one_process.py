@@ -1,6 +1,6 @@
 """`roadtest compare` with all its runs in one process, for a GPU that is lent by the minute.
 
-    python benchmarks/one_process.py gtsrb --stn both --seeds 3 --budget 16s --keep-weights none -o runs/gpu
+    python -m benchmarks.accuracy.one_process gtsrb --stn both --seeds 3 --budget 16s --keep-weights none -o runs/gpu
 
 Otherwise each run has a process of its own, which takes up to 20 seconds to load CUDA's libraries before it trains. The
 words are those of `compare`, and so is the folder. Two things differ: libraries are told nothing before they load (see
@@ -15,9 +15,10 @@ from collections.abc import Callable, Sequence
 import torch
 
 from roadtest import cli
-from roadtest.records.schema import Event
+from roadtest.records.schema import Event, FailureKind
 from roadtest.study import runner as work
 from roadtest.study.launch import Outcome, Task
+from roadtest.training.loop import DivergedError
 from roadtest.training.worker import KINDS
 
 
@@ -28,7 +29,8 @@ def run_here(
     outcomes = []
     for task in tasks:
         told: list[Event] = []
-        reason = None
+        reason: str | None = None
+        kind: FailureKind = "error"
         if torch.cuda.is_available():
             gc.collect()
             torch.cuda.empty_cache()
@@ -37,7 +39,8 @@ def run_here(
             KINDS[task.kind](task.job_json, lambda event, told=told: (told.append(event), tell(event)), lambda: False)
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-        outcome = Outcome(task=task, reason=reason, is_stopped=False, events=tuple(told))
+            kind = "diverged" if isinstance(error, DivergedError) else "error"
+        outcome = Outcome(task=task, reason=reason, is_stopped=False, kind=kind, events=tuple(told))
         outcomes.append(outcome)
         if is_over(outcome):
             break

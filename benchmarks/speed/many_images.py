@@ -1,7 +1,7 @@
 """Does memory stay small while the images become many? Decode and open a generated folder, and watch.
 
-    python benchmarks/many_images.py                     # 200,000 PNG files of 32 pixels in 100 classes
-    python benchmarks/many_images.py --num-images 2000   # a try
+    python -m benchmarks.speed.many_images                     # 200,000 PNG files of 32 pixels in 100 classes
+    python -m benchmarks.speed.many_images --num-images 2000   # a try
 
 Files are written into a temporary folder and removed at the end (200,000 take about 500 MB). Then a process of its own
 lists, decodes and opens them, once without a cache and once with it, deals the folds and judges flips, as `roadtest

@@ -2,7 +2,7 @@
 
     roadtest compare gtsrb --networks lenet5+stn --seeds 5 --epochs 30 --precision float32 -o runs/float32
     roadtest compare gtsrb --networks lenet5+stn --seeds 5 --epochs 30 --precision bfloat16 -o runs/bfloat16
-    python benchmarks/does_precision_matter.py runs/float32 runs/bfloat16
+    python -m benchmarks.accuracy.does_precision_matter runs/float32 runs/bfloat16
 
 No `--budget`: in equal seconds the faster precision takes more steps. Each run reads the test set once; with
 `--no-test` none does, and the answer rests on validation alone.
@@ -23,8 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from result_files import RESULTS
-
+from benchmarks.result_files import RESULTS
 from roadtest.analysis import Results, Variant, estimate_accuracy, read_results, render_table
 from roadtest.analysis import stats as judge
 from roadtest.analysis.comparisons import answers_difference, gather_answers
@@ -150,7 +149,8 @@ def describe_machines(study: Results) -> list[str]:
 def render(studies: Sequence[Results], rows: Sequence[Row], left_out: Sequence[str]) -> str:
     """The table in Markdown, and the answer for each network: on test where it was read, else in validation."""
     names = [study.study_dir.name for study in studies]
-    lines = [f"`python benchmarks/does_precision_matter.py {' '.join(names)}`: bfloat16 minus float32, 90 % intervals."]
+    command = f"python -m benchmarks.accuracy.does_precision_matter {' '.join(names)}"
+    lines = [f"`{command}`: bfloat16 minus float32, 90 % intervals."]
     lines += ["", render_table([{name: row[name] for name in SHOWN.split()} for row in rows], "md")]
     last = {row["network"]: row for row in rows}  # test rows come last
     for row in last.values():

@@ -1,7 +1,7 @@
 """What a change of the protocol would bring, on validation: one training on one fold, with fields set by hand.
 
-    python benchmarks/protocol_trial.py lenet5 --seed 1 --steps 4000 [--data-dir DIR]
-    python benchmarks/protocol_trial.py lenet5 --seed 1 --steps 4000 --set label_smoothing=0.0 --set shear_degrees=12
+    python -m benchmarks.accuracy.protocol_trial lenet5 --seed 1 --steps 4000 [--data-dir DIR]
+    python -m benchmarks.accuracy.protocol_trial lenet5 --seed 1 --steps 4000 --set shear_degrees=12
 
 Prints one line of JSON. The test set is not opened. Steps, not seconds: trials can run side by side, a thread each.
 """

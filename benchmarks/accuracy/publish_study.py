@@ -1,7 +1,7 @@
 """Copy what of a finished study may be published: records, curves, tables, page; no weights, no images, no raw outputs.
 
     roadtest report runs/gtsrb-30m --no-images
-    python benchmarks/publish_study.py runs/gtsrb-30m results/gtsrb-v1/30-minutes
+    python -m benchmarks.accuracy.publish_study runs/gtsrb-30m results/gtsrb-v1/30-minutes
 
 The page must be built without images, every planned run must be there, and no file may name a path of this machine;
 where one of these is not so, nothing is copied and one line says why. What lay at the destination before, and is not

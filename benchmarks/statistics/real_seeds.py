@@ -1,7 +1,7 @@
 """Does the judge keep its promise on real trainings? One network against itself, five seeds against five others.
 
     roadtest compare gtsrb --networks lenet5 --stn off --seeds 30 --epochs 20 --patience 0 --jobs 2 --out runs/thirty
-    python benchmarks/real_seeds.py runs/thirty                 # 2,000 draws, a minute on one core
+    python -m benchmarks.statistics.real_seeds runs/thirty                 # 2,000 draws, a minute on one core
 
 A study with ten seeds of a network or more is dealt into two disjoint groups of five, many times over, and the two are
 judged as two networks of a study would be: on test by seeds crossed with tracks, images paired; in validation by the
@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
+from benchmarks.result_files import RESULTS
 from roadtest.analysis import Results, Variant, read_results
 from roadtest.analysis import stats as judge
 
@@ -188,8 +189,8 @@ def measure(study: Path, num_draws: int) -> tuple[list[Row], list[str]]:
 def render(study: Path, rows: Sequence[Row], left_out: Sequence[str]) -> str:
     """The table in Markdown, and whether the promise was kept."""
     lines = [
-        f"`python benchmarks/real_seeds.py {study.name}`: one network against itself, {GROUP_SIZE} seeds against "
-        f"{GROUP_SIZE} others. Half-widths and differences in percentage points.",
+        f"`python -m benchmarks.statistics.real_seeds {study.name}`: one network against itself, {GROUP_SIZE} seeds "
+        f"against {GROUP_SIZE} others. Half-widths and differences in percentage points.",
         "",
         "| network | set | unit | seeds | draws | called different, % | median half-width | largest difference | "
         "deviation of a seed |",
@@ -220,7 +221,7 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     arguments.add_argument("study", type=Path, help="a study with ten seeds of one network or more")
     arguments.add_argument("--draws", type=int, default=NUM_DRAWS)
-    arguments.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    arguments.add_argument("--out", type=Path, default=RESULTS)
     given = arguments.parse_args(words)
     if given.draws < 1:
         arguments.error(f"--draws {given.draws} is too few: give 1 or more")
