@@ -198,7 +198,7 @@ def test_where_tracks_hide_the_difference_no_number_of_seeds_is_promised(study: 
     assert more.times_tracks == pytest.approx(math.ceil(10 * 1.96**2) / 10)
     assert more.words == "no number of seeds separates them on this test set; about 3.9 times as many tracks would"
     tiny = required_sample_size(
-        results, replace(hidden, estimate=0.0009), part="test"
+        results, replace(hidden, estimate=0.0009), split="test"
     )  # (1.96 / 0.09) squared is 474.3
     assert tiny.words is not None and "about 480 times as many tracks" in tiny.words
     lucky = replace(hidden, seeds_each=((5, 5e-5), (5, 5e-5)), cluster_variance=0.0)

@@ -201,8 +201,8 @@ def test_what_shows_a_network_to_be_close_enough_knows_how_far_few_differing_ima
         "seed_variance": 1e-8,
         "seeds_each": ((3, 1e-8),),
         "cluster_variance": 0.0,
-        "num_differing_units": 1,
-        "unseen": 1 - 0.025 ** (1 / 60),
+        "num_differing_clusters": 1,
+        "rule_of_three_bound": 1 - 0.025 ** (1 / 60),
     }
     near = replace(_difference(-0.0003), **folds)  # type: ignore[arg-type]
     found = judge.required_to_show(near, 0.005)
