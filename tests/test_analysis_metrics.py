@@ -14,14 +14,14 @@ from roadtest.analysis import (
     difference_between,
     estimate_score,
     judge_networks,
-    judged_part,
+    judged_split,
     leaderboard_rows,
     mean_score,
     ranked_variants,
     read_results,
     seed_rows,
-    standing_words,
     stn_rows,
+    summary_sentences,
     verdict_rows,
     weakest_classes,
     why_not_compared,
@@ -94,11 +94,11 @@ def test_an_influence_is_what_a_little_more_of_an_image_does(metric: str) -> Non
 
 
 def test_a_fold_counts_images_and_units_of_equal_weight() -> None:
-    labels_N, units_N = np.array([0] * 8 + [1] * 2), np.arange(10) // 2
-    assert fold_sizes(labels_N, units_N, "accuracy") == (10, 5)
+    labels_N, clusters_N = np.array([0] * 8 + [1] * 2), np.arange(10) // 2
+    assert fold_sizes(labels_N, clusters_N, "accuracy") == (10, 5)
     # weights 1/16 and 1/4: 1 / (8/256 + 2/16) = 6.4 images; units 1/8 four times and 1/2: 1 / (4/64 + 1/4) = 3.2
-    assert fold_sizes(labels_N, units_N, "macro-f1") == (6, 3)
-    assert fold_sizes(labels_N, units_N, "worst-class-recall") == (2, 1)
+    assert fold_sizes(labels_N, clusters_N, "macro-f1") == (6, 3)
+    assert fold_sizes(labels_N, clusters_N, "worst-class-recall") == (2, 1)
 
 
 def test_an_unknown_metric_is_answered_with_those_there_are(tmp_path: Path) -> None:
@@ -152,7 +152,11 @@ def test_balanced_accuracy_of_equal_classes_is_accuracy_with_much_the_same_inter
         other = estimate_score(results, variant, "test", metric="balanced-accuracy")
         assert one is not None and other is not None
         assert other.value == pytest.approx(one.value)
-        assert (other.num_units, other.unit_name, other.statement) == (one.num_units, one.unit_name, one.statement)
+        assert (other.num_clusters, other.cluster_noun, other.statement) == (
+            one.num_clusters,
+            one.cluster_noun,
+            one.statement,
+        )
         # classes are given, so their differences are no luck: at most as wide, but for the correction 3 / 2
         assert 0.6 < (other.high - other.low) / (one.high - one.low) < 1.25
 
@@ -179,7 +183,7 @@ def test_what_chooses_orders_the_leaderboard_and_everything_judged(tmp_path: Pat
 def test_by_another_metric_validation_judges_fold_by_fold(study: Path) -> None:
     for name in ("balanced-accuracy", "macro-f1", "worst-class-recall"):
         results = read_results(study, metric=name)
-        assert judged_part(results) == "val"
+        assert judged_split(results) == "val"
         rows = verdict_rows(results)
         assert {(row["unit_name"], row["num_units"]) for row in rows} == {("folds", 3)}
         a, b = (results.variant(rows[0][f"network_{end}"], rows[0][f"has_stn_{end}"]) for end in "ab")
@@ -234,12 +238,12 @@ def test_the_standing_is_told_in_sentences(tmp_path: Path) -> None:
     wrong = {"lenet5": [25, 26, 25, 24, 26], "lenet5+stn": [5, 7, 6, 5, 6], "vgg16": [6, 5, 6, 7, 5]}
     exact = build_exact_study(tmp_path / "s", wrong)
     results = read_results(exact, metric="balanced-accuracy")
-    leading, worth = standing_words(results)
+    leading, worth = summary_sentences(results)
     assert leading == (
         "Leading in validation by balanced accuracy: lenet5+stn; not separated from it after correction for all 3 "
         "pairs: vgg16."
     )
     assert worth.startswith("The STN pays for lenet5: +1.94 points in validation by balanced accuracy (+")
     assert worth.endswith("with a tolerance of 0.5.")
-    (_, strict) = standing_words(read_results(exact, tolerance_points=2.5))
+    (_, strict) = summary_sentences(read_results(exact, tolerance_points=2.5))
     assert strict.startswith("The STN does not pay for lenet5")

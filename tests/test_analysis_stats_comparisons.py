@@ -17,7 +17,7 @@ def _difference(
     p_value: float = 0.5,
     num_seeds: int = 5,
     seed_variance: float = 1e-6,
-    unit_variance: float = 1e-6,
+    cluster_variance: float = 1e-6,
     cell_variance: float = 0.0,
 ) -> judge.Difference:
     return judge.Difference(
@@ -27,15 +27,15 @@ def _difference(
         standard_error=0.005,
         degrees_of_freedom=10.0,
         num_seeds=num_seeds,
-        num_units=421,
+        num_clusters=421,
         design_effect=6.0,
         statement=judge.ON_NEW_SIGNS,
         seed_variance=seed_variance,
-        unit_variance=unit_variance,
+        cluster_variance=cluster_variance,
         cell_variance=cell_variance,
         p_value=p_value,
-        num_differing_units=50,
-        unseen=0.0087,  # of 421 units
+        num_differing_clusters=50,
+        rule_of_three_bound=0.0087,  # of 421 units
         seed_correlation=None,
         seeds_each=((num_seeds, seed_variance / 2), (num_seeds, seed_variance / 2)),
     )
@@ -161,7 +161,7 @@ def test_two_networks_share_a_letter_exactly_if_they_are_not_separated(flags: li
 def test_seeds_help_where_the_luck_is_theirs() -> None:
     # The variance is 4e-5 at 5 seeds, 2e-4 / n at n, and 1e-8 of the units. For a difference of 0.01, t = 0.01 / root:
     # 8 seeds bring 2.00 of the 2.145 needed, 9 seeds 2.121 of 2.120: four more.
-    more = judge.what_would_separate(_difference(0.01, seed_variance=4e-5, unit_variance=1e-8))
+    more = judge.required_to_separate(_difference(0.01, seed_variance=4e-5, cluster_variance=1e-8))
     assert more.least_seeds == 4
     assert more.most_seeds is not None
     assert more.most_seeds > more.least_seeds
@@ -170,15 +170,15 @@ def test_seeds_help_where_the_luck_is_theirs() -> None:
 
 def test_no_number_of_seeds_helps_where_the_tracks_hide_it() -> None:
     # Units alone leave a standard error of 0.01 for a difference of 0.01: (1.96 * 0.01 / 0.01)^2 = 3.84 times.
-    more = judge.what_would_separate(_difference(0.01, seed_variance=1e-8, unit_variance=1e-4))
+    more = judge.required_to_separate(_difference(0.01, seed_variance=1e-8, cluster_variance=1e-4))
     assert (more.least_seeds, more.most_seeds) == (None, None)
     assert more.times_tracks == pytest.approx(3.8415, abs=1e-3)
 
 
 def test_no_number_of_seeds_helps_where_too_few_units_differ() -> None:
     # Four units cannot give a p-value below 2 ** -3; six can give one below 5 %: half as many again.
-    difference = replace(_difference(0.01, seed_variance=4e-5, unit_variance=1e-8), num_differing_units=4)
-    more = judge.what_would_separate(difference)
+    difference = replace(_difference(0.01, seed_variance=4e-5, cluster_variance=1e-8), num_differing_clusters=4)
+    more = judge.required_to_separate(difference)
     assert (more.least_seeds, more.most_seeds, more.times_tracks) == (None, None, 1.5)
 
 
@@ -186,11 +186,11 @@ def test_of_different_numbers_of_seeds_each_networks_luck_shrinks_by_its_own() -
     # all luck is b's, which has ten seeds already: 1e-3 / (10 + k), a's three seeds bring none; t has 11 + 2 k degrees
     # of freedom: 18 more seeds bring 2.008 of 2.012, 19 bring 2.044 of 2.010
     lopsided = replace(_difference(0.012, num_seeds=3, seed_variance=1e-4), seeds_each=((3, 0.0), (10, 1e-4)))
-    assert judge.what_would_separate(lopsided).least_seeds == 19
+    assert judge.required_to_separate(lopsided).least_seeds == 19
     even = replace(
         lopsided, seeds_each=((3, 0.5e-4), (3, 0.5e-4))
     )  # 9 seeds bring 2.078 of 2.120, 10 bring 2.191 of 2.101
-    assert judge.what_would_separate(even).least_seeds == 7
+    assert judge.required_to_separate(even).least_seeds == 7
 
 
 def test_what_shows_a_network_to_be_close_enough_knows_how_far_few_differing_images_reach() -> None:
@@ -200,35 +200,39 @@ def test_what_shows_a_network_to_be_close_enough_knows_how_far_few_differing_ima
         "num_seeds": 3,
         "seed_variance": 1e-8,
         "seeds_each": ((3, 1e-8),),
-        "unit_variance": 0.0,
-        "num_differing_units": 1,
-        "unseen": 1 - 0.025 ** (1 / 60),
+        "cluster_variance": 0.0,
+        "num_differing_clusters": 1,
+        "rule_of_three_bound": 1 - 0.025 ** (1 / 60),
     }
     near = replace(_difference(-0.0003), **folds)  # type: ignore[arg-type]
-    found = judge.what_would_show(near, 0.005)
+    found = judge.required_to_show(near, 0.005)
     assert found is not None and found.least_seeds == 15  # six images differ in 18 folds: nearer than 37 folds
-    many = judge.what_would_show(replace(near, num_differing_units=6), 0.005)
+    many = judge.required_to_show(replace(near, num_differing_clusters=6), 0.005)
     assert many is not None and many.least_seeds == 1
-    assert judge.what_would_show(near, 0.0002) is None  # it looks worse than that
+    assert judge.required_to_show(near, 0.0002) is None  # it looks worse than that
 
 
 def test_on_one_set_seeds_do_not_help_where_few_units_differ() -> None:
-    few = replace(_difference(-0.0003, unit_variance=1e-8), num_differing_units=2, unseen=1 - 0.025 ** (1 / 100))
-    found = judge.what_would_show(few, 0.005)
+    few = replace(
+        _difference(-0.0003, cluster_variance=1e-8),
+        num_differing_clusters=2,
+        rule_of_three_bound=1 - 0.025 ** (1 / 100),
+    )
+    found = judge.required_to_show(few, 0.005)
     assert found is not None and found.least_seeds is None
     assert found.times_tracks == pytest.approx(3.0)  # six units must differ where two do; by width it were 7.4 times
-    unequal = judge.what_would_show(replace(few, num_differing_units=0), 0.005)
+    unequal = judge.required_to_show(replace(few, num_differing_clusters=0), 0.005)
     assert unequal is not None and unequal.times_tracks == pytest.approx(7.36, abs=0.01)
 
 
 def test_more_pairs_ask_for_more() -> None:
-    difference = _difference(0.01, seed_variance=4e-5, unit_variance=1e-6)
-    alone, among_15 = (judge.what_would_separate(difference, num_pairs=n).least_seeds for n in (1, 15))
+    difference = _difference(0.01, seed_variance=4e-5, cluster_variance=1e-6)
+    alone, among_15 = (judge.required_to_separate(difference, num_pairs=n).least_seeds for n in (1, 15))
     assert alone is not None
     assert among_15 is not None
     assert among_15 > alone
 
 
 def test_no_difference_needs_no_plan() -> None:
-    more = judge.what_would_separate(_difference(0.0))
+    more = judge.required_to_separate(_difference(0.0))
     assert (more.least_seeds, more.most_seeds, more.times_tracks) == (None, None, None)

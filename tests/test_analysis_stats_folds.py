@@ -10,11 +10,11 @@ from roadtest.analysis import stats as judge
 
 
 def _folds(
-    num_correct: Sequence[int], *, num_seen: int = 1000, num_units: int = 100, folds: Sequence[int] | None = None
+    num_correct: Sequence[int], *, num_seen: int = 1000, num_clusters: int = 100, folds: Sequence[int] | None = None
 ) -> list[judge.FoldResult]:
     numbers = range(len(num_correct)) if folds is None else folds
     return [
-        judge.FoldResult(fold=fold, num_correct=correct, num_seen=num_seen, num_units=num_units)
+        judge.FoldResult(fold=fold, num_correct=correct, num_seen=num_seen, num_clusters=num_clusters)
         for fold, correct in zip(numbers, num_correct, strict=True)
     ]
 
@@ -27,7 +27,7 @@ def test_an_accuracy_is_the_folds_mean_with_a_t_interval_on_the_logit_scale() ->
     half = stats.t.ppf(0.975, 2) * 0.02 / np.sqrt(3) / (0.92 * 0.08)
     assert found.low == pytest.approx(1 / (1 + np.exp(half) * 0.08 / 0.92))
     assert found.high == pytest.approx(1 / (1 + np.exp(-half) * 0.08 / 0.92))
-    assert (found.num_seeds, found.num_units, found.degrees_of_freedom) == (3, 3, 2)
+    assert (found.num_seeds, found.num_clusters, found.degrees_of_freedom) == (3, 3, 2)
 
 
 def test_a_difference_is_the_paired_t_test_over_folds() -> None:
@@ -43,13 +43,13 @@ def test_seeds_that_share_a_fold_are_one_fold() -> None:
     # Seeds 0, 1, 2 and 10, the last on fold 0 again: (900 + 940) / 2 = 920 there.
     found = judge.validation_interval(_folds([900, 930, 910, 940], folds=[0, 1, 2, 0]))
     again = judge.validation_interval(_folds([920, 930, 910]))
-    assert (found.low, found.high, found.num_units) == (again.low, again.high, 3)
+    assert (found.low, found.high, found.num_clusters) == (again.low, again.high, 3)
 
 
 def test_only_common_folds_are_compared() -> None:
     found = judge.validation_difference(_folds([900, 920, 940], folds=[0, 1, 2]), _folds([890, 925], folds=[1, 2]))
     assert found.estimate == pytest.approx(((920 - 890) + (940 - 925)) / 2000)
-    assert found.num_units == 2
+    assert found.num_clusters == 2
     with pytest.raises(ValueError, match="share no validation fold"):
         judge.validation_difference(_folds([900], folds=[0]), _folds([900], folds=[1]))
 
@@ -78,7 +78,7 @@ def test_folds_that_agree_by_chance_are_no_proof() -> None:
 
 
 def test_perfect_folds_still_leave_room_below() -> None:
-    found = judge.validation_interval(_folds([1000, 1000, 1000], num_units=100))
+    found = judge.validation_interval(_folds([1000, 1000, 1000], num_clusters=100))
     assert found.low == pytest.approx(0.025 ** (1 / 300))
     assert found.high == 1.0
 
@@ -87,7 +87,7 @@ def test_what_more_folds_would_tell_has_one_degree_of_freedom_a_fold() -> None:
     folds_a = [judge.FoldResult(fold=k, num_correct=970 + c, num_seen=1000) for k, c in enumerate((0, 9, 3, 8, 1))]
     folds_b = [judge.FoldResult(fold=k, num_correct=967 + c, num_seen=1000) for k, c in enumerate((2, 6, 1, 0, 6))]
     difference = judge.validation_difference(folds_a, folds_b)
-    more = judge.what_would_separate(difference)
+    more = judge.required_to_separate(difference)
     assert more.least_seeds is not None
     num_folds = 5 + more.least_seeds
 

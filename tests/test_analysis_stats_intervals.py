@@ -22,10 +22,10 @@ def _correct(text: str) -> npt.NDArray[np.bool_]:
     return np.array([[mark == "1" for mark in line] for line in text.split()])
 
 
-def _random_study(seed: int, *, num_seeds: int = 3, num_units: int = 20) -> npt.NDArray[np.bool_]:
+def _random_study(seed: int, *, num_seeds: int = 3, num_clusters: int = 20) -> npt.NDArray[np.bool_]:
     rng = np.random.default_rng(seed)
-    hard_U = rng.beta(0.3, 1.5, num_units)
-    return rng.random((num_seeds, num_units * 5)) > np.repeat(hard_U, 5)
+    hard_C = rng.beta(0.3, 1.5, num_clusters)
+    return rng.random((num_seeds, num_clusters * 5)) > np.repeat(hard_C, 5)
 
 
 UNITS = np.repeat(np.arange(20), 5)
@@ -54,7 +54,7 @@ def test_the_statement_says_what_the_seeds_allow(num_seeds: int, statement: str)
 
 def test_the_two_statements_are_two_intervals() -> None:
     study = _random_study(2, num_seeds=4)
-    again = judge.retraining_interval(study)
+    again = judge.seed_only_interval(study)
     assert again is not None
     assert again.statement == "on these test images, if trained again"
     assert again.standard_error == pytest.approx(study.mean(1).std(ddof=1) / 2)
@@ -62,18 +62,18 @@ def test_the_two_statements_are_two_intervals() -> None:
     assert (
         again.high - again.low < judge.accuracy_interval(study, UNITS).high - judge.accuracy_interval(study, UNITS).low
     )
-    assert judge.retraining_interval(study[:2]) is None
+    assert judge.seed_only_interval(study[:2]) is None
 
 
 def test_images_of_one_track_count_as_little_as_they_tell() -> None:
     # Every image copied ten times, the copies one unit: the same interval, a design effect of about ten.
-    study_SU = np.random.default_rng(3).random((3, 50)) > 0.2
-    single = judge.accuracy_interval(study_SU, EVERY_IMAGE(50))
-    copied = judge.accuracy_interval(np.repeat(study_SU, 10, axis=1), np.repeat(EVERY_IMAGE(50), 10))
+    study_SC = np.random.default_rng(3).random((3, 50)) > 0.2
+    single = judge.accuracy_interval(study_SC, EVERY_IMAGE(50))
+    copied = judge.accuracy_interval(np.repeat(study_SC, 10, axis=1), np.repeat(EVERY_IMAGE(50), 10))
     assert (copied.low, copied.high) == pytest.approx((single.low, single.high))
     assert single.design_effect == pytest.approx(1.0)
     assert copied.design_effect == pytest.approx(10 * (499 / 500) / (49 / 50))
-    assert copied.num_units == 50
+    assert copied.num_clusters == 50
 
 
 def test_a_perfect_network_may_still_err_on_what_was_not_seen() -> None:
@@ -106,7 +106,7 @@ def test_a_single_track_says_nothing_about_others() -> None:
 
 def test_a_difference_is_paired_by_image() -> None:
     # Both fail on the same hard units; one also fails on every 25th image: pairing must see through the shared luck.
-    shared = _random_study(5, num_seeds=3, num_units=20)
+    shared = _random_study(5, num_seeds=3, num_clusters=20)
     worse = shared.copy()
     worse[:, ::25] = False
     found = judge.difference_interval(shared, worse, UNITS)
@@ -135,18 +135,18 @@ def test_many_units_and_noisy_seeds_approach_welchs_test_over_seeds() -> None:
 def test_on_these_images_a_difference_is_welchs_test_over_seeds() -> None:
     rng = np.random.default_rng(11)
     a_SN, b_SN = rng.random((5, 400)) < 0.95, rng.random((4, 400)) < 0.9
-    found = judge.retraining_difference(a_SN, b_SN)
+    found = judge.seed_only_difference(a_SN, b_SN)
     oracle = stats.ttest_ind(a_SN.mean(axis=1), b_SN.mean(axis=1), equal_var=False)
     expected = oracle.confidence_interval(0.95)
-    assert found is not None and found.statement == judge.IF_TRAINED_AGAIN
+    assert found is not None and found.statement == judge.WITH_NEW_SEEDS
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
     assert found.degrees_of_freedom == pytest.approx(oracle.df)
-    assert judge.retraining_difference(a_SN, b_SN[:2]) is None
+    assert judge.seed_only_difference(a_SN, b_SN[:2]) is None
 
 
 def test_seeds_that_agree_to_the_image_still_leave_an_interval() -> None:
     same_SN = np.repeat(np.arange(100) < 97, 3).reshape(100, 3).T
-    found = judge.retraining_difference(same_SN, same_SN)
+    found = judge.seed_only_difference(same_SN, same_SN)
     assert found is not None and found.low < 0 < found.high
 
 
@@ -173,7 +173,7 @@ def test_five_tracks_can_never_separate_and_six_can(num_differing: int, is_calle
     found = judge.difference_interval(a, b, np.repeat(np.arange(20), 10))
     assert (found.p_value <= 0.05) == is_called
     assert (found.low > 0) == is_called
-    assert found.num_differing_units == num_differing
+    assert found.num_differing_clusters == num_differing
 
 
 def test_a_difference_without_any_spread_is_not_certain() -> None:
@@ -194,7 +194,7 @@ def test_seeds_are_reported_as_correlated_where_they_are() -> None:
 def test_networks_judged_on_different_images_are_refused() -> None:
     with pytest.raises(ValueError, match="both must see the same images; align them"):
         judge.difference_interval(_correct("111"), _correct("11"), EVERY_IMAGE(3))
-    with pytest.raises(ValueError, match="one unit per image"):
+    with pytest.raises(ValueError, match="one number an image"):
         judge.accuracy_interval(_correct("111"), EVERY_IMAGE(4))
 
 
@@ -243,7 +243,7 @@ TRACK_SIZE = 10
 SHARED, OWN, ONCE, SINGLE = (np.sqrt(share) for share in (0.45, 0.15, 0.15, 0.25))
 
 
-def scores_of(labels_N: np.ndarray, predicted_SN: np.ndarray, units_N: np.ndarray, metric: str) -> judge.Scores:
+def scores_of(labels_N: np.ndarray, predicted_SN: np.ndarray, clusters_N: np.ndarray, metric: str) -> judge.Scores:
     counts = [count_classes(labels_N, row_N, int(labels_N.max()) + 1) for row_N in predicted_SN]
     moved = [influence(labels_N, row_N, one, metric) for row_N, one in zip(predicted_SN, counts, strict=True)]
     return judge.Scores(
@@ -252,32 +252,32 @@ def scores_of(labels_N: np.ndarray, predicted_SN: np.ndarray, units_N: np.ndarra
         weights_N=image_weights(labels_N),
         correct_SN=predicted_SN == labels_N,
         classes_N=labels_N,
-        units_N=units_N,
+        clusters_N=clusters_N,
     )
 
 
 def test_the_variance_of_a_balanced_accuracy_is_that_of_its_classes() -> None:
     # class 0: four tracks of two with 2, 2, 1, 1 right; class 1: two tracks of two with 2 and 0 right
     labels_N = np.array([0] * 8 + [1] * 4)
-    units_N = np.arange(12) // 2
+    clusters_N = np.arange(12) // 2
     is_right = np.array([1, 1, 1, 1, 1, 0, 0, 1, 1, 1, 0, 0], bool)
     predicted_SN = np.where(is_right, labels_N, 1 - labels_N)[None, :]
-    found = judge.score_interval(scores_of(labels_N, predicted_SN, units_N, "balanced-accuracy"))
+    found = judge.score_interval(scores_of(labels_N, predicted_SN, clusters_N, "balanced-accuracy"))
     # recalls 6/8 and 2/4; tracks' shares 1, 1, .5, .5 and 1, 0: variances of their means 1/48 and 1/4
     variance = (1 / 48 + 1 / 4) / 2**2
     assert found.estimate == pytest.approx((6 / 8 + 2 / 4) / 2)
     # one factor 6 / 5 too much for six units in all: on the safe side
-    assert found.unit_variance == pytest.approx(variance * 6 / 5)
-    assert (found.num_units, found.num_seeds, found.statement) == (6, 1, judge.THESE_WEIGHTS)
+    assert found.cluster_variance == pytest.approx(variance * 6 / 5)
+    assert (found.num_clusters, found.num_seeds, found.statement) == (6, 1, judge.THESE_WEIGHTS)
 
 
 def test_classes_of_a_single_track_are_judged_together() -> None:
     # three classes of one track each, half, all and none of it right: alone each would show no variance at all
-    labels_N, units_N = np.repeat([0, 1, 2], 4), np.repeat([0, 1, 2], 4)
+    labels_N, clusters_N = np.repeat([0, 1, 2], 4), np.repeat([0, 1, 2], 4)
     predicted_SN = np.array([[0, 0, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0]])
-    found = judge.score_interval(scores_of(labels_N, predicted_SN, units_N, "balanced-accuracy"))
+    found = judge.score_interval(scores_of(labels_N, predicted_SN, clusters_N, "balanced-accuracy"))
     # recalls 1/2, 1 and 0: variance 1/4, of their mean 1/12; once more 3 / 2 for three units in all
-    assert found.unit_variance == pytest.approx(1 / 12 * 3 / 2)
+    assert found.cluster_variance == pytest.approx(1 / 12 * 3 / 2)
 
 
 def test_one_track_in_all_tells_nothing() -> None:
@@ -288,13 +288,13 @@ def test_one_track_in_all_tells_nothing() -> None:
 
 
 def test_no_error_at_all_leaves_what_so_few_units_leave() -> None:
-    labels_N, units_N = np.repeat([0, 1], 20), np.arange(40) // 4
-    scores = scores_of(labels_N, np.stack([labels_N] * 3), units_N, "macro-f1")
+    labels_N, clusters_N = np.repeat([0, 1], 20), np.arange(40) // 4
+    scores = scores_of(labels_N, np.stack([labels_N] * 3), clusters_N, "macro-f1")
     found = judge.score_interval(scores)
     # ten units of equal weight
     assert (found.low, found.high) == pytest.approx((0.025 ** (1 / 10), 1.0))
     gap = judge.score_difference(scores, scores)
-    assert (gap.estimate, gap.p_value, gap.num_differing_units) == (0.0, 1.0, 0)
+    assert (gap.estimate, gap.p_value, gap.num_differing_clusters) == (0.0, 1.0, 0)
     assert gap.low == pytest.approx(-(1 - 0.025 ** (1 / 10)))
 
 
@@ -308,20 +308,22 @@ def test_other_images_are_refused() -> None:
 
 def draw_study(rng: np.random.Generator, accuracy: float, num_seeds: int, deviation: float) -> list[np.ndarray]:
     """Labels, units, and the answers of two networks of equal accuracy that err on different images."""
-    labels_U = np.repeat(np.arange(len(UNITS_OF_CLASS)), UNITS_OF_CLASS)
-    num_units = len(labels_U)
-    hard_U = SHARED * rng.standard_normal(num_units)
+    labels_C = np.repeat(np.arange(len(UNITS_OF_CLASS)), UNITS_OF_CLASS)
+    num_clusters = len(labels_C)
+    hard_C = SHARED * rng.standard_normal(num_clusters)
     spread = deviation / (np.exp(-(ndtri(accuracy) ** 2) / 2) / np.sqrt(2 * np.pi))
     limit = ndtri(accuracy) * np.sqrt(1 + spread**2)
-    labels_N, units_N = np.repeat(labels_U, TRACK_SIZE), np.repeat(np.arange(num_units), TRACK_SIZE)
+    labels_N, clusters_N = np.repeat(labels_C, TRACK_SIZE), np.repeat(np.arange(num_clusters), TRACK_SIZE)
     answers = []
     for _ in range(2):
-        hard_SU = hard_U + OWN * rng.standard_normal(num_units) + ONCE * rng.standard_normal((num_seeds, num_units))
-        hard_SU += spread * rng.standard_normal((num_seeds, 1))
-        chance_SN = np.repeat(ndtr((hard_SU - limit) / SINGLE), TRACK_SIZE, axis=1)
+        hard_SC = (
+            hard_C + OWN * rng.standard_normal(num_clusters) + ONCE * rng.standard_normal((num_seeds, num_clusters))
+        )
+        hard_SC += spread * rng.standard_normal((num_seeds, 1))
+        chance_SN = np.repeat(ndtr((hard_SC - limit) / SINGLE), TRACK_SIZE, axis=1)
         is_wrong_SN = rng.random(chance_SN.shape) < chance_SN
         answers.append((labels_N + is_wrong_SN) % len(UNITS_OF_CLASS))
-    return [labels_N, units_N, *answers]
+    return [labels_N, clusters_N, *answers]
 
 
 def simulate(metric: str, accuracy: float, num_seeds: int, deviation: float, num_studies: int) -> tuple[float, float]:
@@ -329,8 +331,8 @@ def simulate(metric: str, accuracy: float, num_seeds: int, deviation: float, num
     rng = np.random.default_rng(2026)
     num_held = num_different = 0
     for _ in range(num_studies):
-        labels_N, units_N, *answers = draw_study(rng, accuracy, num_seeds, deviation)
-        a, b = (scores_of(labels_N, predicted_SN, units_N, metric) for predicted_SN in answers)
+        labels_N, clusters_N, *answers = draw_study(rng, accuracy, num_seeds, deviation)
+        a, b = (scores_of(labels_N, predicted_SN, clusters_N, metric) for predicted_SN in answers)
         found, gap = judge.score_interval(a), judge.score_difference(a, b)
         num_held += found.low <= accuracy <= found.high
         num_different += gap.p_value <= 0.05

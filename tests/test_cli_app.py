@@ -377,7 +377,7 @@ def test_a_stream_without_our_signs_gets_question_marks(study_dir: Path, monkeyp
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict") for _ in range(2))
     monkeypatch.setattr("sys.stdout", out)
     monkeypatch.setattr("sys.stderr", err)
-    monkeypatch.setattr("roadtest.analysis.standing_words", lambda results: ["98 – 99 %"])
+    monkeypatch.setattr("roadtest.analysis.summary_sentences", lambda results: ["98 – 99 %"])
     assert cli.main(["leaderboard", str(study_dir)]) == 0
     out.flush()
     assert b"98 ? 99 %" in out.buffer.getvalue()  # type: ignore[attr-defined]

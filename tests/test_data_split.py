@@ -359,7 +359,7 @@ def test_real_tracks_recovered_judge_as_the_true_ones_do(gtsrb_dir: Path, tmp_pa
             ("coarse", [judge.accuracy_interval(coarse, units_N) for units_N in both]),
             ("difference", [judge.difference_interval(fine, coarse, units_N) for units_N in both]),
         ):
-            variances[name].append((judged[0].unit_variance, judged[1].unit_variance))
+            variances[name].append((judged[0].cluster_variance, judged[1].cluster_variance))
     for name, pairs in variances.items():
         true, recovered = np.sum(pairs, axis=0)
         assert 0.9 <= np.sqrt(recovered / true) <= 1.2, name

@@ -90,7 +90,7 @@ def test_the_interval_is_over_the_sources_groups(tmp_path: Path, evaluate: Evalu
         csv.writer(file).writerows([("path", "label", "group"), *rows])
     found = evaluate("grouped.csv", split="all")
     assert found.unit_name == "tracks" and found.interval is not None
-    assert (found.interval.num_units, found.interval.estimate) == (6, 1.0)
+    assert (found.interval.num_clusters, found.interval.estimate) == (6, 1.0)
     # no error in 6 tracks: 0.025 ** (1 / 6) = 0.541
     assert found.interval.low == pytest.approx(0.541, abs=0.001)
     assert found.interval.statement == "these trained weights, on new signs"

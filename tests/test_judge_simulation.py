@@ -156,9 +156,9 @@ def test_the_simulation_judges_as_the_judge_does() -> None:
     cell = _cell("tracks of 30", 0.95, "large", 3)
     wrong_BKSU = made_up_studies.draw_wrong(cell, 1, np.random.default_rng(1))
     found = judge_at_once.judge_crossed(wrong_BKSU, 30)
-    (correct_a_SN, units_N), (correct_b_SN, _) = (_images(wrong_BKSU[0, k]) for k in (0, 1))
-    one = judge.accuracy_interval(correct_a_SN, units_N)
-    pair = judge.difference_interval(correct_a_SN, correct_b_SN, units_N)
+    (correct_a_SN, clusters_N), (correct_b_SN, _) = (_images(wrong_BKSU[0, k]) for k in (0, 1))
+    one = judge.accuracy_interval(correct_a_SN, clusters_N)
+    pair = judge.difference_interval(correct_a_SN, correct_b_SN, clusters_N)
     # single precision there, double here
     assert (found.low_BK[0, 0], found.high_BK[0, 0]) == pytest.approx((one.low, one.high), rel=1e-4)
     assert _first_pair(found) == pytest.approx((pair.low, pair.high, pair.p_value), abs=1e-4)
@@ -172,8 +172,8 @@ def test_the_simulation_judges_classes_as_the_judge_does(metric: str) -> None:
     labels_N = np.repeat(np.arange(43), 30 * judge_at_once.share_tracks(421))
     networks = []
     for wrong_SU in wrong_BKSU[0, :2]:
-        correct_SN, units_N = _images(wrong_SU)
-        networks.append(scores_of(labels_N, (labels_N + ~correct_SN) % 43, units_N, metric))
+        correct_SN, clusters_N = _images(wrong_SU)
+        networks.append(scores_of(labels_N, (labels_N + ~correct_SN) % 43, clusters_N, metric))
     one, pair = judge.score_interval(networks[0]), judge.score_difference(*networks)
     assert by_seed_BKS[0, 0] == pytest.approx(networks[0].values_S)
     assert (found.low_BK[0, 0], found.high_BK[0, 0]) == pytest.approx((one.low, one.high), rel=1e-4)
@@ -202,11 +202,11 @@ def _first_pair(found: judge_at_once.Judged) -> tuple[float, float, float]:
 def _fold(seed: int, wrong_U: Floats, metric: str) -> judge.FoldResult:
     """A seed's result on its fold, from the answers image by image."""
     labels_N = np.repeat(np.arange(43), 30 * judge_at_once.share_tracks(130))
-    correct_SN, units_N = _images(wrong_U[None])
+    correct_SN, clusters_N = _images(wrong_U[None])
     counts: ClassCounts = count_classes(labels_N, (labels_N + ~correct_SN[0]) % 43, 43)
-    num_seen, num_units = fold_sizes(labels_N, units_N, metric)
+    num_seen, num_clusters = fold_sizes(labels_N, clusters_N, metric)
     return judge.FoldResult(
-        fold=seed, num_correct=num_seen * score(counts, metric), num_seen=num_seen, num_units=num_units
+        fold=seed, num_correct=num_seen * score(counts, metric), num_seen=num_seen, num_clusters=num_clusters
     )
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fake_study import build_fake_study
-from roadtest.analysis import latency_rows, leaderboard_rows, rows_with_incumbents
+from roadtest.analysis import latency_rows, leaderboard_rows, rows_with_externals
 from roadtest.analysis.recommend import recommend
 from roadtest.records import read_rows, read_study_info
 from roadtest.records.measurements import (
@@ -101,7 +101,7 @@ def test_a_device_gets_columns_of_its_own_and_nothing_else_moves(study: Path, tm
 
 def test_all_rows_of_a_leaderboard_have_the_same_columns(study: Path, tmp_path: Path) -> None:
     add_device(study, write(tmp_path, plain_measurement(study)))
-    assert len({tuple(row) for row in rows_with_incumbents(study)}) == 1
+    assert len({tuple(row) for row in rows_with_externals(study)}) == 1
 
 
 def test_the_samples_stand_in_latency_csv_under_the_devices_name(study: Path, tmp_path: Path) -> None:

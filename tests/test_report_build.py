@@ -9,7 +9,7 @@ import pytest
 
 from exact_study import build_exact_study
 from fake_study import build_fake_study
-from roadtest.analysis import leaderboard_rows, read_results, rows_with_incumbents
+from roadtest.analysis import leaderboard_rows, read_results, rows_with_externals
 from roadtest.analysis.costs import WHAT_IS_TIMED
 from roadtest.records import Incumbent, IncumbentAnswers, read_rows, read_study_info, write_incumbent
 from roadtest.records.measurements import add_device, replace_latencies
@@ -44,7 +44,7 @@ def test_a_system_stands_under_a_line_with_a_dash_for_every_cost_and_without_a_n
     study_dir: Path,
 ) -> None:
     results = read_results(study_dir)
-    table = leaderboard_table(results, rows_with_incumbents(results))
+    table = leaderboard_table(results, rows_with_externals(results))
     assert list(table.lines) == [2] and table.lines[2].startswith("Added: not trained here")
     (system,) = texts(table)[2:]
     assert system[:5] == ["lenet5", "–", "97.00", "–", "one set of answers"]

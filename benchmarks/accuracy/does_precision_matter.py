@@ -26,7 +26,7 @@ from typing import Any
 from benchmarks.result_files import RESULTS
 from roadtest.analysis import Results, Variant, estimate_accuracy, read_results, render_table
 from roadtest.analysis import stats as judge
-from roadtest.analysis.comparisons import answers_difference, gather_answers
+from roadtest.analysis.comparisons import difference_of, gather_predictions
 from roadtest.data.split import split_fingerprint
 from roadtest.protocol import Protocol
 
@@ -114,11 +114,11 @@ def pair_networks(studies: Sequence[Results]) -> tuple[list[list[Variant]], list
 def judge_part(studies: Sequence[Results], pair: Sequence[Variant], part: str) -> Row | None:
     """A network's difference on `val` or `test`; None where that was not read, or no interval is honest."""
     records = [sorted(variant.records, key=lambda record: record.seed) for variant in pair]
-    of_float32, of_bfloat16 = (gather_answers(*each, part) for each in zip(studies, records, strict=True))
+    of_float32, of_bfloat16 = (gather_predictions(*each, part) for each in zip(studies, records, strict=True))
     if of_float32 is None or of_bfloat16 is None:
         return None
     assert of_bfloat16.has_images_of(of_float32), "equal splits and seeds have equal images"
-    gain = answers_difference(of_bfloat16, of_float32, confidence=CONFIDENCE)
+    gain = difference_of(of_bfloat16, of_float32, confidence=CONFIDENCE)
     figures = [estimate_accuracy(*each, part) for each in zip(studies, pair, strict=True)]
     if gain is None or figures[0] is None or figures[1] is None:
         return None
@@ -128,8 +128,8 @@ def judge_part(studies: Sequence[Results], pair: Sequence[Variant], part: str) -
         "network": pair[0].label,
         "part": part,
         "num_seeds": num_seeds,
-        "num_units": figures[0].num_units,
-        "unit_name": figures[0].unit_name,
+        "num_units": figures[0].num_clusters,
+        "unit_name": figures[0].cluster_noun,
         "float32_accuracy": figures[0].value,
         "bfloat16_accuracy": figures[1].value,
         "gain": gain.estimate,

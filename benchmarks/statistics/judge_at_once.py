@@ -17,7 +17,13 @@ from scipy.special import ndtr, stdtr, stdtrit
 from benchmarks.statistics.made_up_studies import FOLDS, INDEPENDENT, NUM_NETWORKS, TRACK_SIZE, Cell, Floats
 from roadtest.analysis.metrics import ACCURACY, BALANCED, MACRO_F1, WORST
 from roadtest.analysis.stats.intervals import CONFIDENCE, accuracy_bounds, difference_bounds
-from roadtest.analysis.stats.variance import Parts, Total, total_variance, unit_variance, variance_parts
+from roadtest.analysis.stats.variance import (
+    Total,
+    VarianceComponents,
+    cluster_variance,
+    total_variance,
+    variance_components,
+)
 from roadtest.data.sources.gtsrb import NUM_TRAIN_BY_CLASS
 
 PAIRS = tuple(combinations(range(NUM_NETWORKS), 2))
@@ -65,8 +71,10 @@ def judge_studies(wrong_BKSU: Floats, cell: Cell, metric: str = ACCURACY) -> dic
 
 def judge_accuracy(wrong_BKSU: Floats, by_seed_BKS: Floats, size: int, *, is_by_fold: bool) -> Judged:
     """Judge accuracies of units of one size."""
-    num_units = wrong_BKSU.shape[-1]
-    return judge_folds(by_seed_BKS, num_units * size, num_units) if is_by_fold else judge_crossed(wrong_BKSU, size)
+    num_clusters = wrong_BKSU.shape[-1]
+    if is_by_fold:
+        return judge_folds(by_seed_BKS, num_clusters * size, num_clusters)
+    return judge_crossed(wrong_BKSU, size)
 
 
 def judge_classes(wrong_BKSU: Floats, metric: str, *, is_by_fold: bool) -> tuple[Floats, Judged]:
@@ -88,23 +96,23 @@ def judge_classes(wrong_BKSU: Floats, metric: str, *, is_by_fold: bool) -> tuple
 
 def judge_crossed(wrong_BKSU: Floats, size: int) -> Judged:
     """Test images: seeds crossed with units."""
-    num_units = wrong_BKSU.shape[-1]
-    parts = variance_parts(wrong_BKSU, np.full(num_units, size, np.float32))
-    return _judge_parts(parts, wrong_BKSU, num_units)
+    num_clusters = wrong_BKSU.shape[-1]
+    parts = variance_components(wrong_BKSU, np.full(num_clusters, size, np.float32))
+    return _judge_parts(parts, wrong_BKSU, num_clusters)
 
 
-def judge_folds(value_BKF: Floats, num_seen: int, num_units: int) -> Judged:
+def judge_folds(value_BKF: Floats, num_seen: int, num_clusters: int) -> Judged:
     """Validation: the fold is the unit; the arithmetic of judge_folds.py over many studies."""
     num_folds = value_BKF.shape[-1]
     seen = num_seen * num_folds
     difference_BPF = value_BKF[:, FIRST_P] - value_BKF[:, SECOND_P]
     mean_BK = value_BKF.mean(axis=-1)
     total = _fold_total(value_BKF, mean_BK * (1 - mean_BK) / seen)
-    bounds = accuracy_bounds(mean_BK, total, num_units * num_folds, CONFIDENCE)
+    bounds = accuracy_bounds(mean_BK, total, num_clusters * num_folds, CONFIDENCE)
     differing = np.abs(difference_BPF) * num_seen
     total = _fold_total(difference_BPF, differing.sum(axis=-1) / seen**2)
     num_differing = np.rint(differing).sum(axis=-1)
-    pairs = difference_bounds(difference_BPF.mean(axis=-1), total, num_differing, num_units * num_folds, CONFIDENCE)
+    pairs = difference_bounds(difference_BPF.mean(axis=-1), total, num_differing, num_clusters * num_folds, CONFIDENCE)
     return _judged(mean_BK, bounds, pairs)
 
 
@@ -171,15 +179,15 @@ def is_any_called(p_BP: Floats) -> Floats:
     return is_called
 
 
-def _judge_parts(parts: Parts, wrong_BKSU: Floats, num_units: float) -> Judged:
+def _judge_parts(parts: VarianceComponents, wrong_BKSU: Floats, num_clusters: float) -> Judged:
     """Intervals and p-values from the parts of the variance; pairs one by one, so that arrays stay small."""
-    bounds = accuracy_bounds(parts.accuracy, total_variance([parts], parts.unit), num_units, CONFIDENCE)
-    total_BKU, residuals_BKU = wrong_BKSU.sum(axis=-2), parts.residuals_U
-    unit_BP = np.stack([unit_variance(residuals_BKU[:, a] - residuals_BKU[:, b]) for a, b in PAIRS], axis=-1)
+    bounds = accuracy_bounds(parts.accuracy, total_variance([parts], parts.cluster), num_clusters, CONFIDENCE)
+    total_BKU, residuals_BKU = wrong_BKSU.sum(axis=-2), parts.residuals_C
+    unit_BP = np.stack([cluster_variance(residuals_BKU[:, a] - residuals_BKU[:, b]) for a, b in PAIRS], axis=-1)
     differs_BP = np.stack([(total_BKU[:, a] != total_BKU[:, b]).sum(axis=-1) for a, b in PAIRS], axis=-1)
     one, other = _pick(parts, FIRST_P), _pick(parts, SECOND_P)
     total = total_variance([one, other], unit_BP)
-    pairs = difference_bounds(one.accuracy - other.accuracy, total, differs_BP, num_units, CONFIDENCE)
+    pairs = difference_bounds(one.accuracy - other.accuracy, total, differs_BP, num_clusters, CONFIDENCE)
     return _judged(parts.accuracy, bounds, pairs)
 
 
@@ -191,28 +199,28 @@ def _judged(value_BK: Floats, bounds: tuple[Floats, ...], pairs: tuple[Floats, .
     )
 
 
-def _parts(residuals_BKSU: Floats, by_seed_BKS: Floats, freedom: int) -> Parts:
+def _parts(residuals_BKSU: Floats, by_seed_BKS: Floats, freedom: int) -> VarianceComponents:
     """The parts of the variance from what each unit adds beyond its class's mean, seed by seed."""
-    num_seeds, num_units = residuals_BKSU.shape[-2:]
+    num_seeds, num_clusters = residuals_BKSU.shape[-2:]
     mean_BKU = residuals_BKSU.mean(axis=-2)
     left_BKSU = residuals_BKSU - mean_BKU[..., None, :]
     np.square(left_BKSU, out=left_BKSU)
-    return Parts(
+    return VarianceComponents(
         accuracy=by_seed_BKS.mean(axis=-1),
-        residuals_U=mean_BKU,
+        residuals_C=mean_BKU,
         seed=by_seed_BKS.var(axis=-1, ddof=1) / num_seeds,
-        cell=left_BKSU.sum(axis=(-2, -1)) * num_units / ((num_seeds - 1) * (num_units - 1) * num_seeds),
+        cell=left_BKSU.sum(axis=(-2, -1)) * num_clusters / ((num_seeds - 1) * (num_clusters - 1) * num_seeds),
         num_seeds=num_seeds,
-        num_units=min(freedom + 1, num_units),
+        num_clusters=min(freedom + 1, num_clusters),
     )
 
 
-def _pick(parts: Parts, networks_P: npt.NDArray[np.int64]) -> Parts:
+def _pick(parts: VarianceComponents, networks_P: npt.NDArray[np.int64]) -> VarianceComponents:
     """The parts of these networks; their residuals are dealt with apart."""
     return replace(
         parts,
         accuracy=parts.accuracy[:, networks_P],
-        residuals_U=parts.residuals_U[:, :0],
+        residuals_C=parts.residuals_C[:, :0],
         seed=parts.seed[:, networks_P],
         cell=parts.cell[:, networks_P],
     )

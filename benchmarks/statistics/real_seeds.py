@@ -77,7 +77,7 @@ class Answers:
             fold=int(self.folds[place]),
             num_correct=float(self.correct[place].sum()),
             num_seen=len(self.correct[place]),
-            num_units=len(np.unique(self.units[place])),
+            num_clusters=len(np.unique(self.units[place])),
         )
 
 
@@ -90,7 +90,7 @@ def gather(results: Results, variant: Variant, part: str) -> Answers | None:
     return Answers(
         correct=[outcome.is_correct_N for outcome in outcomes],
         ids=[outcome.image_ids_N for outcome in outcomes],
-        units=[results.units_N[outcome.image_ids_N] for outcome in outcomes],
+        units=[results.clusters_N[outcome.image_ids_N] for outcome in outcomes],
         folds=np.array([record.seed % num_folds for record in variant.records]),
     )
 

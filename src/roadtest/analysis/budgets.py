@@ -222,7 +222,7 @@ def fold_results(results: Results, endings: Sequence[Ending]) -> list[stats.Fold
             fold=ending.seed % num_folds,
             num_correct=ending.val.num_correct,
             num_seen=ending.val.num_seen,
-            num_units=_count_units(results).get(ending.seed % num_folds),
+            num_clusters=_count_units(results).get(ending.seed % num_folds),
         )
         for ending in endings
     ]
@@ -233,7 +233,7 @@ def _count_units(results: Results) -> dict[int, int]:
     if "units by fold" not in results.kept:
         folds_N = np.array([int(row["fold"]) for row in results.split_rows], np.int64)
         results.kept["units by fold"] = {
-            int(fold): len(np.unique(results.units_N[folds_N == fold])) for fold in np.unique(folds_N)
+            int(fold): len(np.unique(results.clusters_N[folds_N == fold])) for fold in np.unique(folds_N)
         }
     counts: dict[int, int] = results.kept["units by fold"]
     return counts

@@ -53,7 +53,7 @@ from roadtest.analysis.results import (
     read_results,
     run_scores,
 )
-from roadtest.analysis.sample_size import More, train_seconds_per_seed, what_more_would_cost
+from roadtest.analysis.sample_size import RequiredSampleSize, train_seconds_per_seed, what_more_would_cost
 from roadtest.format import Row
 from roadtest.records import RunRecord
 
@@ -69,9 +69,9 @@ class Estimate:
     low: float
     high: float
     num_seeds: int
-    num_units: int
+    num_clusters: int
     """How many things that stand or fall by themselves the interval rests on."""
-    unit_name: str
+    cluster_noun: str
     """What these are: `tracks`, `images` or `folds`."""
     num_images: int
     """Different images."""
@@ -83,24 +83,24 @@ class Estimate:
     """How many images tell as much as one that stands by itself would; 1 where the unit is a fold."""
 
 
-def estimate_accuracy(results: Results, variant: Variant, part: str) -> Estimate | None:
+def estimate_accuracy(results: Results, variant: Variant, split: str) -> Estimate | None:
     """The accuracy of a network on `val` or `test`; None without two units to judge by."""
-    return estimate_score(results, variant, part, metric=ACCURACY)
+    return estimate_score(results, variant, split, metric=ACCURACY)
 
 
 def estimate_score(
     results: Results,
     variant: Variant,
-    part: str,
+    split: str,
     *,
     confidence: float = stats.CONFIDENCE,
     metric: str | None = None,
 ) -> Estimate | None:
     """A network's figure on `val` or `test`, by the study's metric where none is named; None where none is honest."""
     metric = metric or results.metric
-    key = f"{_with_seeds(variant)} on {part} by {metric}, confidence {confidence}"
+    key = f"{_with_seeds(variant)} on {split} by {metric}, confidence {confidence}"
     if key not in results.kept:  # every table of accuracies asks for the same
-        answers = gather_answers(results, variant.records, part)
+        answers = gather_predictions(results, variant.records, split)
         results.kept[key] = None if answers is None else _estimate_score(results, answers, metric, confidence)
     found: Estimate | None = results.kept[key]
     return found
@@ -110,7 +110,7 @@ def difference_between(
     results: Results,
     a: Variant,
     b: Variant,
-    part: str,
+    split: str,
     *,
     confidence: float = stats.CONFIDENCE,
     metric: str | None = None,
@@ -120,31 +120,31 @@ def difference_between(
     None where they cannot be compared, or no interval is honest.
     """
     metric = metric or results.metric
-    key = f"{_with_seeds(a)} minus {_with_seeds(b)} on {part} by {metric}, confidence {confidence}"
+    key = f"{_with_seeds(a)} minus {_with_seeds(b)} on {split} by {metric}, confidence {confidence}"
     if key not in results.kept:
-        pair = paired_answers(results, a, b, part)
-        results.kept[key] = None if pair is None else answers_difference(*pair, metric=metric, confidence=confidence)
+        pair = paired_predictions(results, a, b, split)
+        results.kept[key] = None if pair is None else difference_of(*pair, metric=metric, confidence=confidence)
     found: stats.Difference | None = results.kept[key]
     return found
 
 
-def why_not_compared(results: Results, a: Variant, b: Variant, part: str) -> str:
+def why_not_compared(results: Results, a: Variant, b: Variant, split: str) -> str:
     """Why two networks have no difference with an interval on `val` or `test`, by the study's metric."""
-    pair = paired_answers(results, a, b, part)
+    pair = paired_predictions(results, a, b, split)
     if pair is None and not common_seeds(a, b):
         return "no seed in common"
-    if pair is None and any(results.outcome(record, part) is None for one in (a, b) for record in one.records):
-        return f"not every run has its raw answers here ({part}.npz)"
+    if pair is None and any(results.outcome(record, split) is None for one in (a, b) for record in one.records):
+        return f"not every run has its raw answers here ({split}.npz)"
     if pair is not None and results.metric == WORST and pair[0].num_folds < MIN_SEEDS_FOR_A_VERDICT:
         return "a worst-class recall is judged over three validation folds or more"
     return "no images in common" if pair is None else "a single track cannot be judged by"
 
 
 def describe_difference(
-    results: Results, a: Variant, b: Variant, part: str, difference: stats.Difference, verdict: str
+    results: Results, a: Variant, b: Variant, split: str, difference: stats.Difference, verdict: str
 ) -> Estimate:
     """Put beside a difference what it rests on."""
-    pair = paired_answers(results, a, b, part)
+    pair = paired_predictions(results, a, b, split)
     assert pair is not None, "a difference has answers behind it"
     num_seeds = min(len(answers.outcomes) for answers in pair)
     return replace(_estimate(results, difference, pair[0]), verdict=verdict, num_seeds=num_seeds)
@@ -163,21 +163,21 @@ def _of_seeds(variant: Variant, seeds: Sequence[int]) -> list[RunRecord]:
     return [record for seed in seeds for record in variant.records if record.seed == seed]
 
 
-def retrained_accuracy(results: Results, variant: Variant, part: str = "test") -> stats.Interval | None:
+def seed_only_accuracy(results: Results, variant: Variant, split: str = "test") -> stats.Interval | None:
     """The accuracy of a network on these images, if trained again; None below three seeds, or with folds."""
-    answers = gather_answers(results, variant.records, part)
-    return stats.retraining_interval(answers.crossed()) if answers is not None and answers.is_crossed else None
+    answers = gather_predictions(results, variant.records, split)
+    return stats.seed_only_interval(answers.crossed()) if answers is not None and answers.is_crossed else None
 
 
-def retrained_difference(results: Results, a: Variant, b: Variant, part: str = "test") -> stats.Interval | None:
+def seed_only_difference(results: Results, a: Variant, b: Variant, split: str = "test") -> stats.Interval | None:
     """The accuracy of `a` minus that of `b` on these images, if both are trained again; None likewise.
 
     It rests on the seeds that the difference itself rests on.
     """
-    pair = paired_answers(results, a, b, part)
+    pair = paired_predictions(results, a, b, split)
     if pair is None or not all(answers.is_crossed for answers in pair):
         return None
-    return stats.retraining_difference(*(answers.crossed() for answers in pair))
+    return stats.seed_only_difference(*(answers.crossed() for answers in pair))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,9 +204,9 @@ class Answers:
         return 1 if self.is_crossed else len(set(self.folds))
 
     @property
-    def num_units(self) -> int:
+    def num_clusters(self) -> int:
         """How many tracks there are in all."""
-        return len(np.unique(self.crossed_units()))
+        return len(np.unique(self.crossed_clusters()))
 
     def by_fold(self, metric: str) -> list[stats.FoldResult]:
         """One result a seed, on its own fold; of a metric that weighs classes, in images of equal weight."""
@@ -217,9 +217,9 @@ class Answers:
         correct = [outcome.is_correct_N for outcome in self.outcomes]
         return np.stack(correct) if self.is_crossed else np.concatenate(correct)[None, :]
 
-    def crossed_units(self) -> Ints:
+    def crossed_clusters(self) -> Ints:
         """The units of the images behind the columns of `crossed`."""
-        return self.results.units_N[self.ids[0] if self.is_crossed else np.concatenate(self.ids)]
+        return self.results.clusters_N[self.ids[0] if self.is_crossed else np.concatenate(self.ids)]
 
     def scores(self, metric: str) -> stats.Scores:
         """A metric that weighs classes, in the same shape: one row with the mean of the runs where folds differ."""
@@ -238,7 +238,7 @@ class Answers:
             weights_N=weights[0] if self.is_crossed else share * np.concatenate(weights),
             correct_SN=self.crossed(),
             classes_N=classes[0] if self.is_crossed else np.concatenate(classes),
-            units_N=self.crossed_units(),
+            clusters_N=self.crossed_clusters(),
         )
 
     def has_images_of(self, other: "Answers") -> bool:
@@ -251,50 +251,50 @@ class Answers:
         return all(np.array_equal(mine_N, theirs_N) for mine_N, theirs_N in pairs)
 
     def _fold(self, fold: int, outcome: Outcome, metric: str) -> stats.FoldResult:
-        units_N = self.results.units_N[outcome.image_ids_N]
-        num_seen, num_units = fold_sizes(outcome.labels_N, units_N, metric)
+        clusters_N = self.results.clusters_N[outcome.image_ids_N]
+        num_seen, num_clusters = fold_sizes(outcome.labels_N, clusters_N, metric)
         if metric == ACCURACY:
             num_correct = float(outcome.is_correct_N.sum())
         else:
             num_correct = num_seen * score(outcome_counts(self.results, outcome), metric)
-        return stats.FoldResult(fold=fold, num_correct=num_correct, num_seen=num_seen, num_units=num_units)
+        return stats.FoldResult(fold=fold, num_correct=num_correct, num_seen=num_seen, num_clusters=num_clusters)
 
 
 def _estimate_score(results: Results, answers: Answers, metric: str, confidence: float) -> Estimate | None:
     if answers.num_folds >= MIN_SEEDS_FOR_A_VERDICT:
         by_fold = stats.validation_interval(answers.by_fold(metric), confidence=confidence)
         return _estimate(results, by_fold, answers)
-    if answers.num_units < 2 or metric == WORST:
+    if answers.num_clusters < 2 or metric == WORST:
         return None
     if metric == ACCURACY:
-        crossed = answers.crossed(), answers.crossed_units()
+        crossed = answers.crossed(), answers.crossed_clusters()
         return _estimate(results, stats.accuracy_interval(*crossed, confidence=confidence), answers)
     return _estimate(results, stats.score_interval(answers.scores(metric), confidence=confidence), answers)
 
 
-def answers_difference(
+def difference_of(
     of_a: Answers, of_b: Answers, *, metric: str = ACCURACY, confidence: float = stats.CONFIDENCE
 ) -> stats.Difference | None:
     """The figure of `a` minus that of `b` on the same images, seed by seed; None where no interval is honest."""
     if of_a.num_folds >= MIN_SEEDS_FOR_A_VERDICT:
         return stats.validation_difference(of_a.by_fold(metric), of_b.by_fold(metric), confidence=confidence)
-    if of_a.num_units < 2 or metric == WORST:
+    if of_a.num_clusters < 2 or metric == WORST:
         return None
     if metric == ACCURACY:
-        crossed = of_a.crossed(), of_b.crossed(), of_a.crossed_units()
+        crossed = of_a.crossed(), of_b.crossed(), of_a.crossed_clusters()
         return stats.difference_interval(*crossed, confidence=confidence)
     return stats.score_difference(of_a.scores(metric), of_b.scores(metric), confidence=confidence)
 
 
-def paired_answers(results: Results, a: Variant, b: Variant, part: str) -> tuple[Answers, Answers] | None:
+def paired_predictions(results: Results, a: Variant, b: Variant, split: str) -> tuple[Answers, Answers] | None:
     """What both networks answered on the same images; None where they cannot be compared."""
     if not (a.is_compared and b.is_compared):
         return None
-    of_a, of_b = (gather_answers(results, variant.records, part) for variant in (a, b))
+    of_a, of_b = (gather_predictions(results, variant.records, split) for variant in (a, b))
     if of_a is not None and of_b is not None and of_a.has_images_of(of_b):
         return of_a, of_b
     seeds = common_seeds(a, b)
-    of_a, of_b = (gather_answers(results, _of_seeds(variant, seeds), part) for variant in (a, b))
+    of_a, of_b = (gather_predictions(results, _of_seeds(variant, seeds), split) for variant in (a, b))
     if of_a is None or of_b is None or not of_a.has_images_of(of_b):
         return None
     return of_a, of_b
@@ -303,23 +303,23 @@ def paired_answers(results: Results, a: Variant, b: Variant, part: str) -> tuple
 def _estimate(results: Results, interval: stats.Interval, answers: Answers) -> Estimate:
     is_by_fold = answers.num_folds >= MIN_SEEDS_FOR_A_VERDICT
     ids_N = np.unique(np.concatenate(answers.ids))
-    has_tracks = len(np.unique(results.units_N[ids_N])) < len(ids_N)
+    has_tracks = len(np.unique(results.clusters_N[ids_N])) < len(ids_N)
     return Estimate(
         value=interval.estimate,
         low=interval.low,
         high=interval.high,
         num_seeds=len(answers.outcomes),
-        num_units=interval.num_units,
-        unit_name="folds" if is_by_fold else "tracks" if has_tracks else "images",
+        num_clusters=interval.num_clusters,
+        cluster_noun="folds" if is_by_fold else "tracks" if has_tracks else "images",
         num_images=len(ids_N),
         statement=interval.statement,
         design_effect=interval.design_effect,
     )
 
 
-def gather_answers(results: Results, records: Sequence[RunRecord], part: str) -> Answers | None:
+def gather_predictions(results: Results, records: Sequence[RunRecord], split: str) -> Answers | None:
     """What these runs answered on `val` or `test`; None where one of them has no answers."""
-    found = [results.outcome(record, part) for record in records]
+    found = [results.outcome(record, split) for record in records]
     present = [outcome for outcome in found if outcome is not None and len(outcome.labels_N)]
     if not present or len(present) < len(found):
         return None
@@ -327,7 +327,7 @@ def gather_answers(results: Results, records: Sequence[RunRecord], part: str) ->
     return Answers(results=results, outcomes=present, folds=[record.seed % num_folds for record in records])
 
 
-NOT_JUDGED = f"not judged: needs {stats.MIN_SEEDS} seeds, 5 are better"
+NEEDS_SEEDS = f"not judged: needs {stats.MIN_SEEDS} seeds, 5 are better"
 
 
 _WORDS = {stats.DIFFERENT: "separated", stats.NOT_SEPARATED: "not separated", stats.NOT_JUDGED: "observed"}
@@ -337,7 +337,7 @@ _WORDS = {stats.DIFFERENT: "separated", stats.NOT_SEPARATED: "not separated", st
 class Judged:
     """What may be said of all networks of a study on one set."""
 
-    part: str
+    split: str
     """`test` or `val`."""
     metric: str
     """What was judged: a key of METRICS."""
@@ -369,18 +369,18 @@ class Judged:
         return next((v for v in self.verdicts if {v.a, v.b} == {a.label, b.label}), None)
 
 
-def judge_networks(study: Path | Results, part: str | None = None) -> Judged:
+def judge_networks(study: Path | Results, split: str | None = None) -> Judged:
     """Judge all pairs on `test` or `val` by the study's metric; None takes the set of `judged_part`."""
     results = read_results(study)
-    part = part or judged_part(results)
-    key = f"judged on {part} by {results.metric}"
+    split = split or judged_split(results)
+    key = f"judged on {split} by {results.metric}"
     if key not in results.kept:
-        results.kept[key] = _judge(results, part)
+        results.kept[key] = _judge(results, split)
     judged: Judged = results.kept[key]
     return judged
 
 
-def judged_part(results: Results) -> str:
+def judged_split(results: Results) -> str:
     """The set that verdicts rest on: `test` where every compared network read it with all its seeds, else `val`.
 
     By another metric than accuracy it is `val`.
@@ -392,47 +392,47 @@ def judged_part(results: Results) -> str:
     return "test" if compared and has_test else "val"
 
 
-def verdict_rows(study: Path | Results, part: str | None = None) -> list[Row]:
+def verdict_rows(study: Path | Results, split: str | None = None) -> list[Row]:
     """One row for each pair of compared networks, the better one first; `gain` is a's figure minus b's.
 
     `gain_low` and `gain_high` stand by themselves; `p_adjusted` and `verdict` are corrected for all pairs (Holm).
     """
     results = read_results(study)
-    judged = judge_networks(results, part)
+    judged = judge_networks(results, split)
     return [_row(results, judged, a, b) for a, b in combinations(judged.variants, 2)]
 
 
-def estimate_difference(results: Results, a: Variant, b: Variant, part: str) -> Estimate | None:
+def estimate_difference(results: Results, a: Variant, b: Variant, split: str) -> Estimate | None:
     """The figure of `a` minus that of `b` over their common seeds, by the study's metric.
 
     Its interval stands by itself; its verdict is corrected for all pairs of the study. None where the two cannot be
     compared.
     """
-    difference = difference_between(results, a, b, part)
+    difference = difference_between(results, a, b, split)
     if difference is None:
         return None
-    verdict = judge_networks(results, part).verdict(a, b) or stats.judge_pairs({(a.label, b.label): difference})[0]
-    return describe_difference(results, a, b, part, difference, _WORDS[verdict.word])
+    verdict = judge_networks(results, split).verdict(a, b) or stats.judge_pairs({(a.label, b.label): difference})[0]
+    return describe_difference(results, a, b, split, difference, _WORDS[verdict.word])
 
 
-def _judge(results: Results, part: str) -> Judged:
+def _judge(results: Results, split: str) -> Judged:
     variants = [variant for variant in ranked_variants(results) if variant.is_compared]
-    if part == "test":
+    if split == "test":
         variants = [variant for variant in variants if all(record.test is not None for record in variant.records)]
-        variants.sort(key=lambda variant: -(mean_score(results, variant, part) or 0.0))
-    found = {(a.label, b.label): difference_between(results, a, b, part) for a, b in combinations(variants, 2)}
+        variants.sort(key=lambda variant: -(mean_score(results, variant, split) or 0.0))
+    found = {(a.label, b.label): difference_between(results, a, b, split) for a, b in combinations(variants, 2)}
     verdicts = stats.judge_pairs({pair: difference for pair, difference in found.items() if difference is not None})
     # the judge asks for accuracies and uses their order, which in validation is that of the seeds all have in common
     order = {variant.label: float(-place) for place, variant in enumerate(variants)}
     has_verdicts = any(verdict.word != stats.NOT_JUDGED for verdict in verdicts)
-    unjudged = [NOT_JUDGED for verdict in verdicts if verdict.word == stats.NOT_JUDGED]
+    unjudged = [NEEDS_SEEDS for verdict in verdicts if verdict.word == stats.NOT_JUDGED]
     unjudged += [
-        f"not judged: {why_not_compared(results, a, b, part)}"
+        f"not judged: {why_not_compared(results, a, b, split)}"
         for a, b in combinations(variants, 2)
         if found[a.label, b.label] is None
     ]
     return Judged(
-        part=part,
+        split=split,
         metric=results.metric,
         variants=tuple(variants),
         verdicts=tuple(verdicts),
@@ -452,28 +452,32 @@ def _do_seeds_help(results: Results) -> bool:
 def _row(results: Results, judged: Judged, a: Variant, b: Variant) -> Row:
     verdict = judged.verdict(a, b)
     difference = verdict.difference if verdict else None
-    estimate = describe_difference(results, a, b, judged.part, difference, "") if difference else None
+    estimate = describe_difference(results, a, b, judged.split, difference, "") if difference else None
     num_pairs = sum(one.p_adjusted is not None for one in judged.verdicts)
-    more = what_more_would_cost(results, verdict, part=judged.part, num_pairs=num_pairs) if verdict else More()
+    more = (
+        what_more_would_cost(results, verdict, split=judged.split, num_pairs=num_pairs)
+        if verdict
+        else RequiredSampleSize()
+    )
     return {
         "network_a": a.network,
         "has_stn_a": a.has_stn,
         "network_b": b.network,
         "has_stn_b": b.has_stn,
-        "part": judged.part,
+        "part": judged.split,
         "gain": difference and difference.estimate,
         "gain_low": difference and difference.low,
         "gain_high": difference and difference.high,
         "p_adjusted": verdict and verdict.p_adjusted,
         "verdict": _verdict_words(verdict)
         if verdict
-        else f"not judged: {why_not_compared(results, a, b, judged.part)}",
+        else f"not judged: {why_not_compared(results, a, b, judged.split)}",
         "better": verdict and verdict.better,
         "num_seeds": estimate.num_seeds if estimate else len(common_seeds(a, b)),
         "num_seeds_a": difference and difference.seeds_each[0][0],
         "num_seeds_b": difference and difference.seeds_each[-1][0],
-        "num_units": estimate and estimate.num_units,
-        "unit_name": estimate and estimate.unit_name,
+        "num_units": estimate and estimate.num_clusters,
+        "unit_name": estimate and estimate.cluster_noun,
         "design_effect": difference and difference.design_effect,
         "seed_correlation": difference and difference.seed_correlation,
         "statement": difference and difference.statement,
@@ -486,7 +490,7 @@ def _row(results: Results, judged: Judged, a: Variant, b: Variant) -> Row:
 
 
 def _verdict_words(verdict: stats.Verdict) -> str:
-    return NOT_JUDGED if verdict.word == stats.NOT_JUDGED else verdict.word
+    return NEEDS_SEEDS if verdict.word == stats.NOT_JUDGED else verdict.word
 
 
 def ranked_variants(results: Results) -> list[Variant]:
@@ -496,7 +500,7 @@ def ranked_variants(results: Results) -> list[Variant]:
     return sorted(results.variants, key=lambda variant: _rank(results, variant, common))
 
 
-def order_words(results: Results) -> str:
+def order_sentence(results: Results) -> str:
     """By which seeds the order goes, where networks have different ones; empty where all have the same."""
     seeds = _compared_seeds(results)
     if not seeds or all(one == seeds[0] for one in seeds):

@@ -132,7 +132,7 @@ def _latency_row(rows: list[dict[str, str]]) -> Row:
     }
 
 
-NOT_WORTH_TELLING = 1.1
+SIMILAR_COST_RATIO = 1.1
 """Costs less than a tenth apart are about the same."""
 
 

@@ -13,14 +13,14 @@ from roadtest.format import Row
 Counts = npt.NDArray[np.int64]
 
 
-def error_part(results: Results, variant: Variant) -> str:
+def error_split(results: Results, variant: Variant) -> str:
     """The set whose errors are looked at: test where all of a network's runs read it."""
     return "test" if len(results.outcomes(variant, "test")) == len(variant.records) else "val"
 
 
-def confusion_counts(results: Results, variant: Variant, part: str) -> Counts | None:
+def confusion_counts(results: Results, variant: Variant, split: str) -> Counts | None:
     """How often an image of class i was called class j, K x K, added up over the seeds; None without answers."""
-    outcomes = results.outcomes(variant, part)
+    outcomes = results.outcomes(variant, split)
     if not outcomes:
         return None
     num_classes = len(results.info.class_names)
@@ -28,12 +28,12 @@ def confusion_counts(results: Results, variant: Variant, part: str) -> Counts | 
     return np.bincount(codes_M, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
-def class_rows(results: Results, variant: Variant, part: str) -> list[Row]:
+def class_rows(results: Results, variant: Variant, split: str) -> list[Row]:
     """One row for each class that has images, the least accurate first."""
-    counts_KK = confusion_counts(results, variant, part)
+    counts_KK = confusion_counts(results, variant, split)
     if counts_KK is None:
         return []
-    num_images, num_units = _count_images(results, variant, part)
+    num_images, num_clusters = _count_images(results, variant, split)
     rows = []
     for label in np.flatnonzero(counts_KK.sum(axis=1)):
         wrong_K = counts_KK[label].copy()
@@ -44,7 +44,7 @@ def class_rows(results: Results, variant: Variant, part: str) -> list[Row]:
                 "label": int(label),
                 "class_name": results.info.class_names[label],
                 "num_images": int(num_images[label]),
-                "num_tracks": int(num_units[label]),
+                "num_tracks": int(num_clusters[label]),
                 "num_answers": int(counts_KK[label].sum()),
                 "num_correct": int(counts_KK[label, label]),
                 "accuracy": float(counts_KK[label, label] / counts_KK[label].sum()),
@@ -56,9 +56,9 @@ def class_rows(results: Results, variant: Variant, part: str) -> list[Row]:
     return sorted(rows, key=lambda row: (row["accuracy"], row["label"]))
 
 
-def confusion_rows(results: Results, variant: Variant, part: str) -> list[Row]:
+def confusion_rows(results: Results, variant: Variant, split: str) -> list[Row]:
     """One row for each pair of true and predicted class that occurs, the diagonal included."""
-    counts_KK = confusion_counts(results, variant, part)
+    counts_KK = confusion_counts(results, variant, split)
     if counts_KK is None:
         return []
     names, totals_K = results.info.class_names, counts_KK.sum(axis=1)
@@ -75,9 +75,9 @@ def confusion_rows(results: Results, variant: Variant, part: str) -> list[Row]:
     ]
 
 
-def pair_rows(results: Results, variant: Variant, part: str) -> list[Row]:
+def pair_rows(results: Results, variant: Variant, split: str) -> list[Row]:
     """Two classes and how often each was taken for the other, the most frequent pair first."""
-    counts_KK = confusion_counts(results, variant, part)
+    counts_KK = confusion_counts(results, variant, split)
     if counts_KK is None:
         return []
     names, totals_K = results.info.class_names, counts_KK.sum(axis=1)
@@ -99,12 +99,12 @@ def pair_rows(results: Results, variant: Variant, part: str) -> list[Row]:
     return sorted(rows, key=lambda row: (-row["num_mixed_up"], row["label_a"], row["label_b"]))
 
 
-def _count_images(results: Results, variant: Variant, part: str) -> tuple[Counts, Counts]:
+def _count_images(results: Results, variant: Variant, split: str) -> tuple[Counts, Counts]:
     """Different images and different tracks of each class, over all seeds."""
-    outcomes = results.outcomes(variant, part)
+    outcomes = results.outcomes(variant, split)
     num_classes = len(results.info.class_names)
     ids_M = np.concatenate([outcome.image_ids_N for outcome in outcomes])
     ids_N, first_N = np.unique(ids_M, return_index=True)
     labels_N = np.concatenate([outcome.labels_N for outcome in outcomes])[first_N]
-    pairs = np.unique(np.stack([labels_N, results.units_N[ids_N]]), axis=1)
+    pairs = np.unique(np.stack([labels_N, results.clusters_N[ids_N]]), axis=1)
     return np.bincount(labels_N, minlength=num_classes), np.bincount(pairs[0], minlength=num_classes)

@@ -14,7 +14,7 @@ with them, and the learning rate, which each start was given by its own sweep. A
 import statistics
 from pathlib import Path
 
-from roadtest.analysis.comparisons import NOT_JUDGED, Estimate, common_seeds, estimate_difference
+from roadtest.analysis.comparisons import NEEDS_SEEDS, Estimate, common_seeds, estimate_difference
 from roadtest.analysis.costs import headline_latency_ms
 from roadtest.analysis.results import Results, Variant, read_results
 from roadtest.format import Row
@@ -26,7 +26,7 @@ PAYS, DOES_NOT_PAY, NOT_DECIDED = "pays", "does not pay", "not decided"
 def stn_rows(study: Path | Results) -> list[Row]:
     """One row for each network that was planned both with and without the STN, in the order of the plan.
 
-    Gains are of the study's metric. `worth` is what validation says, `test_worth` what test says: see `stn_worth`.
+    Gains are of the study's metric. `worth` is what validation says, `test_worth` what test says: see `stn_benefit`.
     """
     results = read_results(study)
     names = dict.fromkeys(variant.network for variant in results.variants)
@@ -34,7 +34,7 @@ def stn_rows(study: Path | Results) -> list[Row]:
     return [_stn_row(results, off, on) for off, on in pairs if off is not None and on is not None]
 
 
-def stn_worth(gain: Estimate | None, *, tolerance_points: float) -> str | None:
+def stn_benefit(gain: Estimate | None, *, tolerance_points: float) -> str | None:
     """`pays` where the gain is shown to exceed the tolerance, `does not pay` where it is shown not to reach it.
 
     Else `not decided`; with fewer than three seeds not judged; None without a comparison.
@@ -42,7 +42,7 @@ def stn_worth(gain: Estimate | None, *, tolerance_points: float) -> str | None:
     if gain is None:
         return None
     if gain.verdict == "observed":
-        return NOT_JUDGED
+        return NEEDS_SEEDS
     if gain.low > tolerance_points / 100:
         return PAYS
     return DOES_NOT_PAY if gain.high < tolerance_points / 100 else NOT_DECIDED
@@ -50,9 +50,9 @@ def stn_worth(gain: Estimate | None, *, tolerance_points: float) -> str | None:
 
 def _stn_row(results: Results, off: Variant, on: Variant) -> Row:
     row: Row = {"network": off.network, "num_runs": len(common_seeds(off, on)), "status": _status(off, on)}
-    gains = {part: estimate_difference(results, on, off, part) for part in ("val", "test")}
-    for part, gain in gains.items():
-        row |= _gain(part, gain)
+    gains = {split: estimate_difference(results, on, off, split) for split in ("val", "test")}
+    for split, gain in gains.items():
+        row |= _gain(split, gain)
     for name in ("num_parameters", "macs"):
         both = [getattr(variant.records[0].cost, name) for variant in (off, on) if variant.records]
         row[f"added_{name}"] = both[1] - both[0] if len(both) == 2 else None
@@ -60,8 +60,8 @@ def _stn_row(results: Results, off: Variant, on: Variant) -> Row:
         row[f"train_seconds_per_epoch_{suffix}"] = _seconds_per_epoch(variant)
         row[f"latency_p50_ms_{suffix}"] = headline_latency_ms(results, variant)
     row["tolerance_points"] = results.tolerance_points
-    row["worth"] = stn_worth(gains["val"], tolerance_points=results.tolerance_points)
-    row["test_worth"] = stn_worth(gains["test"], tolerance_points=results.tolerance_points)
+    row["worth"] = stn_benefit(gains["val"], tolerance_points=results.tolerance_points)
+    row["test_worth"] = stn_benefit(gains["test"], tolerance_points=results.tolerance_points)
     return row
 
 
@@ -71,17 +71,17 @@ def _status(off: Variant, on: Variant) -> str:
     return waiting[0] if waiting else "compared"
 
 
-def _gain(part: str, gain: Estimate | None) -> Row:
+def _gain(split: str, gain: Estimate | None) -> Row:
     """A gain never stands without its interval."""
     return {
-        f"{part}_gain": gain and gain.value,
-        f"{part}_gain_low": gain and gain.low,
-        f"{part}_gain_high": gain and gain.high,
-        f"{part}_verdict": gain and gain.verdict,
-        f"{part}_num_units": gain and gain.num_units,
-        f"{part}_unit_name": gain and gain.unit_name,
-        f"{part}_num_images": gain and gain.num_images,
-        f"{part}_design_effect": gain and gain.design_effect,
+        f"{split}_gain": gain and gain.value,
+        f"{split}_gain_low": gain and gain.low,
+        f"{split}_gain_high": gain and gain.high,
+        f"{split}_verdict": gain and gain.verdict,
+        f"{split}_num_units": gain and gain.num_clusters,
+        f"{split}_unit_name": gain and gain.cluster_noun,
+        f"{split}_num_images": gain and gain.num_images,
+        f"{split}_design_effect": gain and gain.design_effect,
     }
 
 
@@ -112,13 +112,13 @@ def _row(results: Results, nothing: Variant, pretrained: Variant) -> Row:
         "num_runs": len(common_seeds(nothing, pretrained)),
         "status": waiting[0] if waiting else "compared",
     }
-    for part in ("val", "test"):
-        gain = estimate_difference(results, pretrained, nothing, part)
+    for split in ("val", "test"):
+        gain = estimate_difference(results, pretrained, nothing, split)
         row |= {
-            f"{part}_gain": gain and gain.value,
-            f"{part}_gain_low": gain and gain.low,
-            f"{part}_gain_high": gain and gain.high,
-            f"{part}_verdict": gain and gain.verdict,
+            f"{split}_gain": gain and gain.value,
+            f"{split}_gain_low": gain and gain.low,
+            f"{split}_gain_high": gain and gain.high,
+            f"{split}_verdict": gain and gain.verdict,
         }
     for variant, start in zip((nothing, pretrained), STARTS, strict=True):
         first = variant.records[0] if variant.records else None

@@ -23,9 +23,9 @@ from roadtest.analysis import stats
 from roadtest.analysis.comparisons import (
     estimate_accuracy,
     estimate_score,
-    gather_answers,
+    gather_predictions,
     judge_networks,
-    order_words,
+    order_sentence,
     ranked_variants,
 )
 from roadtest.analysis.costs import costs_elsewhere, headline_latency_ms, latency_threads
@@ -36,12 +36,12 @@ from roadtest.analysis.results import (
     Results,
     Variant,
     mean_score,
+    missing_class_sentence,
     read_results,
     run_score,
-    unseen_words,
     weakest_classes,
 )
-from roadtest.analysis.sample_size import GOOD_NUM_SEEDS, more_seeds
+from roadtest.analysis.sample_size import GOOD_NUM_SEEDS, plan_more_seeds
 from roadtest.format import WHERE, Row, render_duration, speak_of
 from roadtest.records import Failure, IncumbentAnswers, PlannedRun, RunRecord, read_incumbents
 
@@ -76,7 +76,7 @@ def _leaderboard_row(results: Results, variant: Variant) -> Row:
     tests = [record.test for record in records if record.test is not None]
     test_accuracies = [test.accuracy for test in tests]
     timed = [record.cost.train_seconds for record in records if record.is_time_comparable]
-    val, test = (estimate_accuracy(results, variant, part) for part in ("val", "test"))
+    val, test = (estimate_accuracy(results, variant, split) for split in ("val", "test"))
     return {
         "network": variant.network,
         "has_stn": variant.has_stn,
@@ -114,12 +114,12 @@ def _tested_elsewhere(results: Results) -> Row:
 def _other_metrics(results: Results, variant: Variant) -> Row:
     """Mean and interval of each metric but accuracy, in validation and on test."""
     row: Row = {}
-    for part in ("val", "test"):
+    for split in ("val", "test"):
         for metric in OTHERS:
-            found = estimate_score(results, variant, part, metric=metric.name)
-            row[f"{part}_{metric.column}_mean"] = mean_score(results, variant, part, metric.name)
-            row |= {f"{part}_{metric.column}_low": found and found.low}
-            row |= {f"{part}_{metric.column}_high": found and found.high}
+            found = estimate_score(results, variant, split, metric=metric.name)
+            row[f"{split}_{metric.column}_mean"] = mean_score(results, variant, split, metric.name)
+            row |= {f"{split}_{metric.column}_low": found and found.low}
+            row |= {f"{split}_{metric.column}_high": found and found.high}
     return row
 
 
@@ -139,7 +139,7 @@ def _standing(results: Results, variant: Variant) -> Row:
     is_judged = judged.is_judged and variant.label in judged.letters
     return {
         "metric": results.metric,
-        "judged_part": judged.part if is_judged else None,
+        "judged_part": judged.split if is_judged else None,
         "letters": judged.letters[variant.label] or None if is_judged else None,
         "is_leading": variant.label in judged.leading if is_judged else None,
     }
@@ -151,13 +151,13 @@ def _seed_row(results: Results, variant: Variant, run: PlannedRun) -> Row:
     failure = next((failure for failure in variant.failures if failure.seed == run.seed), None)
     row: Row = {"network": run.network, "has_stn": run.has_stn, "seed": run.seed, "status": _status(record, failure)}
     row["reason"] = failure.reason if failure else None
-    for part in ("train", "val", "test"):
-        outcome = getattr(record, part, None)
-        row |= {f"{part}_num_seen": outcome and outcome.num_seen, f"{part}_accuracy": outcome and outcome.accuracy}
-        row[f"{part}_loss"] = outcome and outcome.loss
-        row |= {f"{part}_{metric.column}": None for metric in OTHERS if part != "train"}
-        if record is not None and part != "train":
-            row |= {f"{part}_{metric.column}": run_score(results, record, part, metric.name) for metric in OTHERS}
+    for split in ("train", "val", "test"):
+        outcome = getattr(record, split, None)
+        row |= {f"{split}_num_seen": outcome and outcome.num_seen, f"{split}_accuracy": outcome and outcome.accuracy}
+        row[f"{split}_loss"] = outcome and outcome.loss
+        row |= {f"{split}_{metric.column}": None for metric in OTHERS if split != "train"}
+        if record is not None and split != "train":
+            row |= {f"{split}_{metric.column}": run_score(results, record, split, metric.name) for metric in OTHERS}
     for name in ("num_epochs", "stop_reason", "learning_rate", "batch_size", "device", "precision", "num_threads"):
         row[name] = getattr(record, name, None)
     for name in ("train_seconds", "data_seconds", "eval_seconds", "num_steps", "num_images_seen", "peak_memory_bytes"):
@@ -196,33 +196,33 @@ STATUS = "added"
 THIS_SYSTEM = "this system, on new signs"
 
 
-THESE_WEIGHTS = "these trained weights against this system, on new signs"
+AGAINST_THE_SYSTEM = "these trained weights against this system, on new signs"
 
 
 PARTS = ("val", "test")
 
 
-def incumbent_rows(study: Path | Results) -> list[Row]:
+def external_rows(study: Path | Results) -> list[Row]:
     """One row for each added system, best on test first, with the columns of the leaderboard; costs are None."""
     results = read_results(study)
     return _rows(results, leaderboard_rows(results))
 
 
-def rows_with_incumbents(study: Path | Results) -> list[Row]:
+def rows_with_externals(study: Path | Results) -> list[Row]:
     """The leaderboard, and below its networks the systems that were added."""
     results = read_results(study)
     networks = leaderboard_rows(results)
     return [*networks, *_rows(results, networks)]
 
 
-def incumbent_difference_rows(study: Path | Results) -> list[Row]:
+def external_difference_rows(study: Path | Results) -> list[Row]:
     """One row for each added system and compared network; `gain` is the network's accuracy minus the system's."""
     results = read_results(study)
     variants = [variant for variant in ranked_variants(results) if variant.is_compared]
     found = [
-        _difference_row(results, answers, variant, part)
+        _difference_row(results, answers, variant, split)
         for answers in _incumbents(results)
-        for part in PARTS
+        for split in PARTS
         for variant in variants
     ]
     return [row for row in found if row is not None]
@@ -245,36 +245,36 @@ def _rows(results: Results, networks: Sequence[Row]) -> list[Row]:
 
 def _row(results: Results, answers: IncumbentAnswers) -> Row:
     row: Row = {"network": answers.incumbent.name, "has_stn": False, "num_runs": 0, "status": STATUS}
-    for part in PARTS:
-        ids_N, predicted_N = _of_part(results, answers, part)
+    for split in PARTS:
+        ids_N, predicted_N = _of_split(results, answers, split)
         if not len(ids_N):
-            row[f"{part}_accuracy_mean"] = None
+            row[f"{split}_accuracy_mean"] = None
             continue
-        labels_N, units_N = _labels(results, ids_N), results.units_N[ids_N]
+        labels_N, clusters_N = _labels(results, ids_N), results.clusters_N[ids_N]
         counts = count_classes(labels_N, predicted_N, len(results.info.class_names))
-        row |= {f"{part}_{metric.column}_mean": score(counts, metric.name) for metric in METRICS.values()}
-        if len(np.unique(units_N)) > 1:
-            interval = stats.accuracy_interval((labels_N == predicted_N)[None], units_N)
-            row |= {f"{part}_accuracy_low": interval.low, f"{part}_accuracy_high": interval.high}
+        row |= {f"{split}_{metric.column}_mean": score(counts, metric.name) for metric in METRICS.values()}
+        if len(np.unique(clusters_N)) > 1:
+            interval = stats.accuracy_interval((labels_N == predicted_N)[None], clusters_N)
+            row |= {f"{split}_accuracy_low": interval.low, f"{split}_accuracy_high": interval.high}
     return row
 
 
-def _difference_row(results: Results, answers: IncumbentAnswers, variant: Variant, part: str) -> Row | None:
+def _difference_row(results: Results, answers: IncumbentAnswers, variant: Variant, split: str) -> Row | None:
     """How far a network is from a system on the images that all its seeds and the system answered."""
-    ids_N, predicted_N = _of_part(results, answers, part)
-    found = gather_answers(results, variant.records, part)
+    ids_N, predicted_N = _of_split(results, answers, split)
+    found = gather_predictions(results, variant.records, split)
     if found is None or not found.is_crossed or not np.array_equal(np.sort(found.ids[0]), ids_N):
         return None
-    correct_SN, units_N = found.crossed(), found.crossed_units()
-    if found.num_units < 2:
+    correct_SN, clusters_N = found.crossed(), found.crossed_clusters()
+    if found.num_clusters < 2:
         return None
     theirs_N = (_labels(results, ids_N) == predicted_N)[np.searchsorted(ids_N, found.ids[0])]
-    difference = stats.difference_interval(correct_SN, theirs_N[None], units_N)
+    difference = stats.difference_interval(correct_SN, theirs_N[None], clusters_N)
     return {
         "system": answers.incumbent.name,
         "network": variant.network,
         "has_stn": variant.has_stn,
-        "part": part,
+        "part": split,
         "system_accuracy": float(theirs_N.mean()),
         "network_accuracy": float(correct_SN.mean()),
         "gain": difference.estimate,
@@ -282,17 +282,17 @@ def _difference_row(results: Results, answers: IncumbentAnswers, variant: Varian
         "gain_high": difference.high,
         "num_seeds": len(correct_SN),
         "num_images": len(ids_N),
-        "num_units": difference.num_units,
-        "unit_name": "tracks" if found.num_units < len(ids_N) else "images",
+        "num_units": difference.num_clusters,
+        "unit_name": "tracks" if found.num_clusters < len(ids_N) else "images",
         "num_only_network": round(float((correct_SN & ~theirs_N).mean(axis=0).sum()), 2),
         "num_only_system": round(float((~correct_SN & theirs_N).mean(axis=0).sum()), 2),
-        "statement": speak_of(THESE_WEIGHTS, results.info.data_title),
+        "statement": speak_of(AGAINST_THE_SYSTEM, results.info.data_title),
     }
 
 
-def _of_part(results: Results, answers: IncumbentAnswers, part: str) -> tuple[Ints, Ints]:
+def _of_split(results: Results, answers: IncumbentAnswers, split: str) -> tuple[Ints, Ints]:
     rows = results.split_rows
-    chosen_N = np.array([rows[image]["split"] == part for image in answers.image_ids_N.tolist()], bool)
+    chosen_N = np.array([rows[image]["split"] == split for image in answers.image_ids_N.tolist()], bool)
     return answers.image_ids_N[chosen_N], answers.predicted_N[chosen_N]
 
 
@@ -300,21 +300,21 @@ def _labels(results: Results, ids_N: Ints) -> Ints:
     return np.array([int(results.split_rows[image]["label"]) for image in ids_N.tolist()], np.int64)
 
 
-def standing_words(study: Path | Results) -> list[str]:
+def summary_sentences(study: Path | Results) -> list[str]:
     """The leading set, or what a verdict needs; what the order goes by; the STN's worth; as far as there is any."""
     results = read_results(study)
-    told = [leading_words(results), _needed(results), order_words(results), unseen_words(results)]
+    told = [leading_sentence(results), _needed(results), order_sentence(results), missing_class_sentence(results)]
     told += [_worth(row, _by(results)) for row in stn_rows(results)]
     return [sentence for sentence in told if sentence]
 
 
-def leading_words(results: Results) -> str:
+def leading_sentence(results: Results) -> str:
     """Who leads, or why nothing was judged; empty where there is nothing to compare."""
     judged = judge_networks(results)
     if not judged.is_judged:
         return f"{judged.remark[0].upper()}{judged.remark[1:]}." if judged.remark else ""
     best, *others = judged.leading
-    where = f"{WHERE[judged.part]}{_by(results)}"
+    where = f"{WHERE[judged.split]}{_by(results)}"
     num_pairs = sum(verdict.word != stats.NOT_JUDGED for verdict in judged.verdicts)
     corrected = f" after correction for all {num_pairs} pairs" if num_pairs > 1 else ""
     against = {v.a if v.b == best else v.b: v for v in judged.verdicts if best in (v.a, v.b)}
@@ -337,7 +337,7 @@ def leading_words(results: Results) -> str:
 
 def _needed(results: Results) -> str:
     """The command that adds the seeds a verdict needs, and its time."""
-    more = more_seeds(results) if judge_networks(results).needs_seeds else None
+    more = plan_more_seeds(results) if judge_networks(results).needs_seeds else None
     if more is None:
         return ""
     time = f", {render_duration(more.train_seconds)} of training" if more.train_seconds else ""

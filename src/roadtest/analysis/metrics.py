@@ -126,16 +126,16 @@ def image_weights(labels_N: Ints) -> Floats:
     return weights_N
 
 
-def fold_sizes(labels_N: Ints, units_N: Ints, metric: str) -> tuple[int, int]:
+def fold_sizes(labels_N: Ints, clusters_N: Ints, metric: str) -> tuple[int, int]:
     """How many images and how many units of equal weight a figure on one fold rests on (Kish 1965).
 
     Of worst-class recall these are the images of the smallest class, and one unit: a fold has one worst class.
     """
     if metric == ACCURACY:
-        return len(labels_N), len(np.unique(units_N))
+        return len(labels_N), len(np.unique(clusters_N))
     if metric == WORST:
         return int(np.bincount(labels_N)[np.unique(labels_N)].min()), 1
     weights_N = image_weights(labels_N)
-    _, place_N = np.unique(units_N, return_inverse=True)
-    weights_U = np.bincount(place_N, weights=weights_N)
-    return max(round(1 / (weights_N**2).sum()), 1), max(round(1 / (weights_U**2).sum()), 1)
+    _, place_N = np.unique(clusters_N, return_inverse=True)
+    weights_C = np.bincount(place_N, weights=weights_N)
+    return max(round(1 / (weights_N**2).sum()), 1), max(round(1 / (weights_C**2).sum()), 1)

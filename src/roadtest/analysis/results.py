@@ -144,7 +144,7 @@ class Results:
         return read_rows(self.study_dir / "latency.csv", _LATENCY_KINDS)
 
     @cached_property
-    def units_N(self) -> Ints:
+    def clusters_N(self) -> Ints:
         """Per row of split.csv the number of its group; an image without a group is a unit of its own."""
         numbers: dict[str, int] = {}
         units = [
@@ -166,18 +166,18 @@ class Results:
         """One network with its switch, or None where the study does not plan it."""
         return next((v for v in self.variants if (v.network, v.has_stn) == (network, has_stn)), None)
 
-    def outcome(self, record: RunRecord, part: str) -> Outcome | None:
+    def outcome(self, record: RunRecord, split: str) -> Outcome | None:
         """What a run answered on `val` or `test`; None where the file is not there."""
         folder = record.run.folder
-        key = (folder, part)
+        key = (folder, split)
         if key not in self._outcomes:
-            path, num_classes = self.study_dir / folder / f"{part}.npz", len(self.info.class_names)
+            path, num_classes = self.study_dir / folder / f"{split}.npz", len(self.info.class_names)
             self._outcomes[key] = _read_outcome(path, len(self.split_rows), num_classes)
         return self._outcomes[key]
 
-    def outcomes(self, variant: Variant, part: str) -> list[Outcome]:
+    def outcomes(self, variant: Variant, split: str) -> list[Outcome]:
         """The answers of all runs of a network, as far as they are there."""
-        found = (self.outcome(record, part) for record in variant.records)
+        found = (self.outcome(record, split) for record in variant.records)
         return [outcome for outcome in found if outcome is not None]
 
 
@@ -237,24 +237,24 @@ def _read_outcome(path: Path, num_images: int, num_classes: int) -> Outcome | No
 MAX_NAMES = 3
 
 
-def run_score(results: Results, record: RunRecord, part: str, metric: str) -> float | None:
+def run_score(results: Results, record: RunRecord, split: str, metric: str) -> float | None:
     """One run's figure on `val` or `test`; None where it has none. Accuracy is what the record says."""
     if metric == ACCURACY:
-        seen = record.val if part == "val" else record.test
+        seen = record.val if split == "val" else record.test
         return None if seen is None else seen.accuracy
-    counts = _class_counts(results, record, part)
+    counts = _class_counts(results, record, split)
     return None if counts is None else score(counts, metric)
 
 
-def run_scores(results: Results, records: Sequence[RunRecord], part: str, metric: str) -> list[float]:
+def run_scores(results: Results, records: Sequence[RunRecord], split: str, metric: str) -> list[float]:
     """The figures of the runs that have one."""
-    found = (run_score(results, record, part, metric) for record in records)
+    found = (run_score(results, record, split, metric) for record in records)
     return [value for value in found if value is not None]
 
 
-def mean_score(results: Results, variant: Variant, part: str, metric: str | None = None) -> float | None:
+def mean_score(results: Results, variant: Variant, split: str, metric: str | None = None) -> float | None:
     """The mean over a network's runs, by the study's metric where none is named; None where one of them has none."""
-    values = run_scores(results, variant.records, part, metric or results.metric)
+    values = run_scores(results, variant.records, split, metric or results.metric)
     return statistics.fmean(values) if values and len(values) == len(variant.records) else None
 
 
@@ -263,9 +263,9 @@ def outcome_counts(results: Results, outcome: Outcome) -> ClassCounts:
     return count_classes(outcome.labels_N, outcome.predicted_N, len(results.info.class_names))
 
 
-def added_counts(results: Results, variant: Variant, part: str) -> ClassCounts | None:
+def added_counts(results: Results, variant: Variant, split: str) -> ClassCounts | None:
     """What all runs of a network answered, by class, added up; None where one of them has no answers."""
-    found = [_class_counts(results, record, part) for record in variant.records]
+    found = [_class_counts(results, record, split) for record in variant.records]
     counts = [one for one in found if one is not None]
     if not counts or len(counts) < len(found):
         return None
@@ -276,13 +276,13 @@ def added_counts(results: Results, variant: Variant, part: str) -> ClassCounts |
     )
 
 
-def weakest_classes(results: Results, variant: Variant, part: str) -> list[Row]:
+def weakest_classes(results: Results, variant: Variant, split: str) -> list[Row]:
     """Every class with its recall over the answers of all runs, the weakest first; nothing without answers.
 
     The added-up answers name a class more surely than the worst one of each run, which is another in each fold. Classes
     without an image in the part come last, with a recall of None: with few seeds no fold may hold one.
     """
-    counts = added_counts(results, variant, part)
+    counts = added_counts(results, variant, split)
     if counts is None:
         return []
     names, recall_K = results.info.class_names, counts.recall_K
@@ -292,7 +292,7 @@ def weakest_classes(results: Results, variant: Variant, part: str) -> list[Row]:
     return sorted(rows, key=lambda row: (row["recall"] is None, row["recall"], row["label"]))
 
 
-def unseen_words(results: Results) -> str:
+def missing_class_sentence(results: Results) -> str:
     """Which classes the metric leaves out for want of images in validation; empty where none, and of an accuracy."""
     if results.metric == ACCURACY:
         return ""
@@ -310,10 +310,10 @@ def unseen_words(results: Results) -> str:
     )
 
 
-def _class_counts(results: Results, record: RunRecord, part: str) -> ClassCounts | None:
-    key = f"classes of {record.label} {record.seed} on {part}"
+def _class_counts(results: Results, record: RunRecord, split: str) -> ClassCounts | None:
+    key = f"classes of {record.label} {record.seed} on {split}"
     if key not in results.kept:
-        outcome = results.outcome(record, part)
+        outcome = results.outcome(record, split)
         has_images = outcome is not None and len(outcome.labels_N) > 0
         results.kept[key] = outcome_counts(results, outcome) if outcome is not None and has_images else None
     found: ClassCounts | None = results.kept[key]

@@ -19,7 +19,7 @@ GOOD_NUM_SEEDS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class More:
+class RequiredSampleSize:
     """What would separate two networks; all None where they are separated, or were not judged."""
 
     least_seeds: int | None = None
@@ -32,7 +32,7 @@ class More:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MoreSeeds:
+class SeedPlan:
     """What it takes to give every network of a study a number of seeds."""
 
     command: str
@@ -42,11 +42,11 @@ class MoreSeeds:
     """Of all these runs together; None where no run tells how long one takes."""
 
 
-def what_more_would_cost(results: Results, verdict: stats.Verdict, *, part: str, num_pairs: int) -> More:
+def what_more_would_cost(results: Results, verdict: stats.Verdict, *, split: str, num_pairs: int) -> RequiredSampleSize:
     """Say what would separate a pair that was judged and not separated."""
     if verdict.word != stats.NOT_SEPARATED:
-        return More()
-    return more_for(results, verdict.difference, part=part, num_pairs=num_pairs)
+        return RequiredSampleSize()
+    return required_sample_size(results, verdict.difference, split=split, num_pairs=num_pairs)
 
 
 def _round_up(times: float) -> float:
@@ -55,31 +55,39 @@ def _round_up(times: float) -> float:
     return round(math.ceil(times / step) * step, 1)
 
 
-def more_for(results: Results, difference: stats.Difference, *, part: str, num_pairs: int = 1) -> More:
+def required_sample_size(
+    results: Results, difference: stats.Difference, *, split: str, num_pairs: int = 1
+) -> RequiredSampleSize:
     """What would tell a difference on `val` or `test` from zero, in numbers and in words."""
-    found = stats.what_would_separate(difference, num_pairs=num_pairs)
-    return _with_words(results, difference, found, part=part, does="separates them")
+    found = stats.required_to_separate(difference, num_pairs=num_pairs)
+    return _with_words(results, difference, found, split=split, does="separates them")
 
 
-def more_to_show(results: Results, difference: stats.Difference, tolerance: float) -> More | None:
+def required_for_tolerance(
+    results: Results, difference: stats.Difference, tolerance: float
+) -> RequiredSampleSize | None:
     """What would show in validation that the first network is at most the tolerance worse; None where it looks it."""
-    found = stats.what_would_show(difference, tolerance)
-    return None if found is None else _with_words(results, difference, found, part="val", does="decides it")
+    found = stats.required_to_show(difference, tolerance)
+    return None if found is None else _with_words(results, difference, found, split="val", does="decides it")
 
 
-def _with_words(results: Results, difference: stats.Difference, found: stats.More, *, part: str, does: str) -> More:
+def _with_words(
+    results: Results, difference: stats.Difference, found: stats.RequiredSampleSize, *, split: str, does: str
+) -> RequiredSampleSize:
     if difference.statement == stats.ON_NEW_FOLDS:
         num_folds = int(results.info.protocol["num_folds"])
         return _in_folds(found, left=num_folds - difference.num_seeds, num_folds=num_folds)
     times = None if found.times_tracks is None else max(_round_up(found.times_tracks), 1.1)
     words = _seed_words(found.least_seeds, found.most_seeds)
     if found.least_seeds is None:
-        words = f"no number of seeds {does} on this {'test' if part == 'test' else 'validation'} set"
+        words = f"no number of seeds {does} on this {'test' if split == 'test' else 'validation'} set"
         words += f"; about {times:,.12g} times as many tracks would" if times else ": the difference seen is zero"
-    return More(least_seeds=found.least_seeds, most_seeds=found.most_seeds, times_tracks=times, words=words)
+    return RequiredSampleSize(
+        least_seeds=found.least_seeds, most_seeds=found.most_seeds, times_tracks=times, words=words
+    )
 
 
-def more_seeds(study: Path | Results, num_seeds: int = GOOD_NUM_SEEDS) -> MoreSeeds | None:
+def plan_more_seeds(study: Path | Results, num_seeds: int = GOOD_NUM_SEEDS) -> SeedPlan | None:
     """The command that gives every planned network so many seeds, and its time; None where all have them."""
     results = read_results(study)
     planned = sorted({run.seed for run in results.info.runs})
@@ -93,7 +101,7 @@ def more_seeds(study: Path | Results, num_seeds: int = GOOD_NUM_SEEDS) -> MoreSe
     typical = statistics.fmean(known) if known else 0.0  # of a network that has no finished run
     total = sum(num * (typical if one is None else one) for num, one in zip(missing, seconds, strict=True))
     labels = [] if len(_labels_by_seeds(results)) <= 1 else [variant.label for variant in results.variants]
-    return MoreSeeds(
+    return SeedPlan(
         command=_command(results, labels, wanted),
         num_runs=sum(missing),
         train_seconds=total if known else None,
@@ -116,7 +124,7 @@ def train_seconds_per_seed(variants: Sequence[Variant]) -> float | None:
     return sum(known) if len(known) == len(means) else None
 
 
-def _in_folds(found: stats.More, *, left: int, num_folds: int) -> More:
+def _in_folds(found: stats.RequiredSampleSize, *, left: int, num_folds: int) -> RequiredSampleSize:
     """Seeds beyond the folds bring no new one: what they would tell is not asked for."""
     least = found.least_seeds if found.least_seeds is not None and found.least_seeds <= left else None
     most = found.most_seeds if found.most_seeds is not None and found.most_seeds <= left else None
@@ -125,7 +133,7 @@ def _in_folds(found: stats.More, *, left: int, num_folds: int) -> More:
         words = f"no number of seeds: there are {num_folds} validation folds"
     elif most is None:
         words = f"{_more(least)} or more, and perhaps more than the {num_folds} validation folds allow"
-    return More(least_seeds=least, most_seeds=most, words=words)
+    return RequiredSampleSize(least_seeds=least, most_seeds=most, words=words)
 
 
 def _seed_words(least: int | None, most: int | None) -> str:

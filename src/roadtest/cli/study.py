@@ -198,14 +198,14 @@ def leaderboard(
     verbose: Verbose = False,
 ) -> int:
     """Print the table of a study: accuracy, size, operations, time, latency, memory; and which differences are real."""
-    from roadtest.analysis import rows_with_incumbents, standing_words
+    from roadtest.analysis import rows_with_externals, summary_sentences
     from roadtest.cli.tables import caution, print_leaderboard
     from roadtest.records.schema import printable
 
     results = read_as(study, metric, tolerance)
-    rows = rows_with_incumbents(results)
+    rows = rows_with_externals(results)
     print_leaderboard(rows, format or "table")
-    told = standing_words(results)
+    told = summary_sentences(results)
     if not told and (note := caution(rows)):
         print(note, file=sys.stderr)
     for sentence in told:

@@ -176,13 +176,13 @@ def add(
     verbose: Verbose = False,
 ) -> int:
     """Put a system that is in use already beside the networks, by its answers on the study's test images."""
-    from roadtest.analysis import incumbent_difference_rows, incumbent_rows, read_results
+    from roadtest.analysis import external_difference_rows, external_rows, read_results
     from roadtest.inference.external import add_incumbent
 
     add_incumbent(study, predictions, name=name)
     results = read_results(study)
-    row = next(row for row in incumbent_rows(results) if row["network"] == name)
-    differences = [each for each in incumbent_difference_rows(results) if each["system"] == name]
+    row = next(row for row in external_rows(results) if row["network"] == name)
+    differences = [each for each in external_difference_rows(results) if each["system"] == name]
     _print_added(row, differences, results.info.data_title, format or "table", is_quiet=quiet)
     return 0
 

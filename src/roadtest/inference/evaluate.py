@@ -283,7 +283,7 @@ class Evaluation:
             weights_N=image_weights(self.labels_N),
             correct_SN=(self.labels_N == self.predicted_N)[None],
             classes_N=self.labels_N,
-            units_N=self.units_N,
+            clusters_N=self.units_N,
         )
 
     def _confusion(self) -> dict[int, dict[int, int]]:

@@ -16,15 +16,15 @@ from roadtest.analysis import (
     class_rows,
     confusion_rows,
     crossover_rows,
-    error_part,
+    error_split,
+    external_difference_rows,
     has_branches,
-    incumbent_difference_rows,
     latency_rows,
     pretraining_rows,
     ranked_variants,
     read_results,
     render_table,
-    rows_with_incumbents,
+    rows_with_externals,
     seed_rows,
     stn_rows,
     target_rows,
@@ -56,7 +56,7 @@ def build_report(
 ) -> Path:
     """Write tables, figures and page of a study and return the page's path."""
     results = read_results(study_dir, metric=metric, tolerance_points=tolerance_points)
-    rows = rows_with_incumbents(results)
+    rows = rows_with_externals(results)
     board, added = ([row for row in rows if (row["status"] == STATUS) == is_added] for is_added in (False, True))
     shows_images = _is_to_show_images(study_dir) if has_images is None else has_images
     contents = collect_contents(results, board, added, has_images=shows_images)
@@ -88,13 +88,13 @@ def _raw_tables(results: Results, board: list[Row]) -> dict[str, list[Row]]:
         "stn": stn_rows(results),
         "pretraining": pretraining_rows(results),
         "verdicts": verdict_rows(results),
-        "systems": incumbent_difference_rows(results),
+        "systems": external_difference_rows(results),
     }
     if has_branches(results):
         tables |= {"budgets": budget_rows(results), "targets": target_rows(results)}
         tables["crossovers"] = crossover_rows(results)
     if best is not None:
-        part = error_part(results, best)
+        part = error_split(results, best)
         tables["classes"] = class_rows(results, best, part)
         tables["confusion"] = confusion_rows(results, best, part)
     return tables

@@ -22,7 +22,7 @@ from roadtest.analysis import (
     Results,
     best_variant,
     budget_sentences,
-    error_part,
+    error_split,
     ranked_variants,
     repeat_commands,
 )
@@ -243,7 +243,7 @@ def _errors(results: Results, has_images: bool) -> Errors | None:
         text = text or f"{best.label}, seed {record.seed}, made no mistake on the test images."
     return Errors(
         label=best.label,
-        part=PART_WORDS[error_part(results, best)],
+        part=PART_WORDS[error_split(results, best)],
         classes=errors.class_table(results, best),
         pairs=errors.pairs_table(results, best),
         mistakes=mistakes,

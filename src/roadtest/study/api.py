@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from roadtest.analysis import incumbent_difference_rows, read_results, render_table, rows_with_incumbents
+from roadtest.analysis import external_difference_rows, read_results, render_table, rows_with_externals
 from roadtest.analysis.find_run import find_run
 from roadtest.analysis.recommend import Recommendation, recommend
 from roadtest.data.cache import default_cache_dir
@@ -133,7 +133,7 @@ class Study:
 
         Ready for `pandas.DataFrame`.
         """
-        return rows_with_incumbents(read_results(self.path, metric=metric))
+        return rows_with_externals(read_results(self.path, metric=metric))
 
     def recommend(self, **limits: Any) -> Recommendation:
         """Name the network to use under limits, and why: the arguments are those of `analysis.recommend.recommend`."""
@@ -142,7 +142,7 @@ class Study:
     def add(self, predictions: str | Path, *, name: str) -> list[dict[str, Any]]:
         """Add a system that was not trained here by its answers, a csv file; return how far each network is from it."""
         add_incumbent(self.path, Path(predictions), name=name)
-        return [row for row in incumbent_difference_rows(self.path) if row["system"] == name]
+        return [row for row in external_difference_rows(self.path) if row["system"] == name]
 
     def add_device(self, measurement: str | Path, *, name: str | None = None) -> str:
         """Add what `measure.py` measured on another computer; return the device's name, for `recommend(device=...)`."""

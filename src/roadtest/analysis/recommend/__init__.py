@@ -221,10 +221,10 @@ def _network_row(row: Row, choice: Choice | None, limits: Mapping[str, float], m
     }
 
 
-def _figure_columns(part: str, metric: Metric) -> list[str]:
+def _figure_columns(split: str, metric: Metric) -> list[str]:
     """Accuracy and, where another metric chooses, that one; each with its interval."""
     columns = dict.fromkeys(("accuracy", metric.column))
-    return [f"{part}_{column}_{end}" for column in columns for end in ("mean", "low", "high")]
+    return [f"{split}_{column}_{end}" for column in columns for end in ("mean", "low", "high")]
 
 
 def _verdict(row: Row, choice: Choice | None, limits: Mapping[str, float], metric: Metric) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from roadtest.analysis import stats
-from roadtest.analysis.comparisons import NOT_JUDGED, difference_between, ranked_variants, why_not_compared
+from roadtest.analysis.comparisons import NEEDS_SEEDS, difference_between, ranked_variants, why_not_compared
 from roadtest.analysis.costs import device_column, devices_of
 from roadtest.analysis.leaderboard import leaderboard_rows
 from roadtest.analysis.metrics import METRICS
@@ -74,7 +74,7 @@ class Choice:
         if self.is_judged:
             return ""
         is_short = self.differences or len(self.leader.variant.records) < stats.MIN_SEEDS
-        return NOT_JUDGED if is_short else f"not judged: {next(iter(self.reasons.values()))}"
+        return NEEDS_SEEDS if is_short else f"not judged: {next(iter(self.reasons.values()))}"
 
     @property
     def correction(self) -> str:
@@ -92,7 +92,7 @@ class Choice:
         if difference is None:
             return NOT_DECIDED, self.reasons[label]
         if self.is_judged and difference.num_seeds < stats.MIN_SEEDS:
-            return NOT_DECIDED, NOT_JUDGED
+            return NOT_DECIDED, NEEDS_SEEDS
         bounds = f"{format_points(difference.low)} to {format_points(difference.high)}{self.correction}"
         span = f"{format_points(difference.estimate)} points ({bounds})"
         reason = f"{span} from {self.leader.label}"
@@ -165,9 +165,9 @@ def corrected(num_networks: int) -> str:
     return f"; corrected for {num_networks} pairs" if shared_confidence(num_networks) > stats.CONFIDENCE else ""
 
 
-def figure(row: dict[str, Any], part: str = "val", end: str = "mean") -> float | None:
+def figure(row: dict[str, Any], split: str = "val", end: str = "mean") -> float | None:
     """What a line of the leaderboard has of the metric that chooses."""
-    found: float | None = row[f"{part}_{METRICS[row['metric']].column}_{end}"]
+    found: float | None = row[f"{split}_{METRICS[row['metric']].column}_{end}"]
     return found
 
 

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from roadtest.analysis import stats
-from roadtest.analysis.comparisons import NOT_JUDGED, order_words
+from roadtest.analysis.comparisons import NEEDS_SEEDS, order_sentence
 from roadtest.analysis.costs import devices_of
 from roadtest.analysis.metrics import METRICS, Metric
 from roadtest.analysis.recommend.choice import NOT_DECIDED, Candidate, Choice, corrected, figure
 from roadtest.analysis.recommend.limits import BY_NAME, PREFERENCES, render_cost
-from roadtest.analysis.results import Results, unseen_words
-from roadtest.analysis.sample_size import more_seeds, more_to_show
+from roadtest.analysis.results import Results, missing_class_sentence
+from roadtest.analysis.sample_size import plan_more_seeds, required_for_tolerance
 from roadtest.format import Row
 from roadtest.records.measurements import is_exported
 
@@ -36,7 +36,7 @@ def sentences(
         told = [_why_nothing(answer.limits, nearest)]
     else:
         told = [_use(answer.choice, answer), _undecided(answer.choice), _runner_up(answer), _binding(answer)]
-        told += [_edge(answer.choice, answer.limits), order_words(results), unseen_words(results)]
+        told += [_edge(answer.choice, answer.limits), order_sentence(results), missing_class_sentence(results)]
     told += [_left_out(networks), _latency_note(results, answer, networks, is_order_asked=is_order_asked)]
     return tuple(sentence for sentence in told if sentence)
 
@@ -141,9 +141,9 @@ def _why_nothing(limits: Mapping[str, float], nearest: Sequence[Row]) -> str:
 def _left_out(networks: Sequence[Row]) -> str:
     """Every network that could not be compared, with why."""
     out = [f"{_label(row)} ({row['status']})" for row in networks if row["status"] not in ("complete", "incomplete")]
-    part = [_label(row) for row in networks if row["status"] == "incomplete"]
+    partial = [_label(row) for row in networks if row["status"] == "incomplete"]
     text = f"Not compared: {', '.join(out)}." if out else ""
-    return " ".join(filter(None, [text, f"With runs missing: {', '.join(part)}." if part else ""]))
+    return " ".join(filter(None, [text, f"With runs missing: {', '.join(partial)}." if partial else ""]))
 
 
 def _latency_note(results: Results, answer: Answer, networks: Sequence[Row], *, is_order_asked: bool) -> str:
@@ -198,7 +198,7 @@ def _seed_words(results: Results, choice: Choice, open_ones: Sequence[Candidate]
     """More seeds: the command where there are too few for a verdict, else how many might decide."""
     if not choice.is_judged:
         words = _command_words(results, "with more seeds the answer would be judged")
-        return [words] if words and choice.remark == NOT_JUDGED else []
+        return [words] if words and choice.remark == NEEDS_SEEDS else []
     open_differences = {
         one.label: choice.differences[one.label]
         for one in open_ones
@@ -207,7 +207,7 @@ def _seed_words(results: Results, choice: Choice, open_ones: Sequence[Candidate]
     few = [label for label, difference in open_differences.items() if difference.num_seeds < stats.MIN_SEEDS]
     changes = [_command_words(results, f"with more seeds {label} would be judged too") for label in few[:1]]
     for label, difference in open_differences.items():
-        needed = more_to_show(results, difference, choice.tolerance) if label not in few else None
+        needed = required_for_tolerance(results, difference, choice.tolerance) if label not in few else None
         if needed is not None:
             might = "might be shown to be within the tolerance by" if needed.least_seeds else "stays undecided:"
             changes.append(f"{label} {might} {needed.words}")
@@ -216,7 +216,7 @@ def _seed_words(results: Results, choice: Choice, open_ones: Sequence[Candidate]
 
 def _command_words(results: Results, what: str) -> str:
     """The command that adds the seeds, and its time; empty where all networks have them."""
-    more = more_seeds(results)
+    more = plan_more_seeds(results)
     if more is None:
         return ""
     time = f" ({_duration(more.train_seconds)} of training)" if more.train_seconds else ""

@@ -44,7 +44,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True)
-class More:
+class RequiredSampleSize:
     """What it would take to separate two networks, if the difference seen is the true one."""
 
     least_seeds: int | None
@@ -111,26 +111,26 @@ def compact_letters(accuracies: Mapping[str, float], verdicts: Sequence[Verdict]
     return letters
 
 
-def what_would_separate(difference: Difference, *, num_pairs: int = 1) -> More:
+def required_to_separate(difference: Difference, *, num_pairs: int = 1) -> RequiredSampleSize:
     """Estimate what would separate two networks at Holm's strictest level, from the parts of the variance.
 
     It takes the difference seen, and the parts, for the true ones: an order of magnitude, not a promise. Where the
     numbers of seeds differ, both networks get so many more.
     """
     if difference.estimate == 0:
-        return More(least_seeds=None, most_seeds=None, times_tracks=None)
+        return RequiredSampleSize(least_seeds=None, most_seeds=None, times_tracks=None)
     alpha = (1 - difference.confidence) / num_pairs
     is_by_units = difference.statement != ON_NEW_FOLDS
-    if is_by_units and difference.num_differing_units < _fewest(alpha):
-        times = _fewest(alpha) / max(difference.num_differing_units, 1)
-        return More(least_seeds=None, most_seeds=None, times_tracks=times)
+    if is_by_units and difference.num_differing_clusters < _fewest(alpha):
+        times = _fewest(alpha) / max(difference.num_differing_clusters, 1)
+        return RequiredSampleSize(least_seeds=None, most_seeds=None, times_tracks=times)
     return _more(difference, alpha)
 
 
-def what_would_show(difference: Difference, tolerance: float) -> More | None:
+def required_to_show(difference: Difference, tolerance: float) -> RequiredSampleSize | None:
     """Estimate what would show that a is at most the tolerance worse than b; None where a was seen to be worse by it.
 
-    As what_would_separate, and with the edge: while too few units differ, a bound reaches as far as `unseen` leaves.
+    As required_to_separate, and with the edge: while too few units differ, a bound reaches as far as the rule of three.
     """
     ahead = difference.estimate + tolerance
     if ahead <= 0:
@@ -139,10 +139,10 @@ def what_would_show(difference: Difference, tolerance: float) -> More | None:
     if times <= 1:
         return found
     if difference.statement != ON_NEW_FOLDS:
-        return More(least_seeds=None, most_seeds=None, times_tracks=max(times, found.times_tracks or 0.0))
+        return RequiredSampleSize(least_seeds=None, most_seeds=None, times_tracks=max(times, found.times_tracks or 0.0))
     more = math.ceil(difference.num_seeds * (times - 1))
     least, most = (None if number is None else max(number, more) for number in (found.least_seeds, found.most_seeds))
-    return More(least_seeds=least, most_seeds=most, times_tracks=None)
+    return RequiredSampleSize(least_seeds=least, most_seeds=most, times_tracks=None)
 
 
 def _verdict(pair: tuple[str, str], difference: Difference, p_adjusted: float | None, confidence: float) -> Verdict:
@@ -181,25 +181,25 @@ def _fewest(alpha: float) -> int:
 
 def _edge(difference: Difference, tolerance: float) -> float:
     """How many times as many units would bring the least width of the interval within the tolerance, or end it."""
-    fewest, num_differing = _fewest(1 - difference.confidence), difference.num_differing_units
-    if num_differing >= fewest or difference.unseen <= tolerance:
+    fewest, num_differing = _fewest(1 - difference.confidence), difference.num_differing_clusters
+    if num_differing >= fewest or difference.rule_of_three_bound <= tolerance:
         return 1.0
-    by_width = math.log1p(-difference.unseen) / math.log1p(-tolerance) if tolerance > 0 else math.inf
+    by_width = math.log1p(-difference.rule_of_three_bound) / math.log1p(-tolerance) if tolerance > 0 else math.inf
     return min(by_width, fewest / num_differing if num_differing else math.inf)
 
 
-def _more(difference: Difference, alpha: float) -> More:
+def _more(difference: Difference, alpha: float) -> RequiredSampleSize:
     """What would tell a difference from zero at this level, the edge aside."""
     least = _seeds_for(difference, alpha, power=0.5)
     most = _seeds_for(difference, alpha, power=0.9)
-    lasting = max(difference.unit_variance - difference.cell_variance, 0.0)
+    lasting = max(difference.cluster_variance - difference.cell_variance, 0.0)
     times = lasting * (_quantile(1 - alpha / 2, 1e9) / difference.estimate) ** 2
-    return More(least_seeds=least, most_seeds=most, times_tracks=times if least is None else None)
+    return RequiredSampleSize(least_seeds=least, most_seeds=most, times_tracks=times if least is None else None)
 
 
 def _seeds_for(difference: Difference, alpha: float, *, power: float) -> int | None:
     """More seeds per network until the difference seen would be found with this chance; None beyond MAX_SEEDS."""
-    lasting = max(difference.unit_variance - difference.cell_variance, 0.0)
+    lasting = max(difference.cluster_variance - difference.cell_variance, 0.0)
     chance = _quantile(power, 1e9)
 
     def is_enough(more: int) -> bool:

@@ -17,8 +17,8 @@ from roadtest.analysis.stats.intervals import (
     correlation,
     difference_bounds,
     repeated_interval,
+    rule_of_three,
     standard_error_of,
-    unseen_share,
 )
 from roadtest.analysis.stats.variance import Floats, Total
 
@@ -32,7 +32,7 @@ class FoldResult:
     fold: int
     num_correct: float
     num_seen: int
-    num_units: int | None = None
+    num_clusters: int | None = None
     """Tracks in the fold; None where every image stands by itself."""
 
     @property
@@ -67,8 +67,8 @@ def validation_difference(
     seen_F = np.array([a.num_seen for a, _ in pairs])
     num_differing = np.rint(np.abs(differences_F) * seen_F).sum()
     total = _fold_total(differences_F, least=float((np.abs(differences_F) * seen_F).sum() / seen_F.sum() ** 2))
-    num_units = _count_units([a for a, _ in pairs]) if len(pairs) > 1 else 1
-    low, high, p_value = difference_bounds(differences_F.mean(), total, num_differing, num_units, confidence)
+    num_clusters = _count_units([a for a, _ in pairs]) if len(pairs) > 1 else 1
+    low, high, p_value = difference_bounds(differences_F.mean(), total, num_differing, num_clusters, confidence)
     return Difference(
         estimate=float(differences_F.mean()),
         low=float(low),
@@ -76,14 +76,14 @@ def validation_difference(
         standard_error=standard_error_of(total, len(pairs), largest=1.0),
         degrees_of_freedom=float(total.degrees_of_freedom),
         num_seeds=len(pairs),
-        num_units=len(pairs),
+        num_clusters=len(pairs),
         design_effect=1.0,
         statement=ON_NEW_FOLDS,
         confidence=confidence,
         seed_variance=float(total.variance),
         p_value=float(p_value),
-        num_differing_units=int(num_differing),
-        unseen=unseen_share(num_units, confidence),
+        num_differing_clusters=int(num_differing),
+        rule_of_three_bound=rule_of_three(num_clusters, confidence),
         seed_correlation=correlation(a_F, b_F),
         seeds_each=((len(pairs), float(total.variance)),),
     )
@@ -112,4 +112,4 @@ def _add_up(results: Sequence[FoldResult]) -> list[FoldResult]:
 
 
 def _count_units(folds: Sequence[FoldResult]) -> int:
-    return sum(fold.num_seen if fold.num_units is None else fold.num_units for fold in folds)
+    return sum(fold.num_seen if fold.num_clusters is None else fold.num_clusters for fold in folds)

@@ -23,19 +23,19 @@ import numpy.typing as npt
 
 from roadtest.analysis.stats.variance import (
     Floats,
-    Parts,
     Total,
-    sum_by_unit,
+    VarianceComponents,
+    cluster_variance,
+    sum_by_cluster,
     total_variance,
-    unit_variance,
-    variance_parts,
+    variance_components,
 )
 
 MIN_SEEDS = 3
 """Fewer seeds say too little about the luck of seeds: no verdict. Five are better (docs/statistics.md)."""
 
 
-IF_TRAINED_AGAIN = "on these test images, if trained again"
+WITH_NEW_SEEDS = "on these test images, if trained again"
 
 
 ON_NEW_SIGNS = "on new signs of this kind"
@@ -65,7 +65,7 @@ class Interval:
     degrees_of_freedom: float
     num_seeds: int
     """Of two networks the smaller number; on folds the number of folds."""
-    num_units: int
+    num_clusters: int
     """Units that stand or fall by themselves: tracks, groups, single images, or folds."""
     design_effect: float
     """The variance over units by what single images would seem to give: 12 means that 12 images tell as much as one."""
@@ -74,7 +74,7 @@ class Interval:
     confidence: float = CONFIDENCE
     seed_variance: float = 0.0
     """The part of the variance that more seeds would shrink; 0 where it was not asked for."""
-    unit_variance: float = 0.0
+    cluster_variance: float = 0.0
     """The cluster-robust part over units; more units shrink it."""
     cell_variance: float = 0.0
     """What the two parts before count twice; both would shrink it."""
@@ -86,9 +86,9 @@ class Difference(Interval):
 
     p_value: float
     """Two-sided, of no difference; before Holm's correction."""
-    num_differing_units: int
+    num_differing_clusters: int
     """Units on which the two networks have not the same number of errors; over folds images (difference_bounds)."""
-    unseen: float
+    rule_of_three_bound: float
     """The share of units on which they may differ though none does: how far the interval reaches where few do."""
     seed_correlation: float | None
     """Of the two networks' accuracies over seeds of one number; None where it is unknown. Reported, never used."""
@@ -96,30 +96,30 @@ class Difference(Interval):
     """Of each network its number of seeds and its part of `seed_variance`; of folds, which both share, one for both."""
 
 
-def accuracy_interval(correct_SN: Bools, units_N: Ints, *, confidence: float = CONFIDENCE) -> Interval:
+def accuracy_interval(correct_SN: Bools, clusters_N: Ints, *, confidence: float = CONFIDENCE) -> Interval:
     """Judge one network on images that all seeds saw: on new signs; with one or two seeds for these weights only."""
-    counts_SU, sizes_U = _wrong_by_unit(correct_SN, units_N)
-    parts = variance_parts(counts_SU, sizes_U)
-    total = crossed_total([parts], parts.unit)
-    low, high = accuracy_bounds(parts.accuracy, total, parts.num_units, confidence)
+    counts_SC, sizes_C = _wrong_by_unit(correct_SN, clusters_N)
+    components = variance_components(counts_SC, sizes_C)
+    total = crossed_total([components], components.cluster)
+    low, high = accuracy_bounds(components.accuracy, total, components.num_clusters, confidence)
     return Interval(
-        estimate=float(parts.accuracy),
+        estimate=float(components.accuracy),
         low=float(low),
         high=float(high),
-        standard_error=standard_error_of(total, parts.num_units, largest=0.5),
+        standard_error=standard_error_of(total, components.num_clusters, largest=0.5),
         degrees_of_freedom=float(total.degrees_of_freedom),
-        num_seeds=parts.num_seeds,
-        num_units=parts.num_units,
-        design_effect=_design_effect(float(parts.unit), (~correct_SN).mean(axis=0)),
-        statement=ON_NEW_SIGNS if parts.num_seeds >= MIN_SEEDS else THESE_WEIGHTS,
+        num_seeds=components.num_seeds,
+        num_clusters=components.num_clusters,
+        design_effect=_design_effect(float(components.cluster), (~correct_SN).mean(axis=0)),
+        statement=ON_NEW_SIGNS if components.num_seeds >= MIN_SEEDS else THESE_WEIGHTS,
         confidence=confidence,
-        seed_variance=float(parts.seed),
-        unit_variance=float(parts.unit),
-        cell_variance=float(parts.cell),
+        seed_variance=float(components.seed),
+        cluster_variance=float(components.cluster),
+        cell_variance=float(components.cell),
     )
 
 
-def retraining_interval(correct_SN: Bools, *, confidence: float = CONFIDENCE) -> Interval | None:
+def seed_only_interval(correct_SN: Bools, *, confidence: float = CONFIDENCE) -> Interval | None:
     """Judge one network on these very images, if trained again: the luck of seeds alone; None below three seeds."""
     num_seeds, num_images = correct_SN.shape
     if num_seeds < MIN_SEEDS:
@@ -127,10 +127,10 @@ def retraining_interval(correct_SN: Bools, *, confidence: float = CONFIDENCE) ->
     # Seeds that agree to the image by chance would leave no variance at all: one image is the least it can be.
     variance = max(float(correct_SN.mean(axis=1).var(ddof=1)), num_images**-2.0) / num_seeds
     total = Total(variance=np.array(variance), degrees_of_freedom=np.array(num_seeds - 1.0))
-    return repeated_interval(correct_SN.mean(), total, num_images, num_seeds, IF_TRAINED_AGAIN, confidence)
+    return repeated_interval(correct_SN.mean(), total, num_images, num_seeds, WITH_NEW_SEEDS, confidence)
 
 
-def retraining_difference(
+def seed_only_difference(
     correct_a_SN: Bools, correct_b_SN: Bools, *, confidence: float = CONFIDENCE
 ) -> Interval | None:
     """Judge a minus b on these very images, if both are trained again: Welch's t over seeds; None below three seeds."""
@@ -138,9 +138,11 @@ def retraining_difference(
     if min(map(len, networks)) < MIN_SEEDS:
         return None
     means = [correct_SN.mean(axis=1) for correct_SN in networks]
-    parts = [max(float(mean_S.var(ddof=1)), num_images**-2.0) / len(mean_S) for mean_S in means]
-    freedom = sum(parts) ** 2 / sum(part**2 / (len(mean_S) - 1) for part, mean_S in zip(parts, means, strict=True))
-    estimate, error = float(means[0].mean() - means[1].mean()), float(np.sqrt(sum(parts)))
+    components = [max(float(mean_S.var(ddof=1)), num_images**-2.0) / len(mean_S) for mean_S in means]
+    freedom = sum(components) ** 2 / sum(
+        part**2 / (len(mean_S) - 1) for part, mean_S in zip(components, means, strict=True)
+    )
+    estimate, error = float(means[0].mean() - means[1].mean()), float(np.sqrt(sum(components)))
     half = float(_student_quantile(confidence, np.array(freedom))) * error
     return Interval(
         estimate=estimate,
@@ -149,68 +151,68 @@ def retraining_difference(
         standard_error=error,
         degrees_of_freedom=freedom,
         num_seeds=min(map(len, networks)),
-        num_units=min(map(len, networks)),
+        num_clusters=min(map(len, networks)),
         design_effect=1.0,
-        statement=IF_TRAINED_AGAIN,
+        statement=WITH_NEW_SEEDS,
         confidence=confidence,
-        seed_variance=sum(parts),
+        seed_variance=sum(components),
     )
 
 
 def difference_interval(
-    correct_a_SN: Bools, correct_b_SN: Bools, units_N: Ints, *, confidence: float = CONFIDENCE
+    correct_a_SN: Bools, correct_b_SN: Bools, clusters_N: Ints, *, confidence: float = CONFIDENCE
 ) -> Difference:
     """Judge a minus b on the same images: images paired, seeds nested in each network (their numbers may differ)."""
     if correct_a_SN.shape[1] != correct_b_SN.shape[1]:
         raise ValueError(
             f"{correct_a_SN.shape[1]} images against {correct_b_SN.shape[1]}: both must see the same images; align them"
         )
-    counts_a_SU, sizes_U = _wrong_by_unit(correct_a_SN, units_N)
-    counts_b_SU, _ = _wrong_by_unit(correct_b_SN, units_N)
-    networks = [variance_parts(counts_a_SU, sizes_U), variance_parts(counts_b_SU, sizes_U)]
-    residuals_U = networks[0].residuals_U - networks[1].residuals_U
-    unit = unit_variance(residuals_U)
-    total = crossed_total(networks, unit)
+    counts_a_SC, sizes_C = _wrong_by_unit(correct_a_SN, clusters_N)
+    counts_b_SC, _ = _wrong_by_unit(correct_b_SN, clusters_N)
+    networks = [variance_components(counts_a_SC, sizes_C), variance_components(counts_b_SC, sizes_C)]
+    residuals_C = networks[0].residuals_C - networks[1].residuals_C
+    cluster = cluster_variance(residuals_C)
+    total = crossed_total(networks, cluster)
     difference = networks[0].accuracy - networks[1].accuracy
-    differs_U = ~np.isclose(counts_a_SU.mean(axis=0), counts_b_SU.mean(axis=0), rtol=0, atol=1e-9)
-    num_units = len(sizes_U)
-    low, high, p_value = difference_bounds(difference, total, differs_U.sum(), num_units, confidence)
-    num_seeds = min(parts.num_seeds for parts in networks)
+    differs_C = ~np.isclose(counts_a_SC.mean(axis=0), counts_b_SC.mean(axis=0), rtol=0, atol=1e-9)
+    num_clusters = len(sizes_C)
+    low, high, p_value = difference_bounds(difference, total, differs_C.sum(), num_clusters, confidence)
+    num_seeds = min(components.num_seeds for components in networks)
     return Difference(
         estimate=float(difference),
         low=float(low),
         high=float(high),
-        standard_error=standard_error_of(total, num_units, largest=1.0),
+        standard_error=standard_error_of(total, num_clusters, largest=1.0),
         degrees_of_freedom=float(total.degrees_of_freedom),
         num_seeds=num_seeds,
-        num_units=num_units,
-        design_effect=_design_effect(float(unit), correct_a_SN.mean(axis=0) - correct_b_SN.mean(axis=0)),
+        num_clusters=num_clusters,
+        design_effect=_design_effect(float(cluster), correct_a_SN.mean(axis=0) - correct_b_SN.mean(axis=0)),
         statement=ON_NEW_SIGNS if num_seeds >= MIN_SEEDS else THESE_WEIGHTS,
         confidence=confidence,
-        seed_variance=float(sum(parts.seed for parts in networks)),
-        unit_variance=float(unit),
-        cell_variance=float(sum(parts.cell for parts in networks)),
+        seed_variance=float(sum(components.seed for components in networks)),
+        cluster_variance=float(cluster),
+        cell_variance=float(sum(components.cell for components in networks)),
         p_value=float(p_value),
-        num_differing_units=int(differs_U.sum()),
-        unseen=unseen_share(num_units, confidence),
+        num_differing_clusters=int(differs_C.sum()),
+        rule_of_three_bound=rule_of_three(num_clusters, confidence),
         seed_correlation=correlation(correct_a_SN.mean(axis=1), correct_b_SN.mean(axis=1)),
-        seeds_each=tuple((parts.num_seeds, float(parts.seed)) for parts in networks),
+        seeds_each=tuple((components.num_seeds, float(components.seed)) for components in networks),
     )
 
 
-def accuracy_bounds(accuracy: Floats, total: Total, num_units: float, confidence: float) -> tuple[Floats, Floats]:
+def accuracy_bounds(accuracy: Floats, total: Total, num_clusters: float, confidence: float) -> tuple[Floats, Floats]:
     """The interval on the logit scale; never nearer to 0 or 1 than units without a single error would allow.
 
     Where U units show no error at all, their true share may still be up to 1 - (alpha / 2) ** (1 / U) (Clopper and
     Pearson 1934, for units): an accuracy's lower bound never lies above what that leaves, its upper bound accordingly.
     """
-    if num_units < 2:
+    if num_clusters < 2:
         return np.zeros_like(accuracy), np.ones_like(accuracy)
     half = _student_quantile(confidence, total.degrees_of_freedom) * np.sqrt(total.variance)
     inside = np.clip(accuracy, 1e-12, 1 - 1e-12)
     logit = np.log(inside / (1 - inside))
     half = half / (inside * (1 - inside))
-    flawless = ((1 - confidence) / 2) ** (1 / num_units)
+    flawless = ((1 - confidence) / 2) ** (1 / num_clusters)
     is_edge = (accuracy <= 0) | (accuracy >= 1)
     low = np.where(is_edge, accuracy, 1 / (1 + np.exp(-np.clip(logit - half, -700, 700))))
     high = np.where(is_edge, accuracy, 1 / (1 + np.exp(-np.clip(logit + half, -700, 700))))
@@ -218,7 +220,7 @@ def accuracy_bounds(accuracy: Floats, total: Total, num_units: float, confidence
 
 
 def difference_bounds(
-    difference: Floats, total: Total, num_differing: Floats, num_units: float, confidence: float
+    difference: Floats, total: Total, num_differing: Floats, num_clusters: float, confidence: float
 ) -> tuple[Floats, Floats, Floats]:
     """The interval of a difference and its two-sided p-value; both know how little a few differing units can tell.
 
@@ -228,7 +230,7 @@ def difference_bounds(
     """
     from scipy.special import stdtr
 
-    if num_units < 2:
+    if num_clusters < 2:
         everything = np.ones_like(difference)
         return -everything, everything, everything
     error = np.sqrt(total.variance)
@@ -239,16 +241,16 @@ def difference_bounds(
     low, high = difference - half, difference + half
     smallest = np.minimum(1.0, 2.0 ** (1.0 - num_differing))
     p_value = np.maximum(p_value, smallest)
-    unseen = unseen_share(num_units, confidence)
+    rule_of_three_bound = rule_of_three(num_clusters, confidence)
     is_few = smallest > 1 - confidence
-    low = np.where(is_few, np.minimum(low, -unseen), low)
-    high = np.where(is_few, np.maximum(high, unseen), high)
+    low = np.where(is_few, np.minimum(low, -rule_of_three_bound), low)
+    high = np.where(is_few, np.maximum(high, rule_of_three_bound), high)
     return np.maximum(low, -1.0), np.minimum(high, 1.0), np.minimum(p_value, 1.0)
 
 
-def unseen_share(num_units: float, confidence: float) -> float:
+def rule_of_three(num_clusters: float, confidence: float) -> float:
     """The share of units that may err though none of so many does (Clopper and Pearson 1934, by units)."""
-    return float(1 - ((1 - confidence) / 2) ** (1 / num_units))
+    return float(1 - ((1 - confidence) / 2) ** (1 / num_clusters))
 
 
 def _student_quantile(confidence: float, degrees_of_freedom: Floats) -> Floats:
@@ -258,31 +260,31 @@ def _student_quantile(confidence: float, degrees_of_freedom: Floats) -> Floats:
     return quantile
 
 
-def _wrong_by_unit(correct_SN: Bools, units_N: Ints) -> tuple[Floats, Floats]:
+def _wrong_by_unit(correct_SN: Bools, clusters_N: Ints) -> tuple[Floats, Floats]:
     """The number of wrong images per seed and unit, and the size of each unit that has images."""
-    if correct_SN.ndim != 2 or correct_SN.size == 0 or correct_SN.shape[1:] != units_N.shape:
+    if correct_SN.ndim != 2 or correct_SN.size == 0 or correct_SN.shape[1:] != clusters_N.shape:
         raise ValueError(
-            f"correct has shape {correct_SN.shape}, units {units_N.shape}: give seeds x images and one unit per image"
+            f"correct_SN is {correct_SN.shape}, clusters_N {clusters_N.shape}: give seeds x images and one number an image"
         )
-    _, dense_N = np.unique(units_N, return_inverse=True)
-    return sum_by_unit(~correct_SN, dense_N), np.bincount(dense_N).astype(float)
+    _, dense_N = np.unique(clusters_N, return_inverse=True)
+    return sum_by_cluster(~correct_SN, dense_N), np.bincount(dense_N).astype(float)
 
 
-def crossed_total(networks: list[Parts], unit: Floats) -> Total:
+def crossed_total(networks: list[VarianceComponents], cluster: Floats) -> Total:
     """Seeds and units; units alone where a network has too few seeds to show their luck."""
-    unit_df = networks[0].num_units - 1
-    if unit_df < 1:
-        return Total(variance=unit, degrees_of_freedom=np.zeros_like(unit))
-    if min(parts.num_seeds for parts in networks) < MIN_SEEDS:
-        return Total(variance=unit, degrees_of_freedom=np.full_like(unit, unit_df))
-    return total_variance(networks, unit)
+    cluster_df = networks[0].num_clusters - 1
+    if cluster_df < 1:
+        return Total(variance=cluster, degrees_of_freedom=np.zeros_like(cluster))
+    if min(components.num_seeds for components in networks) < MIN_SEEDS:
+        return Total(variance=cluster, degrees_of_freedom=np.full_like(cluster, cluster_df))
+    return total_variance(networks, cluster)
 
 
 def repeated_interval(
-    mean: Floats, total: Total, num_units: int, num_repeats: int, statement: str, confidence: float
+    mean: Floats, total: Total, num_clusters: int, num_repeats: int, statement: str, confidence: float
 ) -> Interval:
     """An accuracy's interval where whole repetitions (seeds, or seeds with their folds) are what varies."""
-    low, high = accuracy_bounds(np.asarray(mean), total, num_units if num_repeats > 1 else 1, confidence)
+    low, high = accuracy_bounds(np.asarray(mean), total, num_clusters if num_repeats > 1 else 1, confidence)
     return Interval(
         estimate=float(mean),
         low=float(low),
@@ -290,7 +292,7 @@ def repeated_interval(
         standard_error=standard_error_of(total, num_repeats, largest=0.5),
         degrees_of_freedom=float(total.degrees_of_freedom),
         num_seeds=num_repeats,
-        num_units=num_repeats,
+        num_clusters=num_repeats,
         design_effect=1.0,
         statement=statement,
         confidence=confidence,
@@ -298,14 +300,14 @@ def repeated_interval(
     )
 
 
-def standard_error_of(total: Total, num_units: float, *, largest: float) -> float:
+def standard_error_of(total: Total, num_clusters: float, *, largest: float) -> float:
     """Of one unit nothing is known but that a figure between two bounds cannot deviate by more than half their span."""
-    return largest if num_units < 2 else float(np.sqrt(total.variance))
+    return largest if num_clusters < 2 else float(np.sqrt(total.variance))
 
 
 def _design_effect(variance_by_unit: float, values_N: Floats) -> float:
     """How many images tell as much as one independent image would; 1 where nothing varies."""
-    single = float(unit_variance((values_N - values_N.mean()) / len(values_N)))
+    single = float(cluster_variance((values_N - values_N.mean()) / len(values_N)))
     return variance_by_unit / single if single > 0 else 1.0
 
 
@@ -326,75 +328,77 @@ class Scores:
     """What each image weighs; they add up to 1."""
     correct_SN: Bools
     classes_N: Ints
-    units_N: Ints
+    clusters_N: Ints
 
 
 def score_interval(scores: Scores, *, confidence: float = CONFIDENCE) -> Interval:
     """Judge one network: on new signs; with one or two seeds for these weights only."""
-    strata_N = _strata(scores.classes_N, scores.units_N)
+    strata_N = _strata(scores.classes_N, scores.clusters_N)
     residuals_SN = _residuals(scores, strata_N)
-    parts = _parts(scores, residuals_SN, strata_N)
-    num_units = _effective_units(scores)
-    total = crossed_total([parts], parts.unit)
-    low, high = accuracy_bounds(parts.accuracy, total, num_units, confidence)
+    components = _parts(scores, residuals_SN, strata_N)
+    num_clusters = _effective_units(scores)
+    total = crossed_total([components], components.cluster)
+    low, high = accuracy_bounds(components.accuracy, total, num_clusters, confidence)
     return Interval(
-        estimate=float(parts.accuracy),
+        estimate=float(components.accuracy),
         low=float(low),
         high=float(high),
-        standard_error=standard_error_of(total, num_units, largest=0.5),
+        standard_error=standard_error_of(total, num_clusters, largest=0.5),
         degrees_of_freedom=float(total.degrees_of_freedom),
-        num_seeds=parts.num_seeds,
-        num_units=len(np.unique(scores.units_N)),
-        design_effect=_residual_design_effect(parts.residuals_U, residuals_SN.mean(axis=0)),
-        statement=ON_NEW_SIGNS if parts.num_seeds >= MIN_SEEDS else THESE_WEIGHTS,
+        num_seeds=components.num_seeds,
+        num_clusters=len(np.unique(scores.clusters_N)),
+        design_effect=_residual_design_effect(components.residuals_C, residuals_SN.mean(axis=0)),
+        statement=ON_NEW_SIGNS if components.num_seeds >= MIN_SEEDS else THESE_WEIGHTS,
         confidence=confidence,
-        seed_variance=float(parts.seed),
-        unit_variance=float(parts.unit),
-        cell_variance=float(parts.cell),
+        seed_variance=float(components.seed),
+        cluster_variance=float(components.cluster),
+        cell_variance=float(components.cell),
     )
 
 
 def score_difference(a: Scores, b: Scores, *, confidence: float = CONFIDENCE) -> Difference:
     """Judge a minus b on the same images: images paired, seeds nested in each network (their numbers may differ)."""
-    if not np.array_equal(a.units_N, b.units_N):
-        raise ValueError(f"{len(a.units_N)} images against {len(b.units_N)}: both must see the same images; align them")
-    strata_N = _strata(a.classes_N, a.units_N)
+    if not np.array_equal(a.clusters_N, b.clusters_N):
+        raise ValueError(
+            f"{len(a.clusters_N)} images against {len(b.clusters_N)}: both must see the same images; align them"
+        )
+    strata_N = _strata(a.classes_N, a.clusters_N)
     residuals = [_residuals(scores, strata_N) for scores in (a, b)]
     networks = [_parts(scores, rows_SN, strata_N) for scores, rows_SN in zip((a, b), residuals, strict=True)]
-    residuals_U = networks[0].residuals_U - networks[1].residuals_U
-    unit, num_units = unit_variance(residuals_U), _effective_units(a)
-    total = crossed_total(networks, unit)
+    residuals_C = networks[0].residuals_C - networks[1].residuals_C
+    cluster, num_clusters = cluster_variance(residuals_C), _effective_units(a)
+    total = crossed_total(networks, cluster)
     estimate = networks[0].accuracy - networks[1].accuracy
     num_differing = _num_differing(a, b)
-    low, high, p_value = difference_bounds(estimate, total, np.asarray(num_differing), num_units, confidence)
-    num_seeds = min(parts.num_seeds for parts in networks)
+    low, high, p_value = difference_bounds(estimate, total, np.asarray(num_differing), num_clusters, confidence)
+    num_seeds = min(components.num_seeds for components in networks)
     return Difference(
         estimate=float(estimate),
         low=float(low),
         high=float(high),
-        standard_error=standard_error_of(total, num_units, largest=1.0),
+        standard_error=standard_error_of(total, num_clusters, largest=1.0),
         degrees_of_freedom=float(total.degrees_of_freedom),
         num_seeds=num_seeds,
-        num_units=len(np.unique(a.units_N)),
-        design_effect=_residual_design_effect(residuals_U, residuals[0].mean(axis=0) - residuals[1].mean(axis=0)),
+        num_clusters=len(np.unique(a.clusters_N)),
+        design_effect=_residual_design_effect(residuals_C, residuals[0].mean(axis=0) - residuals[1].mean(axis=0)),
         statement=ON_NEW_SIGNS if num_seeds >= MIN_SEEDS else THESE_WEIGHTS,
         confidence=confidence,
-        seed_variance=float(sum(parts.seed for parts in networks)),
-        unit_variance=float(unit),
-        cell_variance=float(sum(parts.cell for parts in networks)),
+        seed_variance=float(sum(components.seed for components in networks)),
+        cluster_variance=float(cluster),
+        cell_variance=float(sum(components.cell for components in networks)),
         p_value=float(p_value),
-        num_differing_units=num_differing,
-        unseen=unseen_share(num_units, confidence),
+        num_differing_clusters=num_differing,
+        rule_of_three_bound=rule_of_three(num_clusters, confidence),
         seed_correlation=correlation(a.values_S, b.values_S),
-        seeds_each=tuple((parts.num_seeds, float(parts.seed)) for parts in networks),
+        seeds_each=tuple((components.num_seeds, float(components.seed)) for components in networks),
     )
 
 
 def _residuals(scores: Scores, strata_N: Ints) -> Floats:
     """What each image adds beyond its class's mean, made larger where a class has few units; rows sum to zero."""
-    pairs = np.unique(np.stack([strata_N, scores.units_N]), axis=1)
-    units_H = np.bincount(pairs[0]).astype(float)
-    scale_H = np.sqrt(units_H / np.maximum(units_H - 1, 1))
+    pairs = np.unique(np.stack([strata_N, scores.clusters_N]), axis=1)
+    clusters_H = np.bincount(pairs[0]).astype(float)
+    scale_H = np.sqrt(clusters_H / np.maximum(clusters_H - 1, 1))
     weight_H = np.bincount(strata_N, weights=scores.weights_N)
     means = [np.bincount(strata_N, weights=row_N) / weight_H for row_N in scores.influence_SN]
     centred = [
@@ -404,61 +408,61 @@ def _residuals(scores: Scores, strata_N: Ints) -> Floats:
     return np.stack(centred)
 
 
-def _strata(classes_N: Ints, units_N: Ints) -> Ints:
+def _strata(classes_N: Ints, clusters_N: Ints) -> Ints:
     """The class of each image, from 0; classes of a single unit are taken together, so that each has two at least.
 
     Alone they would show no variance at all; together they show too much rather than too little (collapsed strata).
     """
     names_H, strata_N = np.unique(classes_N, return_inverse=True)
-    pairs = np.unique(np.stack([strata_N, units_N]), axis=1)
-    units_H = np.bincount(pairs[0], minlength=len(names_H))
+    pairs = np.unique(np.stack([strata_N, clusters_N]), axis=1)
+    clusters_H = np.bincount(pairs[0], minlength=len(names_H))
     together: list[int] = []
-    for stratum in np.argsort(units_H, kind="stable").tolist():
+    for stratum in np.argsort(clusters_H, kind="stable").tolist():
         found = np.unique(pairs[1][np.isin(pairs[0], together)])
-        if units_H[stratum] > 1 and (not together or len(found) > 1):
+        if clusters_H[stratum] > 1 and (not together or len(found) > 1):
             break
         together.append(stratum)
     merged_N = np.where(np.isin(strata_N, together), together[0] if together else 0, strata_N)
     return np.unique(merged_N, return_inverse=True)[1]
 
 
-def _parts(scores: Scores, residuals_SN: Floats, strata_N: Ints) -> Parts:
-    """The parts of the variance, as `variance_parts` splits them; degrees of freedom by weight, less one a stratum."""
-    _, dense_N = np.unique(scores.units_N, return_inverse=True)
-    by_unit_SU = sum_by_unit(residuals_SN, dense_N)
-    num_seeds, num_units = by_unit_SU.shape
-    mean_U = by_unit_SU.mean(axis=0)
+def _parts(scores: Scores, residuals_SN: Floats, strata_N: Ints) -> VarianceComponents:
+    """Split the variance as `variance_components` does; degrees of freedom by weight, less one a stratum."""
+    _, dense_N = np.unique(scores.clusters_N, return_inverse=True)
+    by_cluster_SC = sum_by_cluster(residuals_SN, dense_N)
+    num_seeds, num_clusters = by_cluster_SC.shape
+    mean_C = by_cluster_SC.mean(axis=0)
     seed = cell = 0.0
     if num_seeds > 1:
         seed = float(scores.values_S.var(ddof=1)) / num_seeds
-        if num_units > 1:
-            cell = float(((by_unit_SU - mean_U) ** 2).sum())
-            cell *= num_units / ((num_seeds - 1) * (num_units - 1) * num_seeds)
+        if num_clusters > 1:
+            cell = float(((by_cluster_SC - mean_C) ** 2).sum())
+            cell *= num_clusters / ((num_seeds - 1) * (num_clusters - 1) * num_seeds)
     freedom = max(int(_effective_units(scores)) - int(strata_N.max() + 1), 1)
-    return Parts(
+    return VarianceComponents(
         accuracy=np.asarray(scores.values_S.mean()),
-        residuals_U=mean_U,
+        residuals_C=mean_C,
         seed=np.asarray(seed),
         cell=np.asarray(cell),
         num_seeds=num_seeds,
-        num_units=min(freedom + 1, num_units),
+        num_clusters=min(freedom + 1, num_clusters),
     )
 
 
 def _effective_units(scores: Scores) -> float:
     """How many units of equal weight would tell as much (Kish 1965)."""
-    _, dense_N = np.unique(scores.units_N, return_inverse=True)
-    weights_U = np.bincount(dense_N, weights=scores.weights_N)
-    return float(weights_U.sum() ** 2 / (weights_U**2).sum())
+    _, dense_N = np.unique(scores.clusters_N, return_inverse=True)
+    weights_C = np.bincount(dense_N, weights=scores.weights_N)
+    return float(weights_C.sum() ** 2 / (weights_C**2).sum())
 
 
 def _num_differing(a: Scores, b: Scores) -> int:
     """Units on which the two networks have not the same number of errors."""
-    _, dense_N = np.unique(a.units_N, return_inverse=True)
-    means = [sum_by_unit(~scores.correct_SN, dense_N).mean(axis=0) for scores in (a, b)]
+    _, dense_N = np.unique(a.clusters_N, return_inverse=True)
+    means = [sum_by_cluster(~scores.correct_SN, dense_N).mean(axis=0) for scores in (a, b)]
     return int((~np.isclose(means[0], means[1], rtol=0, atol=1e-9)).sum())
 
 
-def _residual_design_effect(residuals_U: Floats, residuals_N: Floats) -> float:
-    single = float(unit_variance(residuals_N))
-    return float(unit_variance(residuals_U)) / single if single > 0 else 1.0
+def _residual_design_effect(residuals_C: Floats, residuals_N: Floats) -> float:
+    single = float(cluster_variance(residuals_N))
+    return float(cluster_variance(residuals_C)) / single if single > 0 else 1.0

@@ -22,21 +22,21 @@ Floats = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
+class VarianceComponents:
     """The estimated parts of the variance of one network's accuracy; each an array over studies."""
 
     accuracy: Floats
-    residuals_U: Floats
+    residuals_C: Floats
     """Per unit: its share of the mean over seeds, less what its size alone would bring; sums to zero."""
     seed: Floats
     cell: Floats
     num_seeds: int
-    num_units: int
+    num_clusters: int
 
     @property
-    def unit(self) -> Floats:
+    def cluster(self) -> Floats:
         """The cluster-robust variance over units; for two networks' difference subtract their residuals first."""
-        return unit_variance(self.residuals_U)
+        return cluster_variance(self.residuals_C)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,60 +47,64 @@ class Total:
     degrees_of_freedom: Floats
 
 
-def sum_by_unit(values_SN: npt.NDArray[np.generic], units_N: npt.NDArray[np.int64]) -> Floats:
+def sum_by_cluster(values_SN: npt.NDArray[np.generic], clusters_N: npt.NDArray[np.int64]) -> Floats:
     """Add up the images of each unit (numbered 0 to U - 1), for every seed."""
-    num_units = int(units_N.max()) + 1
-    return np.stack([np.bincount(units_N, weights=row, minlength=num_units) for row in values_SN])
+    num_clusters = int(clusters_N.max()) + 1
+    return np.stack([np.bincount(clusters_N, weights=row, minlength=num_clusters) for row in values_SN])
 
 
-def variance_parts(wrong_SU: Floats, sizes_U: Floats) -> Parts:
+def variance_components(wrong_SC: Floats, sizes_C: Floats) -> VarianceComponents:
     """Split the luck in one network's accuracy, from the number of wrong images per seed and unit."""
-    num_seeds, num_units = wrong_SU.shape[-2:]
-    num_images = sizes_U.sum()
-    error_S = wrong_SU.sum(axis=-1, keepdims=True) / num_images
-    mean_U = wrong_SU.mean(axis=-2, keepdims=True)
+    num_seeds, num_clusters = wrong_SC.shape[-2:]
+    num_images = sizes_C.sum()
+    error_S = wrong_SC.sum(axis=-1, keepdims=True) / num_images
+    mean_C = wrong_SC.mean(axis=-2, keepdims=True)
     error = error_S.mean(axis=-2, keepdims=True)
-    zero = np.zeros(wrong_SU.shape[:-2])
+    zero = np.zeros(wrong_SC.shape[:-2])
     seed = error_S.var(axis=(-2, -1), ddof=1) / num_seeds if num_seeds > 1 else zero
     cell = zero
-    if num_seeds > 1 and num_units > 1:
-        left_SU = wrong_SU - mean_U
-        left_SU -= (error_S - error) * sizes_U
-        np.square(left_SU, out=left_SU)
-        cell = left_SU.sum(axis=(-2, -1)) * num_units / ((num_seeds - 1) * (num_units - 1) * num_seeds * num_images**2)
-    return Parts(
+    if num_seeds > 1 and num_clusters > 1:
+        left_SC = wrong_SC - mean_C
+        left_SC -= (error_S - error) * sizes_C
+        np.square(left_SC, out=left_SC)
+        cell = (
+            left_SC.sum(axis=(-2, -1))
+            * num_clusters
+            / ((num_seeds - 1) * (num_clusters - 1) * num_seeds * num_images**2)
+        )
+    return VarianceComponents(
         accuracy=1 - error[..., 0, 0],
-        residuals_U=(mean_U - error * sizes_U)[..., 0, :] / num_images,
+        residuals_C=(mean_C - error * sizes_C)[..., 0, :] / num_images,
         seed=seed,
         cell=cell,
         num_seeds=num_seeds,
-        num_units=num_units,
+        num_clusters=num_clusters,
     )
 
 
-def unit_variance(residuals_U: Floats) -> Floats:
+def cluster_variance(residuals_C: Floats) -> Floats:
     """The cluster-robust (sandwich) variance of a mean from its units' residuals, with the factor U / (U - 1)."""
-    num_units = residuals_U.shape[-1]
-    variance: Floats = (residuals_U**2).sum(axis=-1) * (num_units / max(num_units - 1, 1))
+    num_clusters = residuals_C.shape[-1]
+    variance: Floats = (residuals_C**2).sum(axis=-1) * (num_clusters / max(num_clusters - 1, 1))
     return variance
 
 
-def total_variance(networks: list[Parts], unit: Floats) -> Total:
+def total_variance(networks: list[VarianceComponents], cluster: Floats) -> Total:
     """Seeds and units together, for one network or for the difference of two whose seeds have nothing in common.
 
     `unit` is the cluster-robust variance of the figure itself: of the one network, or of the images' differences.
     The degrees of freedom are Satterthwaite's (1946).
     """
-    seed = sum((parts.seed for parts in networks), start=np.zeros(()))
-    cell = sum((parts.cell for parts in networks), start=np.zeros(()))
-    variance = np.maximum(seed + unit - cell, np.maximum(seed, unit))
-    unit_df = networks[0].num_units - 1
-    spread = unit**2 / unit_df
-    for parts in networks:
-        seed_df = parts.num_seeds - 1
-        spread = spread + parts.seed**2 / seed_df + parts.cell**2 / (seed_df * unit_df)
+    seed = sum((components.seed for components in networks), start=np.zeros(()))
+    cell = sum((components.cell for components in networks), start=np.zeros(()))
+    variance = np.maximum(seed + cluster - cell, np.maximum(seed, cluster))
+    cluster_df = networks[0].num_clusters - 1
+    spread = cluster**2 / cluster_df
+    for components in networks:
+        seed_df = components.num_seeds - 1
+        spread = spread + components.seed**2 / seed_df + components.cell**2 / (seed_df * cluster_df)
     with np.errstate(divide="ignore", invalid="ignore"):
         found = np.where(variance > 0, variance**2 / spread, np.inf)
-    lowest = min(unit_df, *(parts.num_seeds - 1 for parts in networks))
-    highest = unit_df + sum(parts.num_seeds - 1 for parts in networks)
+    lowest = min(cluster_df, *(components.num_seeds - 1 for components in networks))
+    highest = cluster_df + sum(components.num_seeds - 1 for components in networks)
     return Total(variance=variance, degrees_of_freedom=np.clip(found, lowest, highest))

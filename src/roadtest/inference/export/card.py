@@ -154,8 +154,8 @@ def _figures(record: RunRecord, results: Results | None) -> str:
         if estimate is not None:
             runs = plural(estimate.num_seeds, "run")
             span = f"{100 * estimate.low:.2f} to {100 * estimate.high:.2f} %"
-            unit = estimate.unit_name if estimate.num_units != 1 else estimate.unit_name.removesuffix("s")
-            of = f"{runs}, {estimate.num_images:,} images, {estimate.num_units:,} {unit}: {estimate.statement}"
+            unit = estimate.cluster_noun if estimate.num_clusters != 1 else estimate.cluster_noun.removesuffix("s")
+            of = f"{runs}, {estimate.num_images:,} images, {estimate.num_clusters:,} {unit}: {estimate.statement}"
             lines.append(f"| {plain(record.label)}, {word} | {100 * estimate.value:.2f} % | {span} | {of} |")
     lines += ["", _how_measured(record, found)]
     return "\n".join(lines)

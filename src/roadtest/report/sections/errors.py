@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from roadtest.analysis import Results, Variant, class_rows, confusion_rows, error_part, pair_rows
+from roadtest.analysis import Results, Variant, class_rows, confusion_rows, error_split, pair_rows
 from roadtest.format import (
     DASH,
     PART_WORDS,
@@ -37,11 +37,11 @@ from roadtest.report.tables import Cell, Column, Table
 
 def class_figure(results: Results, best: Variant | None) -> Figure | None:
     """The classes with errors, least accurate first; None where there are none."""
-    rows = class_accuracy_rows(results, best, error_part(results, best)) if best else []
+    rows = class_accuracy_rows(results, best, error_split(results, best)) if best else []
     if best is None or not rows:
         return None
-    part = PART_WORDS[error_part(results, best)]
-    seen = class_rows(results, best, error_part(results, best))
+    part = PART_WORDS[error_split(results, best)]
+    seen = class_rows(results, best, error_split(results, best))
     num_flawed = sum(row["num_correct"] < row["num_answers"] for row in seen)
     cut = f" (the {len(rows)} least accurate of {num_flawed})" if len(rows) < num_flawed else ""
     caption = (
@@ -59,7 +59,7 @@ def confusion_figure(results: Results, best: Variant | None) -> Figure | None:
     """The confusion matrix; None without answers."""
     if best is None:
         return None
-    part = error_part(results, best)
+    part = error_split(results, best)
     cells, classes = confusion_cells(results, best, part)
     if not cells:
         return None
@@ -91,7 +91,7 @@ NUM_PAIRS = 12
 
 def class_table(results: Results, best: Variant | None) -> Table | None:
     """Accuracy of each class, in words with its number."""
-    rows = class_rows(results, best, error_part(results, best)) if best else []
+    rows = class_rows(results, best, error_split(results, best)) if best else []
     if best is None or not rows:
         return None
     columns = (
@@ -122,7 +122,7 @@ def class_table(results: Results, best: Variant | None) -> Table | None:
 
 def pairs_table(results: Results, best: Variant | None) -> Table | None:
     """The pairs of classes that are mixed up most."""
-    rows = pair_rows(results, best, error_part(results, best)) if best else []
+    rows = pair_rows(results, best, error_split(results, best)) if best else []
     if best is None or not rows:
         return None
     columns = (

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from roadtest.analysis import Results, pretraining_rows, stn_rows
-from roadtest.analysis.costs import NOT_WORTH_TELLING
+from roadtest.analysis.costs import SIMILAR_COST_RATIO
 from roadtest.analysis.factors import STARTS
 from roadtest.format import (
     DASH,
@@ -100,7 +100,7 @@ def _stn_factors(row: Row) -> dict[str, float]:
     """How many times the cost is with the STN, where that is a tenth or more."""
     ends = {"training time": "train_seconds_per_epoch", "latency": "latency_p50_ms"}
     both = {what: (row[f"{name}_without"], row[f"{name}_with"]) for what, name in ends.items()}
-    return {what: on / off for what, (off, on) in both.items() if off and on and on / off >= NOT_WORTH_TELLING}
+    return {what: on / off for what, (off, on) in both.items() if off and on and on / off >= SIMILAR_COST_RATIO}
 
 
 def _gain_figure(results: Results) -> Figure | None:

@@ -17,17 +17,17 @@ from roadtest.analysis import (
     Results,
     Variant,
     estimate_accuracy,
-    incumbent_difference_rows,
+    external_difference_rows,
     judge_networks,
     latency_rows,
     ranked_variants,
-    retrained_accuracy,
+    seed_only_accuracy,
     seed_rows,
 )
-from roadtest.analysis.comparisons import order_words
+from roadtest.analysis.comparisons import order_sentence
 from roadtest.analysis.costs import WHAT_IS_TIMED
-from roadtest.analysis.leaderboard import STATUS, THESE_WEIGHTS
-from roadtest.analysis.results import unseen_words
+from roadtest.analysis.leaderboard import AGAINST_THE_SYSTEM, STATUS
+from roadtest.analysis.results import missing_class_sentence
 from roadtest.format import (
     DASH,
     PART_WORDS,
@@ -67,11 +67,11 @@ LINES = {
 def leaderboard_table(results: Results, board: Sequence[Row]) -> Table:
     """Accuracy, standing and cost of every network; undertrained ones and added systems each under a line.
 
-    `board` is that of `rows_with_incumbents`.
+    `board` is that of `rows_with_externals`.
     """
     judged, metric = judge_networks(results), results.chosen_by
     is_other = metric.column != "accuracy"
-    letters = [Column(title="Letters", unit=WHERE[judged.part], is_number=False)] if judged.is_judged else []
+    letters = [Column(title="Letters", unit=WHERE[judged.split], is_number=False)] if judged.is_judged else []
     columns = (
         Column(title="Network", is_number=False),
         *([Column(title=capitalise(metric.words), unit="% in validation")] if is_other else []),
@@ -107,12 +107,12 @@ def _lines(board: Sequence[Row]) -> dict[int, str]:
 def _leaderboard_caption(results: Results, board: Sequence[Row], judged: Judged) -> str:
     several = " ± standard deviation over seeds" if any(row["num_runs"] > 1 for row in board) else ""
     letters = (
-        f" Networks that share a letter are not separated {WHERE[judged.part]}, which does not mean the same; "
-        f"“leading” are the best one {WHERE[judged.part]} and all judged against it and not shown to be worse."
+        f" Networks that share a letter are not separated {WHERE[judged.split]}, which does not mean the same; "
+        f"“leading” are the best one {WHERE[judged.split]} and all judged against it and not shown to be worse."
         if judged.is_judged
         else ""
     )
-    seeds = "".join(f" {words}" for words in (order_words(results), unseen_words(results)) if words)
+    seeds = "".join(f" {words}" for words in (order_sentence(results), missing_class_sentence(results)) if words)
     return (
         f"Networks in the order of validation {results.chosen_by.words}.{seeds} Accuracies: mean{several}, below it "
         f"the 95 % interval.{letters} MACs: multiply-accumulates for one image (not FLOPs). Latency: median. A dash "
@@ -131,7 +131,7 @@ def _leaderboard_cells(results: Results, row: Row, judged: Judged, column: str) 
         _score_cell(row, "val_accuracy"),
         _score_cell(row, "test_accuracy"),
         *([standing] if judged.is_judged else []),
-        Cell(text="one set of answers") if is_added else _basis_cell(results, row, judged.part),
+        Cell(text="one set of answers") if is_added else _basis_cell(results, row, judged.split),
         Cell(text=format_short_count(row["num_parameters"])),
         Cell(text=format_short_count(row["macs"])),
         Cell(text=format_bytes(row["size_bytes"])),
@@ -148,7 +148,7 @@ def _basis_cell(results: Results, row: Row, part: str) -> Cell:
     estimate = estimate_accuracy(results, variant, part) if variant is not None and variant.is_compared else None
     if estimate is None:
         return Cell(text=seeds)
-    units = format_units(estimate.num_units, estimate.unit_name)
+    units = format_units(estimate.num_clusters, estimate.cluster_noun)
     return Cell(text=seeds, below=f"{units}, {format_design_effect(estimate.design_effect)}")
 
 
@@ -323,7 +323,7 @@ def _accuracy_row(results: Results, variant: Variant, part: str, loss: float | N
     estimate = estimate_accuracy(results, variant, part)
     if estimate is None:
         return None
-    again = retrained_accuracy(results, variant, part)
+    again = seed_only_accuracy(results, variant, part)
     shown_loss = DASH if part == "val" or loss is None else f"{loss:.3f}"
     return (
         Cell(text=variant.label),
@@ -332,7 +332,7 @@ def _accuracy_row(results: Results, variant: Variant, part: str, loss: float | N
         Cell(text=format_interval(again.low, again.high) if again else DASH),
         Cell(text=format_interval(estimate.low, estimate.high)),
         Cell(text=str(estimate.num_seeds)),
-        Cell(text=format_units(estimate.num_units, estimate.unit_name)),
+        Cell(text=format_units(estimate.num_clusters, estimate.cluster_noun)),
         Cell(text=f"{estimate.design_effect:.1f}"),
         Cell(text=shown_loss),
     )
@@ -371,7 +371,7 @@ def _cell(row: dict[str, Any], name: str) -> Cell:
 
 def systems_table(results: Results) -> Table | None:
     """Every network against every added system; None where none was added, or none answered the same images."""
-    found = incumbent_difference_rows(results)
+    found = external_difference_rows(results)
     if not found:
         return None
     columns = (
@@ -387,8 +387,8 @@ def systems_table(results: Results) -> Table | None:
     )
     caption = (
         "Each network minus each added system in accuracy, in points, and below it the 95 % interval, paired by image. "
-        f"It speaks of: {THESE_WEIGHTS}. No verdict is given: a single set of answers tells nothing of the luck of "
-        "training. Images only one of the two got right: the mean over the network’s seeds."
+        f"It speaks of: {AGAINST_THE_SYSTEM}. No verdict is given: a single set of answers tells nothing of the luck "
+        "of training. Images only one of the two got right: the mean over the network’s seeds."
     )
     return Table(name="systems", caption=caption, columns=columns, rows=tuple(_cells(row) for row in found))
 

@@ -110,7 +110,7 @@ def _training(results: Results) -> str:
 def _units(results: Results, judged: Judged) -> str:
     if not results.split_rows:
         return "What stands or falls by itself is not known here: the split (split.csv) is missing."
-    kind = unit_words(results, judged.part)
+    kind = unit_words(results, judged.split)
     recovered = (
         " The publisher keeps the test tracks’ numbers; they were recovered by Ward’s clustering {ward} within each "
         "class, on small colour thumbnails, two clusters for three tracks; on training tracks, whose numbers are "
@@ -137,7 +137,7 @@ def _intervals(results: Results, judged: Judged) -> str:
         "In validation by folds the fold is the unit: a paired t over folds for differences, a t on the logit scale "
         "for accuracies. It holds the luck of seeds and of the split together."
     )
-    if judged.part == "val":
+    if judged.split == "val":
         return _CROSSED if results.info.num_val else by_folds
     return _CROSSED if results.info.num_val else f"{_CROSSED} {by_folds}"
 
@@ -207,7 +207,7 @@ def _data_words(results: Results) -> str:
 
 def _test_words(results: Results) -> str:
     tests = [place for place, row in enumerate(results.split_rows) if row["split"] == "test"]
-    num_units = len({int(results.units_N[place]) for place in tests})
+    num_units = len({int(results.clusters_N[place]) for place in tests})
     text = f"{results.info.num_test:,} test images"
     text += f" of {results.info.test_title}" if results.info.test_title else ""
     if 0 < num_units < len(tests):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
-from roadtest.analysis import Judged, Results, estimate_difference, judge_networks, retrained_difference, verdict_rows
+from roadtest.analysis import Judged, Results, estimate_difference, judge_networks, seed_only_difference, verdict_rows
 from roadtest.format import (
     DASH,
     PART_WORDS,
@@ -44,7 +44,7 @@ def verdict_table(results: Results) -> Table | None:
         return None
     judged = judge_networks(results)
     has_again = any(row["seeds_low"] is not None for row in pairs)
-    again = [Column(title=AGAIN, unit=f"on these {PART_WORDS[judged.part]} images")] if has_again else []
+    again = [Column(title=AGAIN, unit=f"on these {PART_WORDS[judged.split]} images")] if has_again else []
     verdicts = (
         Column(title="p", unit="corrected"),
         Column(title="Verdict", is_number=False),
@@ -105,7 +105,7 @@ def _more_cell(row: Row) -> Cell:
 
 
 def _verdict_caption(results: Results, judged: Judged, pairs: Sequence[Row], *, has_again: bool) -> str:
-    where = PART_WORDS[judged.part]
+    where = PART_WORDS[judged.split]
     first = f"All pairs of networks on {where}: the first minus the second in {results.chosen_by.words}, in points. "
     statement = judged.statement or next((row["statement"] for row in pairs if row["statement"]), "no statement")
     speaks = f"The 95 % intervals speak of: {statement}. "
@@ -144,7 +144,7 @@ def difference_rows(results: Results) -> tuple[list[Row], int]:
 def noise_sentence(results: Results) -> str:
     """Which of the differences luck alone may make; empty where nothing was judged."""
     judged = judge_networks(results)
-    found = [(a, b, estimate_difference(results, a, b, judged.part)) for a, b in combinations(judged.variants, 2)]
+    found = [(a, b, estimate_difference(results, a, b, judged.split)) for a, b in combinations(judged.variants, 2)]
     gaps = [(a, b, gap) for a, b, gap in found if gap is not None and gap.verdict != "observed"]
     noisy = [f"{a.label} and {b.label} ({_gap_words(gap)})" for a, b, gap in gaps if is_noise(gap)]
     if not gaps:
@@ -191,7 +191,7 @@ def _pair_figure(results: Results) -> Figure | None:
         "Filled: separated, after Holm’s correction for all pairs; open: not separated. " if judged.is_judged else ""
     )
     caption = (
-        f"Every pair on {PART_WORDS[judged.part]}: the first network minus the second in {results.chosen_by.words}. "
+        f"Every pair on {PART_WORDS[judged.split]}: the first network minus the second in {results.chosen_by.words}. "
         f"{two}{filled}A line that reaches the frame goes on beyond it.{cut}"
     )
     said = [f"{row['label']} {row['value']:+.2f} points, {row['verdict']}" for row in rows]
@@ -220,7 +220,7 @@ def judged_pairs(results: Results) -> list[Row]:
         a, b = (row_label(row, side) for side in ("_a", "_b"))
         again = None
         if results.metric == "accuracy":
-            again = retrained_difference(results, by_label[a], by_label[b], judged.part)
+            again = seed_only_difference(results, by_label[a], by_label[b], judged.split)
         more = {"a": a, "b": b, "seeds_low": again and again.low, "seeds_high": again and again.high}
         rows.append(row | more | {"finding": _finding(row)})
     return rows

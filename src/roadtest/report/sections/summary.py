@@ -18,7 +18,7 @@ from pathlib import Path
 
 from roadtest.analysis import (
     GOOD_NUM_SEEDS,
-    NOT_JUDGED,
+    NEEDS_SEEDS,
     Estimate,
     Judged,
     Results,
@@ -26,13 +26,13 @@ from roadtest.analysis import (
     estimate_difference,
     estimate_score,
     judge_networks,
-    judged_part,
-    leading_words,
-    more_seeds,
+    judged_split,
+    leading_sentence,
+    plan_more_seeds,
     ranked_variants,
     stats,
 )
-from roadtest.analysis.costs import COSTS, NOT_WORTH_TELLING
+from roadtest.analysis.costs import COSTS, SIMILAR_COST_RATIO
 from roadtest.analysis.recommend import Recommendation
 from roadtest.analysis.recommend.choice import AGREES, BEHIND, DISAGREES, NOT_DECIDED, OPEN
 from roadtest.format import (
@@ -118,7 +118,7 @@ def conclude(results: Results, answer: Recommendation, board: Sequence[Row]) -> 
         leader=leader,
         other=other,
         board=board,
-        part=judged_part(results),
+        part=judged_split(results),
     )
     told = [_which(case), _how_much(case), _at_what_cost(case), _how_sure(case), _what_would_change(case)]
     return Conclusion(headline=_headline(case), sentences=tuple(sentence for sentence in told if sentence))
@@ -195,8 +195,8 @@ def _at_what_cost(case: _Case) -> str:
         return f"{sentence}."
     other = case.row(case.other)
     factors = {kind.word: other[kind.column] / own[kind.column] for kind in kinds if other[kind.column]}
-    dearer = {word: factor for word, factor in factors.items() if factor >= NOT_WORTH_TELLING}
-    cheaper = {word: 1 / factor for word, factor in factors.items() if factor <= 1 / NOT_WORTH_TELLING}
+    dearer = {word: factor for word, factor in factors.items() if factor >= SIMILAR_COST_RATIO}
+    cheaper = {word: 1 / factor for word, factor in factors.items() if factor <= 1 / SIMILAR_COST_RATIO}
     parts = [f"{case.other.label} costs {_factors(dearer)}"] if dearer else []
     parts += [f"that is {_factors(cheaper)} of {case.other.label}"] if cheaper else []
     if factors and not parts:
@@ -230,7 +230,7 @@ def _basis(case: _Case) -> str:
     if own is None:
         return ""
     design = f", {format_design_effect(own.design_effect)}" if own.design_effect >= NOTABLE_DESIGN_EFFECT else ""
-    return f" ({format_units(own.num_units, own.unit_name)}{design})"
+    return f" ({format_units(own.num_clusters, own.cluster_noun)}{design})"
 
 
 def _verdict(case: _Case, other: Variant, gap: Estimate | None) -> str:
@@ -242,7 +242,7 @@ def _verdict(case: _Case, other: Variant, gap: Estimate | None) -> str:
     better = case.own.label if gap.value > 0 else other.label
     finding = "the two are not separated" if gap.verdict == "not separated" else f"{better} is better"
     design = f", {format_design_effect(gap.design_effect)}" if gap.design_effect >= NOTABLE_DESIGN_EFFECT else ""
-    basis = f"{format_units(gap.num_units, gap.unit_name)}, {plural(gap.num_seeds, 'seed')}{design}"
+    basis = f"{format_units(gap.num_clusters, gap.cluster_noun)}, {plural(gap.num_seeds, 'seed')}{design}"
     return f"{where}{among} {finding} {gap.statement} ({basis})."
 
 
@@ -264,7 +264,7 @@ def _agreement(case: _Case) -> str:
 def _what_would_change(case: _Case) -> str:
     if case.other is None:
         return ""
-    more = more_seeds(case.results) if judge_networks(case.results, case.part).needs_seeds else None
+    more = plan_more_seeds(case.results) if judge_networks(case.results, case.part).needs_seeds else None
     if not case.is_judged and more is not None:
         time = f", {format_about(more.train_seconds)} of training" if more.train_seconds else ""
         return f"{plural(more.num_runs, 'more run').capitalize()}{time}, would let it be judged, and may change it."
@@ -294,7 +294,7 @@ def _variant(results: Results, name: Row | None) -> Variant | None:
 _NO_VERDICT = "What was observed stands here without a verdict."
 
 
-_UNJUDGED = {NOT_JUDGED: f"{_NO_VERDICT.removesuffix('.')}: luck of the training is not known."}
+_UNJUDGED = {NEEDS_SEEDS: f"{_NO_VERDICT.removesuffix('.')}: luck of the training is not known."}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -312,7 +312,7 @@ class Standing:
 
 def describe_standing(results: Results) -> Standing:
     """Say who leads and what is separated, as far as seeds allow."""
-    judged, leading, more = judge_networks(results), leading_words(results), more_seeds(results)
+    judged, leading, more = judge_networks(results), leading_sentence(results), plan_more_seeds(results)
     if len(judged.variants) < 2:
         return Standing(leading="", pairs="", more="", command="")
     pairs = _pairs(results, judged) if judged.is_judged else _UNJUDGED.get(judged.remark or "", _NO_VERDICT)
@@ -348,4 +348,4 @@ def _pairs(results: Results, judged: Judged) -> str:
     num_separated = sum(verdict.better is not None for verdict in verdicts)
     after = " after correction for all of them" if len(verdicts) > 1 else ""
     pairs = f"{num_separated} of {plural(len(verdicts), 'pair')} {'is' if num_separated == 1 else 'are'} separated"
-    return f"{capitalise(WHERE[judged.part])}, {pairs}{after}, {judged.statement}."
+    return f"{capitalise(WHERE[judged.split])}, {pairs}{after}, {judged.statement}."
