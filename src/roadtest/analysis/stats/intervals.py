@@ -264,7 +264,8 @@ def _wrong_by_unit(correct_SN: Bools, clusters_N: Ints) -> tuple[Floats, Floats]
     """The number of wrong images per seed and unit, and the size of each unit that has images."""
     if correct_SN.ndim != 2 or correct_SN.size == 0 or correct_SN.shape[1:] != clusters_N.shape:
         raise ValueError(
-            f"correct_SN is {correct_SN.shape}, clusters_N {clusters_N.shape}: give seeds x images and one number an image"
+            f"correct_SN is {correct_SN.shape} and clusters_N {clusters_N.shape}: give seeds x images, and one number "
+            "per image"
         )
     _, dense_N = np.unique(clusters_N, return_inverse=True)
     return sum_by_cluster(~correct_SN, dense_N), np.bincount(dense_N).astype(float)
