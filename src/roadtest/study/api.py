@@ -21,7 +21,7 @@ from roadtest.analysis.find_run import find_run
 from roadtest.analysis.recommend import Recommendation, recommend
 from roadtest.data.cache import default_cache_dir
 from roadtest.data.dataset import ImageSet
-from roadtest.data.mix import check_sources, open_mixed
+from roadtest.data.join import check_sources, open_joined
 from roadtest.inference.external import add_incumbent
 from roadtest.machine import choose_device
 from roadtest.protocol import Protocol
@@ -229,7 +229,7 @@ def ask(source: Source, options: dict[str, Any], tell: Tell, *, is_plan: bool = 
     if chosen.device not in ("auto", "cpu"):
         choose_device(chosen.device)  # a mistake is told before anything is decoded
     chosen_protocol(source, chosen, len(runs))  # and so is one here
-    check_sources(source, mix=chosen.mix, test_on=chosen.test_on, validate_on=chosen.validate_on)
+    check_sources(source, test_on=chosen.test_on, validate_on=chosen.validate_on)
     if chosen.out is not None:
         check_place(chosen.out)
 
@@ -247,9 +247,8 @@ def ask(source: Source, options: dict[str, Any], tell: Tell, *, is_plan: bool = 
         check_own_networks(study_dir, runs)
     provide = announce_weights if is_plan else fetch_weights
     provide(runs, study_dir, tell, is_fresh=chosen.fresh)
-    image_set = open_mixed(
+    image_set = open_joined(
         source,
-        mix=chosen.mix,
         test_on=chosen.test_on,
         validate_on=chosen.validate_on,
         image_size=protocol.image_size,
@@ -277,6 +276,10 @@ def ask(source: Source, options: dict[str, Any], tell: Tell, *, is_plan: bool = 
 def build_options(words: dict[str, Any]) -> Options:
     """Options from keyword arguments or a study.toml; a ValueError names a wrong word."""
     known = {f.name for f in fields(Options)}
+    if words.get("mix") is not None:
+        raise ValueError(
+            f"there is no option 'mix' any more (mix={words['mix']!r}): mixing gave no gain (docs/log.md); leave it out"
+        )
     for word in words:
         if word not in known:
             near = difflib.get_close_matches(word, known, n=1)

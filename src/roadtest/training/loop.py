@@ -19,7 +19,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from roadtest.data.mix import mix_in
 from roadtest.machine import wait_for_device
 from roadtest.records import EpochRow, SetResult
 from roadtest.training.augment import Changes, draw_changes
@@ -207,14 +206,7 @@ def _tick(training: Training, images_per_second: float) -> Tick:
 
 def _order_of(training: Training, epoch: int) -> _Order:
     """The images of one epoch in order, and how they are varied: both depend on seed and epoch alone."""
-    order_N = mix_in(
-        np.random.default_rng([training.seed, epoch]).permutation(training.train_ids_N),
-        training.drawn_ids_N,
-        batch_size=training.batch_size,
-        num_drawn=training.num_drawn,
-        seed=training.seed,
-        epoch=epoch,
-    )
+    order_N = np.random.default_rng([training.seed, epoch]).permutation(training.train_ids_N)
     ids_N, augmentation = torch.from_numpy(order_N), training.protocol.augmentation
     changes = draw_changes(ids_N.to(training.device), augmentation=augmentation, seed=training.seed, epoch=epoch)
     return _Order(epoch, ids_N, changes)

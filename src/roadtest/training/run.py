@@ -23,7 +23,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from roadtest.data.dataset import DRAWN, ImageSet
+from roadtest.data.dataset import ImageSet
 from roadtest.data.open import reopen_image_set
 from roadtest.data.split import every_tenth_frame, note_test_read, split_for_seed
 from roadtest.machine import describe_machine, prepare_device, watch_load
@@ -139,7 +139,6 @@ def build_training(
         train_ids_N=split.train_N,
         train_eval_ids_N=every_tenth_frame(image_set, split.train_N),
         val_ids_N=split.val_N,
-        drawn_ids_N=image_set.indices_of(DRAWN),
         max_steps=job.max_steps,
         should_stop=should_stop,
         is_recordable=not digest_own(job.run.network),
