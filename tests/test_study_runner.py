@@ -26,7 +26,7 @@ from roadtest.study import runner as spending_module
 from roadtest.study import runner as work
 from roadtest.study.api import Interrupted, read_study
 from roadtest.study.launch import Outcome, Task
-from roadtest.study.options import planned_runs
+from roadtest.study.resolve import planned_runs
 from roadtest.study.runner import (
     Size,
     chosen_rates,
