@@ -20,8 +20,8 @@ from fake_looks import Shot, clean_shots, draw_folder_of, image_set_of, name
 from roadtest.data.dataset import ImageSet, Listing
 from roadtest.data.open import open_source
 from roadtest.records import PlannedRun
+from roadtest.records.events import Event
 from roadtest.records.files import read_config
-from roadtest.records.schema import Event
 from roadtest.study import prepare as check
 from roadtest.study import prepare as images
 from roadtest.study.api import ask, build_options, compare

@@ -23,7 +23,7 @@ from roadtest.analysis.comparisons import GAIN_VERDICTS, NEEDS_SEEDS
 from roadtest.analysis.results import Results, Variant, once_per_study, read_results
 from roadtest.format import Row, format_percent, join_words, render_duration
 from roadtest.protocol import BRANCH_FRACTIONS, UNDERTRAINED_EPOCHS
-from roadtest.records import BranchRow, RunRecord, SetResult, read_branches
+from roadtest.records import CooldownMetrics, RunRecord, SetResult, read_cooldowns
 
 FRACTIONS = (*BRANCH_FRACTIONS, 1.0)
 
@@ -171,8 +171,8 @@ def _budget(results: Results, fraction: float) -> tuple[float | None, float | No
 
 
 @once_per_study
-def _branches(results: Results, folder: str) -> list[BranchRow]:
-    return read_branches(results.study_dir / folder)
+def _branches(results: Results, folder: str) -> list[CooldownMetrics]:
+    return read_cooldowns(results.study_dir / folder)
 
 
 @once_per_study

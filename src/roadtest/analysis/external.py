@@ -18,7 +18,7 @@ from roadtest.analysis.metrics import METRICS, count_classes, score
 from roadtest.analysis.predictions import gather_predictions
 from roadtest.analysis.results import Ints, Results, Variant, once_per_study, read_results
 from roadtest.format import Row, speak_of
-from roadtest.records import IncumbentAnswers, read_incumbents
+from roadtest.records import ExternalPredictions, read_external
 
 STATUS = "added"
 """The word for a system in a leaderboard's column `status`."""
@@ -46,8 +46,8 @@ def external_difference_rows(study: Path | Results) -> list[Row]:
     results = read_results(study)
     variants = [variant for variant in ranked_variants(results) if variant.is_compared]
     found = [
-        _difference_row(results, system, variant, split)
-        for system in _systems(results)
+        _difference_row(results, external, variant, split)
+        for external in _systems(results)
         for split in SPLITS
         for variant in variants
     ]
@@ -55,21 +55,21 @@ def external_difference_rows(study: Path | Results) -> list[Row]:
 
 
 @once_per_study
-def _systems(results: Results) -> list[IncumbentAnswers]:
+def _systems(results: Results) -> list[ExternalPredictions]:
     num_images, num_classes = len(results.split_rows), len(results.info.class_names)
-    return read_incumbents(results.study_dir, num_images=num_images, num_classes=num_classes)
+    return read_external(results.study_dir, num_images=num_images, num_classes=num_classes)
 
 
 def _with_columns_of(networks: Sequence[Row], results: Results) -> list[Row]:
     columns = next(iter(networks), {})
-    rows = [dict.fromkeys(columns) | _row(results, system) for system in _systems(results)]
+    rows = [dict.fromkeys(columns) | _row(results, external) for external in _systems(results)]
     return sorted(rows, key=lambda row: -(row["test_accuracy_mean"] or row["val_accuracy_mean"] or 0.0))
 
 
-def _row(results: Results, system: IncumbentAnswers) -> Row:
-    row: Row = {"network": system.incumbent.name, "has_stn": False, "num_runs": 0, "status": STATUS}
+def _row(results: Results, external: ExternalPredictions) -> Row:
+    row: Row = {"network": external.system.name, "has_stn": False, "num_runs": 0, "status": STATUS}
     for split in SPLITS:
-        ids_N, predicted_N = _of_split(results, system, split)
+        ids_N, predicted_N = _of_split(results, external, split)
         if not len(ids_N):
             row[f"{split}_accuracy_mean"] = None
             continue
@@ -82,9 +82,9 @@ def _row(results: Results, system: IncumbentAnswers) -> Row:
     return row
 
 
-def _difference_row(results: Results, system: IncumbentAnswers, variant: Variant, split: str) -> Row | None:
+def _difference_row(results: Results, external: ExternalPredictions, variant: Variant, split: str) -> Row | None:
     """How far a network is from a system on the images that all its seeds and the system saw."""
-    ids_N, predicted_N = _of_split(results, system, split)
+    ids_N, predicted_N = _of_split(results, external, split)
     found = gather_predictions(results, variant.records, split)
     if found is None or not found.is_crossed or not np.array_equal(np.sort(found.ids[0]), ids_N):
         return None
@@ -94,7 +94,7 @@ def _difference_row(results: Results, system: IncumbentAnswers, variant: Variant
     theirs_N = (_labels(results, ids_N) == predicted_N)[np.searchsorted(ids_N, found.ids[0])]
     difference = stats.difference_interval(correct_SN, theirs_N[None], found.crossed_clusters())
     return {
-        "system": system.incumbent.name,
+        "system": external.system.name,
         "network": variant.network,
         "has_stn": variant.has_stn,
         "part": split,
@@ -113,9 +113,9 @@ def _difference_row(results: Results, system: IncumbentAnswers, variant: Variant
     }
 
 
-def _of_split(results: Results, system: IncumbentAnswers, split: str) -> tuple[Ints, Ints]:
-    chosen_N = np.array([results.split_rows[image]["split"] == split for image in system.image_ids_N.tolist()], bool)
-    return system.image_ids_N[chosen_N], system.predicted_N[chosen_N]
+def _of_split(results: Results, external: ExternalPredictions, split: str) -> tuple[Ints, Ints]:
+    chosen_N = np.array([results.split_rows[image]["split"] == split for image in external.image_ids_N.tolist()], bool)
+    return external.image_ids_N[chosen_N], external.predicted_N[chosen_N]
 
 
 def _labels(results: Results, ids_N: Ints) -> Ints:

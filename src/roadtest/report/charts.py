@@ -41,7 +41,7 @@ import vl_convert
 from altair.utils.schemapi import debug_mode
 
 from roadtest.format import Row
-from roadtest.records import EpochRow, write_atomically
+from roadtest.records import EpochMetrics, write_atomically
 
 Spec = dict[str, Any]
 
@@ -183,7 +183,7 @@ def difference_domain(rows: list[Row]) -> tuple[float, float]:
     return low - 0.06 * span, high + 0.06 * span
 
 
-def curve_domains(runs: list[list[EpochRow]]) -> Domains:
+def curve_domains(runs: list[list[EpochMetrics]]) -> Domains:
     """The ranges for the panels that stand side by side, from the rows of all their runs.
 
     The accuracy axis starts below the second half of all curves: the first epochs would leave no room for the rest.

@@ -26,7 +26,7 @@ from roadtest.inference.external import add_incumbent
 from roadtest.machine import choose_device
 from roadtest.protocol import Protocol
 from roadtest.records import (
-    EpochRow,
+    EpochMetrics,
     Failure,
     PlannedRun,
     Predictions,
@@ -39,9 +39,9 @@ from roadtest.records import (
     read_record,
     read_study_info,
 )
+from roadtest.records.events import Event, counting
 from roadtest.records.lock import folder_lock
 from roadtest.records.measurements import Measurement, add_device, is_exported, replace_latencies
-from roadtest.records.schema import Event, counting
 from roadtest.report import write_report
 from roadtest.study.folder import check_own_networks, check_place, check_protocol, make_folder, move_aside, write_plan
 from roadtest.study.options import Options, chosen_protocol, chosen_seeds, planned_runs, source_kind, study_name
@@ -85,7 +85,7 @@ class Run:
         return read_record(self.path)
 
     @property
-    def epochs(self) -> list[EpochRow]:
+    def epochs(self) -> list[EpochMetrics]:
         """Its evaluations while training."""
         return read_epochs(self.path)
 

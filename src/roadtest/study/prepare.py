@@ -44,7 +44,7 @@ from roadtest.networks import (
 )
 from roadtest.networks.registry import OWN_STEM
 from roadtest.records import PlannedRun, is_finished
-from roadtest.records.schema import Event, counting
+from roadtest.records.events import Event, counting
 from roadtest.study.options import Options, default_networks, source_kind
 
 Source = str | Path | tuple[Any, Any]

@@ -1,6 +1,6 @@
 """The training loop: one generator, its learning-rate curve, its honest clock and its saved state.
 
-    for happening in train(training):      # a Tick about twice a second, an EpochRow per evaluation
+    for happening in train(training):      # a Tick about twice a second, an EpochMetrics per evaluation
         ...                                # save, show, stop: whatever stands here is off the clock
 
 Everything random is keyed by (seed, epoch, image) or restored from the state, so a run that goes on from a saved
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from roadtest.machine import wait_for_device
-from roadtest.records import EpochRow, SetResult
+from roadtest.records import EpochMetrics, SetResult
 from roadtest.training.augment import Changes, draw_changes
 from roadtest.training.predict import add_up, count_correct, eval_batch_size, predict_logits
 from roadtest.training.schedule import (
@@ -69,8 +69,8 @@ class _Order(NamedTuple):
     changes: Changes
 
 
-def train(training: Training) -> Iterator[Tick | EpochRow]:
-    """Train to the end, yielding an EpochRow per evaluation and a Tick about twice a second in between."""
+def train(training: Training) -> Iterator[Tick | EpochMetrics]:
+    """Train to the end, yielding an EpochMetrics per evaluation and a Tick about twice a second in between."""
     progress = training.progress
     if progress.step == 0:
         torch.manual_seed(training.seed)  # dropout is all that draws from the global generator
@@ -144,7 +144,7 @@ def _take_step(training: Training, order: _Order, steps: RecordedSteps | None) -
     return loss
 
 
-def _evaluate_row(training: Training) -> EpochRow:
+def _evaluate_row(training: Training) -> EpochMetrics:
     progress = training.progress
     num_images = (progress.step - progress.last_eval_step) * training.batch_size
     images_per_second = num_images / max(progress.train_seconds - progress.last_eval_train_seconds, 1e-9)
@@ -160,7 +160,7 @@ def _evaluate_row(training: Training) -> EpochRow:
     if not math.isfinite(val.loss):
         raise DivergedError(f"the validation loss is {val.loss} at step {progress.step}: try a lower --lr")
     consider_patience(progress, training.protocol, val.loss)
-    return EpochRow(
+    return EpochMetrics(
         epoch=round(training.epoch, 4),
         step=progress.step,
         learning_rate=training.optimizer.param_groups[0]["lr"],

@@ -20,7 +20,7 @@ import numpy as np
 
 from roadtest.analysis import Estimate, Results, Variant, ranked_variants, stats
 from roadtest.format import format_percent, join_words
-from roadtest.records import EpochRow, PlannedRun, RunRecord, folder_name, read_epochs
+from roadtest.records import EpochMetrics, PlannedRun, RunRecord, folder_name, read_epochs
 from roadtest.report.charts import Columns, Curve, Domains, Figure, curve_domains, draw_curve
 
 
@@ -69,7 +69,7 @@ def _curve_figure(results: Results, network: str, number: int) -> Figure | None:
     )
 
 
-def _curve_columns(results: Results, variant: Variant, runs: list[list[EpochRow]]) -> Columns:
+def _curve_columns(results: Results, variant: Variant, runs: list[list[EpochMetrics]]) -> Columns:
     return band_columns(runs) if has_band(runs) else curve_columns(results, variant)
 
 
@@ -144,14 +144,14 @@ def curve_columns(results: Results, variant: Variant) -> Columns:
     return columns
 
 
-def has_band(runs: list[list[EpochRow]]) -> bool:
+def has_band(runs: list[list[EpochMetrics]]) -> bool:
     """Whether there are seeds enough for a band; a loss that blew up would tear it."""
     return len(runs) >= MIN_BAND_RUNS and all(
         np.isfinite(loss) for rows in runs for row in rows for loss in (row.train.loss, row.val.loss)
     )
 
 
-def band_columns(runs: list[list[EpochRow]]) -> Columns:
+def band_columns(runs: list[list[EpochMetrics]]) -> Columns:
     """Per epoch the lowest, the median and the highest seed; a run that has ended keeps its last figures."""
     begin = max(rows[0].epoch for rows in runs)
     seen = sorted({row.epoch for rows in runs for row in rows if row.epoch >= begin})
@@ -164,17 +164,17 @@ def band_columns(runs: list[list[EpochRow]]) -> Columns:
     return columns
 
 
-def evaluations(results: Results, variants: list[Variant]) -> list[list[EpochRow]]:
+def evaluations(results: Results, variants: list[Variant]) -> list[list[EpochMetrics]]:
     """The rows of all runs of some networks, run by run; runs without any are left out."""
     return [rows for variant in variants for run in variant.planned if (rows := _epochs(results, run))]
 
 
-def _epochs(results: Results, run: PlannedRun) -> list[EpochRow]:
+def _epochs(results: Results, run: PlannedRun) -> list[EpochMetrics]:
     rows = read_epochs(results.study_dir / run.folder)
     return [row for row in rows if row.train_num_seen and row.val_num_seen]
 
 
-_BAND_FIGURES: dict[str, Callable[[EpochRow], float]] = {
+_BAND_FIGURES: dict[str, Callable[[EpochMetrics], float]] = {
     "train_accuracy": lambda row: 100 * row.train.accuracy,
     "val_accuracy": lambda row: 100 * row.val.accuracy,
     "train_loss": lambda row: max(row.train.loss, LEAST_LOSS),
@@ -182,11 +182,11 @@ _BAND_FIGURES: dict[str, Callable[[EpochRow], float]] = {
 }
 
 
-def _percents(row: EpochRow) -> tuple[float, float]:
+def _percents(row: EpochMetrics) -> tuple[float, float]:
     return round(100 * row.train.accuracy, 2), round(100 * row.val.accuracy, 2)
 
 
-def _losses(row: EpochRow) -> tuple[float | None, float | None]:
+def _losses(row: EpochMetrics) -> tuple[float | None, float | None]:
     """Four digits, above the zero that a logarithmic axis does not have; None where training blew up."""
     train, val = (
         float(f"{max(x, LEAST_LOSS):.4g}") if np.isfinite(x) else None for x in (row.train.loss, row.val.loss)
@@ -198,7 +198,7 @@ def _points(fraction: float | None) -> float | None:
     return None if fraction is None else round(100 * fraction, 4)
 
 
-def _thinned(rows: list[EpochRow], most: int) -> list[EpochRow]:
+def _thinned(rows: list[EpochMetrics], most: int) -> list[EpochMetrics]:
     if len(rows) <= most:
         return rows
     return [rows[place] for place in np.unique(np.linspace(0, len(rows) - 1, most).round().astype(int))]
@@ -322,7 +322,7 @@ def find_fit(results: Results, variant: Variant) -> Fit | None:
     )
 
 
-def has_converged(record: RunRecord, rows: Sequence[EpochRow]) -> bool | None:
+def has_converged(record: RunRecord, rows: Sequence[EpochMetrics]) -> bool | None:
     """Whether the loss had stopped falling when the constant rate ended; None with too few evaluations to tell.
 
     Patience ends a run where nothing improves any more. A budget or the last epoch may end it before.
@@ -344,14 +344,14 @@ def under_fits(record: RunRecord) -> bool:
     return train_error >= UNDERFIT_ERROR and train_error >= UNDERFIT_SHARE * val_error
 
 
-def over_fits(record: RunRecord, rows: Sequence[EpochRow]) -> bool:
+def over_fits(record: RunRecord, rows: Sequence[EpochMetrics]) -> bool:
     """Whether the network knows its training images far better than others, or lost in validation what it had."""
     train_error, val_error = 1 - record.train.accuracy, 1 - record.val.accuracy
     has_gap = val_error - train_error >= OVERFIT_GAP and train_error <= OVERFIT_SHARE * val_error
     return has_gap or _turned_back(rows)
 
 
-def _turned_back(rows: Sequence[EpochRow]) -> bool:
+def _turned_back(rows: Sequence[EpochMetrics]) -> bool:
     """Whether validation got worse again while training still got better."""
     seen = [row for row in rows if row.train_num_seen and row.val_num_seen]
     if len(seen) < 3:
@@ -396,6 +396,6 @@ def _seeds(records: Sequence[RunRecord], rule: Callable[[RunRecord], bool]) -> t
     return tuple(record.seed for record in records if rule(record))
 
 
-def _rows(results: Results, record: RunRecord) -> list[EpochRow]:
+def _rows(results: Results, record: RunRecord) -> list[EpochMetrics]:
     rows = read_epochs(results.study_dir / record.run.folder)
     return [row for row in rows if row.train_num_seen and row.val_num_seen and math.isfinite(row.val.loss)]
