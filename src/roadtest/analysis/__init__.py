@@ -27,7 +27,7 @@ from roadtest.analysis.costs import device_column, devices_of, latency_rows, par
 from roadtest.analysis.errors import class_rows, confusion_rows, error_split, pair_rows
 from roadtest.analysis.external import external_difference_rows, external_rows, rows_with_externals
 from roadtest.analysis.factors import pretraining_rows, stn_rows
-from roadtest.analysis.leaderboard import leaderboard_rows, seed_rows
+from roadtest.analysis.leaderboard import leaderboard_rows, leading_sentence, seed_rows, summary_sentences
 from roadtest.analysis.metrics import ACCURACY, METRICS, Metric, check_metric
 from roadtest.analysis.results import (
     Results,
@@ -38,7 +38,6 @@ from roadtest.analysis.results import (
     weakest_classes,
 )
 from roadtest.analysis.sample_size import GOOD_NUM_SEEDS, plan_more_seeds, repeat_commands
-from roadtest.analysis.summary import leading_sentence, summary_sentences
 from roadtest.format import render_table
 
 __all__ = [

@@ -2,6 +2,8 @@
 
 Undertrained networks come after the others, failed and waiting ones last; nothing is left out. Rates are fractions;
 None is "not measured". Below the networks come external systems (external.py).
+
+The result is also said in a few sentences: who leads, what a verdict needs, and where the STN is beneficial.
 """
 
 import statistics
@@ -9,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from roadtest.analysis.comparisons import estimate_score, judge_networks, ranked_variants
+from roadtest.analysis import stats
+from roadtest.analysis.comparisons import estimate_score, judge_networks, order_sentence, ranked_variants
 from roadtest.analysis.costs import (
     NUM_THREADS,
     ONNX,
@@ -19,20 +22,22 @@ from roadtest.analysis.costs import (
     exported_costs,
     network_costs,
 )
-from roadtest.analysis.factors import stn_factors
+from roadtest.analysis.factors import BENEFICIAL, NOT_BENEFICIAL, Factor, stn_factors
 from roadtest.analysis.metrics import ACCURACY, METRICS, Metric
 from roadtest.analysis.results import (
     ClassRecall,
     Results,
     Variant,
     mean_score,
+    missing_class_sentence,
     once_per_study,
     read_results,
     run_score,
     run_scores,
     weakest_classes,
 )
-from roadtest.format import Row
+from roadtest.analysis.sample_size import GOOD_NUM_SEEDS, plan_more_seeds
+from roadtest.format import WHERE, Row, capitalise, render_duration
 from roadtest.records import PlannedRun
 
 OTHERS = tuple(metric for metric in METRICS.values() if metric.name != ACCURACY)
@@ -214,3 +219,63 @@ def _mean(values: Iterable[float]) -> float | None:
 def _deviation(values: list[float]) -> float | None:
     """Sample standard deviation over the seeds; one seed has none."""
     return statistics.stdev(values) if len(values) > 1 else None
+
+
+def summary_sentences(study: Path | Results) -> list[str]:
+    """Return the leading set, or what a verdict needs; what the order goes by; the STN's benefit."""
+    results = read_results(study)
+    told = [leading_sentence(results), _needed(results), order_sentence(results), missing_class_sentence(results)]
+    told += [_benefit(factor, _by(results)) for factor in stn_factors(results)]
+    return [sentence for sentence in told if sentence]
+
+
+def leading_sentence(results: Results) -> str:
+    """Say who leads, or why nothing was judged; empty where there is nothing to compare."""
+    judged = judge_networks(results)
+    if not judged.is_judged:
+        return f"{capitalise(judged.remark)}." if judged.remark else ""
+    best, *others = judged.leading
+    where = f"{WHERE[judged.split]}{_by(results)}"
+    corrected = f" after correction for all {judged.num_judged} pairs" if judged.num_judged > 1 else ""
+    against = {v.a if v.b == best else v.b: v for v in judged.verdicts if best in (v.a, v.b)}
+    apart = [variant.label for variant in judged.variants if variant.label not in judged.leading]
+    few = [label for label in apart if label in against and against[label].word == stats.NOT_JUDGED]
+    groups = {
+        f"not separated from it{corrected}": others,
+        "with too few seeds to be judged against it": few,
+        "not compared with it": [label for label in apart if label not in against],
+    }
+    parts = [f"{words}: {', '.join(labels)}" for words, labels in groups.items() if labels]
+    if not others:
+        beaten = [label for label in apart if label in against and against[label].better == best]
+        them = "every other network" if len(beaten) == len(results.variants) - 1 else ", ".join(beaten)
+        parts.insert(0, f"shown to be better than {them}{corrected}")
+        return f"Leading {where}: {best}, {'; '.join(parts)}."
+    return f"Leading {where}: {'; '.join([best, *parts])}."
+
+
+def _needed(results: Results) -> str:
+    """The command that adds the seeds a verdict needs, and its time."""
+    plan = plan_more_seeds(results) if judge_networks(results).needs_seeds else None
+    if plan is None:
+        return ""
+    time = f", {render_duration(plan.train_seconds)} of training" if plan.train_seconds else ""
+    return f"{GOOD_NUM_SEEDS} seeds each{time}: {plan.command}"
+
+
+def _by(results: Results) -> str:
+    return "" if results.metric == ACCURACY else f" by {results.chosen_by.words}"
+
+
+def _benefit(factor: Factor, by: str) -> str:
+    name, gain = factor.without.network, factor.val
+    sentences = {
+        BENEFICIAL: f"The STN pays for {name}",
+        NOT_BENEFICIAL: f"The STN does not pay for {name}",
+        stats.NOT_DECIDED: f"Whether the STN pays for {name} is not decided",
+    }
+    if gain is None or factor.benefit not in sentences:
+        return ""
+    value, low, high = (f"{100 * one:+.2f}" for one in (gain.value, gain.low, gain.high))
+    span = f"{value} points in validation{by} ({low} to {high})"
+    return f"{sentences[factor.benefit]}: {span}, with a tolerance of {factor.tolerance_points:g}."
