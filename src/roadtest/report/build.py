@@ -30,7 +30,7 @@ from roadtest.analysis import (
     target_rows,
     verdict_rows,
 )
-from roadtest.analysis.leaderboard import STATUS
+from roadtest.analysis.external import STATUS
 from roadtest.data.cache import default_cache_dir
 from roadtest.format import Row, speak_of
 from roadtest.records import StudyInfo, refuse_link, write_atomically

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from roadtest.analysis import Estimate, Results, Variant, ranked_variants
+from roadtest.analysis import Estimate, Results, Variant, ranked_variants, stats
 from roadtest.format import format_percent, join_words
 from roadtest.records import EpochMetrics, PlannedRun, RunRecord, folder_name, read_epochs
 from roadtest.report.charts import Columns, Curve, Domains, Figure, curve_domains, draw_curve
@@ -375,7 +375,7 @@ def collapsed_seeds(records: Sequence[RunRecord]) -> tuple[int, ...]:
 
 def is_noise(gap: Estimate) -> bool:
     """Whether luck alone makes differences of this size: judged, not separated, and its interval holds zero."""
-    return gap.verdict == "not separated" and gap.low <= 0 <= gap.high
+    return gap.verdict == stats.NOT_SEPARATED and gap.low <= 0 <= gap.high
 
 
 def waits_for_data(variant: Variant) -> bool:

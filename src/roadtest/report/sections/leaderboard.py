@@ -16,7 +16,7 @@ from roadtest.analysis import (
     Judged,
     Results,
     Variant,
-    estimate_accuracy,
+    estimate_score,
     external_difference_rows,
     judge_networks,
     latency_rows,
@@ -26,7 +26,7 @@ from roadtest.analysis import (
 )
 from roadtest.analysis.comparisons import order_sentence
 from roadtest.analysis.costs import WHAT_IS_TIMED
-from roadtest.analysis.leaderboard import AGAINST_THE_SYSTEM, STATUS
+from roadtest.analysis.external import AGAINST_THE_SYSTEM, STATUS
 from roadtest.analysis.results import missing_class_sentence
 from roadtest.format import (
     DASH,
@@ -145,7 +145,9 @@ def _basis_cell(results: Results, row: Row, part: str) -> Cell:
     """Seeds, and what the interval of the judged set stands on."""
     seeds = plural(row["num_runs"], "seed")
     variant = results.variant(row["network"], row["has_stn"])
-    estimate = estimate_accuracy(results, variant, part) if variant is not None and variant.is_compared else None
+    estimate = (
+        estimate_score(results, variant, part, metric=ACCURACY) if variant is not None and variant.is_compared else None
+    )
     if estimate is None:
         return Cell(text=seeds)
     units = format_units(estimate.num_clusters, estimate.cluster_noun)
@@ -255,7 +257,7 @@ def accuracy_rows(results: Results, variants: list[Variant]) -> list[Row]:
     rows = []
     for variant in variants:
         for part, part_words in PARTS:
-            estimate = estimate_accuracy(results, variant, part)
+            estimate = estimate_score(results, variant, part, metric=ACCURACY)
             if estimate is None:
                 continue
             row = {"label": variant.label, "has_stn": variant.has_stn, "set": part_words, "n": len(variant.records)}
@@ -316,11 +318,11 @@ def accuracy_table(results: Results, board: Sequence[Row]) -> Table | None:
 
 
 def _estimates(results: Results, variants: Sequence[Variant], part: str) -> list[bool]:
-    return [estimate_accuracy(results, variant, part) is not None for variant in variants]
+    return [estimate_score(results, variant, part, metric=ACCURACY) is not None for variant in variants]
 
 
 def _accuracy_row(results: Results, variant: Variant, part: str, loss: float | None) -> tuple[Cell, ...] | None:
-    estimate = estimate_accuracy(results, variant, part)
+    estimate = estimate_score(results, variant, part, metric=ACCURACY)
     if estimate is None:
         return None
     again = seed_only_accuracy(results, variant, part)

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
-from roadtest.analysis import Judged, Results, estimate_difference, judge_networks, seed_only_difference, verdict_rows
+from roadtest.analysis import (
+    Judged,
+    Results,
+    estimate_difference,
+    judge_networks,
+    seed_only_difference,
+    stats,
+    verdict_rows,
+)
 from roadtest.format import (
     DASH,
     PART_WORDS,
@@ -145,12 +153,12 @@ def noise_sentence(results: Results) -> str:
     """Which of the differences luck alone may make; empty where nothing was judged."""
     judged = judge_networks(results)
     found = [(a, b, estimate_difference(results, a, b, judged.split)) for a, b in combinations(judged.variants, 2)]
-    gaps = [(a, b, gap) for a, b, gap in found if gap is not None and gap.verdict != "observed"]
+    gaps = [(a, b, gap) for a, b, gap in found if gap is not None and gap.verdict != stats.NOT_JUDGED]
     noisy = [f"{a.label} and {b.label} ({_gap_words(gap)})" for a, b, gap in gaps if is_noise(gap)]
     if not gaps:
         return ""
     if not noisy:
-        unclear = sum(gap.verdict == "not separated" for _, _, gap in gaps)
+        unclear = sum(gap.verdict == stats.NOT_SEPARATED for _, _, gap in gaps)
         if unclear:
             return (
                 f"No interval holds zero, and yet {unclear} of {plural(len(gaps), 'pair')} "

@@ -34,7 +34,8 @@ from roadtest.analysis import (
 )
 from roadtest.analysis.costs import COSTS, SIMILAR_COST_RATIO
 from roadtest.analysis.recommend import Recommendation
-from roadtest.analysis.recommend.choice import AGREES, BEHIND, DISAGREES, NOT_DECIDED, OPEN
+from roadtest.analysis.recommend.choice import AGREES, BEHIND, DISAGREES, OPEN
+from roadtest.analysis.stats import NOT_DECIDED
 from roadtest.format import (
     WHERE,
     Row,
@@ -189,7 +190,7 @@ def _doubt(case: _Case) -> str:
 def _at_what_cost(case: _Case) -> str:
     own = case.row(case.own)
     kinds = [kind for kind in COSTS if kind.column in TOLD_COSTS and own[kind.column]]
-    told = [kind.tell(own[kind.column]) for kind in kinds]
+    told = [kind.describe(own[kind.column]) for kind in kinds]
     sentence = f"It costs {join_words(told)}"
     if case.other is None:
         return f"{sentence}."
@@ -234,13 +235,13 @@ def _basis(case: _Case) -> str:
 
 
 def _verdict(case: _Case, other: Variant, gap: Estimate | None) -> str:
-    if gap is None or gap.verdict == "observed":
+    if gap is None or gap.verdict == stats.NOT_JUDGED:
         return f"{case.own.label} and {other.label} share too few seeds for a verdict."
     num_pairs = sum(verdict.p_adjusted is not None for verdict in judge_networks(case.results, case.part).verdicts)
     where = {"test": "On test", "val": "In validation"}[case.part]
     among = f", after correction for {'both' if num_pairs == 2 else f'all {num_pairs}'} pairs," if num_pairs > 1 else ""
     better = case.own.label if gap.value > 0 else other.label
-    finding = "the two are not separated" if gap.verdict == "not separated" else f"{better} is better"
+    finding = "the two are not separated" if gap.verdict == stats.NOT_SEPARATED else f"{better} is better"
     design = f", {format_design_effect(gap.design_effect)}" if gap.design_effect >= NOTABLE_DESIGN_EFFECT else ""
     basis = f"{format_units(gap.num_clusters, gap.cluster_noun)}, {plural(gap.num_seeds, 'seed')}{design}"
     return f"{where}{among} {finding} {gap.statement} ({basis})."
