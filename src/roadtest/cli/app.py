@@ -19,7 +19,7 @@ from roadtest.cli import use as export_verbs
 from roadtest.cli import use as use_verbs
 from roadtest.cli.hints import answer_option, answer_surplus, answer_verb
 from roadtest.format import printable
-from roadtest.study.interrupted import Interrupted
+from roadtest.study import Interrupted
 
 ABOUT = "Road-test image classifiers: train several fairly, measure their costs, see which differences are real."
 

@@ -23,7 +23,7 @@ from roadtest.cli.options import (
     option,
     typed_options,
 )
-from roadtest.study.interrupted import Interrupted
+from roadtest.study import Interrupted
 
 if TYPE_CHECKING:
     from roadtest.records.events import Event

@@ -42,8 +42,8 @@ from roadtest.records.events import Event, counting
 from roadtest.records.lock import folder_lock
 from roadtest.records.measurements import Measurement, add_device, is_exported, replace_latencies
 from roadtest.report import write_report
+from roadtest.study import Interrupted
 from roadtest.study.folder import check_own_networks, check_place, check_protocol, make_folder, move_aside, write_plan
-from roadtest.study.interrupted import Interrupted
 from roadtest.study.options import Options, build_options
 from roadtest.study.prepare import (
     Source,
