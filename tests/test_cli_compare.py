@@ -20,7 +20,6 @@ from roadtest.study.options import MAX_SECONDS, MAX_SEEDS, parse_duration, parse
 
 Answer = Callable[..., tuple[int, str, str]]
 
-
 ROW: dict[str, Any] = {
     "network": "lenet5",
     "has_stn": True,
@@ -48,9 +47,7 @@ ROW: dict[str, Any] = {
     "reason": None,
 }
 
-
 SURE = {**ROW, "has_stn": False, "num_finished": 0, "num_epochs": 6.25, "run_seconds": 62.0, "total_seconds": 186.0}
-
 
 PLAN = Plan(
     study_dir=Path("runs/x"),

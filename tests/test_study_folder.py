@@ -19,8 +19,6 @@ from roadtest.study.resolve import planned_runs
 from tiny import TINY, coloured_squares
 
 RUNS = planned_runs([("lenet5", False)], (0,))
-
-
 DEFAULTS = Options()
 
 

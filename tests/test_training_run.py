@@ -36,7 +36,6 @@ POINTS = (
     "before record.json",
 )
 
-
 CLOCKS = {"train_seconds", "data_seconds", "eval_seconds", "images_per_second"}
 
 

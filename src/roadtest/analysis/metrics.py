@@ -15,8 +15,6 @@ import numpy.typing as npt
 from roadtest.protocol import METRICS as METRIC_NAMES
 
 Ints = npt.NDArray[np.int64]
-
-
 Floats = npt.NDArray[np.float64]
 
 
@@ -37,7 +35,6 @@ class Metric:
 
 
 ACCURACY, BALANCED, MACRO_F1, WORST = METRIC_NAMES
-
 
 METRICS = {
     metric.name: metric

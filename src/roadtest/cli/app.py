@@ -22,11 +22,7 @@ from roadtest.format import printable
 from roadtest.study import Interrupted
 
 ABOUT = "Road-test image classifiers: train several fairly, measure their costs, see which differences are real."
-
-
 COMPLETION = "Let the shell complete verbs and options; says what it changed."
-
-
 EPILOGUE = "roadtest VERB --help says more. Without data and without a network: roadtest demo."
 
 

@@ -31,16 +31,10 @@ if TYPE_CHECKING:
     from roadtest.study.estimate import Plan
 
 DEMO_DIR = Path("runs/demo")
-
-
 DEMO_BUDGET_SECONDS = 20.0  # six runs: two minutes of training, and up to five for all that surrounds it
-
-
 DryRun = Annotated[
     bool, option("--dry-run", help="Train nothing: say what it would take, as roadtest plan.", group=OUTPUT)
 ]
-
-
 Config = Annotated[
     Path | None,
     option("--config", "-c", help="A study.toml with options; those given here come first.", group=FOLDER),

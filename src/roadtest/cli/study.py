@@ -72,7 +72,6 @@ def doctor(*, format: FormatOption = None, verbose: Verbose = False) -> int:
 MANY = 20
 """So many networks take long enough for a word about it."""
 
-
 COLUMNS = (
     Column(title="network", text=row_label, is_right=False),
     Column(
@@ -149,7 +148,6 @@ def _count(name: str, has_stn: bool, *, image_size: int, num_classes: int) -> tu
 
 CHOICE = Group("Choice", sort_key=2)
 
-
 MetricOption = Annotated[
     Literal[METRICS] | None,  # type: ignore[valid-type]
     option(
@@ -158,7 +156,6 @@ MetricOption = Annotated[
         group=CHOICE,
     ),
 ]
-
 
 ToleranceOption = Annotated[
     str | None,
@@ -232,8 +229,6 @@ def read_points(tolerance: str | None) -> float | None:
 
 
 LIMITS = Group("Limits", sort_key=1)
-
-
 Prefer = Literal["latency", "params", "macs", "size", "train-time"]
 
 

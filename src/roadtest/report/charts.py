@@ -327,23 +327,13 @@ def tooltips(*shorthands: str) -> list[Any]:
 
 
 KEY_SETS = "filled diamond: test; open circle: validation; line: 95 % interval"
-
-
 KEY_STN = "blue: without STN; vermilion: with STN"
-
-
 VIEW_HEIGHT = 340
 """Of a chart that the page shows alone; in files it is one of several."""
-
-
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom, in pixels."""
-
-
 WIDTH, HEIGHT = 225.0, 200.0
 """Of the panel that is imagined."""
-
-
 ENOUGH_ROOM = 60.0
 """Square pixels that a name off the front may cover before it is left to the pointer."""
 
@@ -398,18 +388,11 @@ def _outside(box: Box) -> float:
 WITHOUT, WITH, QUIET = "#0072B2", "#D55E00", "#848a92"
 """Okabe and Ito's blue and vermilion, which every kind of colour vision tells apart, and a grey; all three reach 3:1
 on white and on the page's dark."""
-
-
 FONT = (
     "-apple-system, BlinkMacSystemFont, Segoe UI, Roboto, Noto Sans, Helvetica Neue, Liberation Sans, Arial, sans-serif"
 )
-
-
 EXPORT_FONT = "Helvetica Neue, Helvetica, Liberation Sans, Arial, sans-serif"
-
-
 INK, PALE = "#3a3f45", "#dfe2e6"
-
 
 THEME: dict[str, Any] = {
     "background": None,
@@ -432,7 +415,6 @@ THEME: dict[str, Any] = {
     "title": {"anchor": "start", "fontSize": 12, "fontWeight": 600, "color": INK, "offset": 8, "frame": "group"},
     "text": {"color": INK, "fontSize": 11},
 }
-
 
 PANEL_WIDTH = 300
 
@@ -698,8 +680,6 @@ def draw_budgets(rows: Sequence[Row], names: Sequence[Row], words: str, axes: Co
 
 CHARACTER_WIDTH = 6.0
 """Pixels, of charts' words on average."""
-
-
 LABEL_PLACES: dict[str, dict[str, Any]] = {
     "above": {"align": "center", "dy": -12},
     "below": {"align": "center", "dy": 15},

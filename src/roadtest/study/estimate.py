@@ -211,11 +211,7 @@ def _summed_up(asked: Asked, networks: Sequence[_Network]) -> Plan:
 
 TENTH = 10.0
 """Percentile of the timed steps that bounds a time from below; 100 minus it bounds it from above. Convention."""
-
-
 NUM_LATENCY_VISITS = 10
-
-
 LATENCY_SECONDS = 0.5
 """Rounds times batch sizes, and the least of each visit: warm-up and samples (`training/profile.py`)."""
 
@@ -393,8 +389,6 @@ def _product(steps: Span, step: Span) -> Span:
 HALF_WIDTHS = {3: "0.9 to 1.2", 5: "0.5 to 0.6", 10: "0.3 to 0.4"}
 """By seeds, in percentage points: half of the 95 % interval of a validation difference near 99.5 % accuracy, from the
 simulation in docs/statistics.md."""
-
-
 MAX_SHARE = 0.9
 """Of the free memory: more leaves nothing to the rest of the machine. Convention."""
 

@@ -49,11 +49,7 @@ from roadtest.study.resolve import default_networks, source_kind
 
 Source = str | Path | tuple[Any, Any]
 """A word, a path, or the arrays images_NHWC and labels_N."""
-
-
 MAX_CLASSES = 1_000
-
-
 MAX_IMAGES = 1_000_000
 """What can be compared: with fewer images a test part of 15 % says nothing, and more were never tried."""
 
@@ -156,8 +152,6 @@ def _check_limits(listing: Listing) -> None:
 
 
 _BROKEN = ("files", "error")
-
-
 MAX_CHECKED_IMAGES = 200_000
 """Some minutes at 128 x 128: more are left to the verb, which is asked for."""
 
@@ -207,8 +201,6 @@ def check_in_short(
 
 
 Tell = Callable[[Event], None]
-
-
 SWITCHES: dict[str, tuple[bool, ...]] = {"off": (False,), "on": (True,), "both": (False, True)}
 
 

@@ -131,15 +131,9 @@ def _lead_cell(gain: float, low: float | None, high: float | None, verdict: str,
 
 APART = 1.12
 """Between the first and the last that end at one budget, as a factor of time: else intervals hide each other."""
-
-
 NAME_ROOM = 0.3
 """How far the axis goes on to the right, for the names, in spans of the points themselves."""
-
-
 PANEL_HEIGHT = 300
-
-
 LINE_PIXELS = 15
 """Between two names, one above the other."""
 

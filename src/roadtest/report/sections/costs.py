@@ -81,8 +81,6 @@ def _percent(fraction: float | None) -> float | None:
 
 PYTORCH_HERE = ("latency_p50_ms", NUM_THREADS)
 """The leaderboard's columns with a latency, and with its number of threads."""
-
-
 ONNX_HERE = (device_column(ONNX), device_column(ONNX, "num_threads"))
 
 

@@ -91,7 +91,6 @@ def _safe(name: str) -> str:
 
 CURVE_COLUMNS = ("seed", "epoch", "train_accuracy", "val_accuracy", "train_loss", "val_loss")
 
-
 _DIFFERENCE_COLUMNS = {
     "value": "gain",
     "low": "gain_low",
@@ -100,33 +99,18 @@ _DIFFERENCE_COLUMNS = {
     "seeds_high": "seeds_high",
 }
 
-
 PARTS = (("test", "test"), ("val", "validation"))
-
-
 LEAST_LOSS = 1e-5
 """Nats; a logarithmic axis has no zero."""
-
-
 MIN_BAND_RUNS = 3
 """Fewer seeds are drawn as a line each."""
-
-
 MAX_BAND_POINTS = 60
-
-
 MAX_CURVE_ROWS = 12_000
 """Over the whole page, so that it stays under 3 MB: longer curves are thinned evenly, first and last row kept."""
-
-
 MAX_CLASSES = 60
 """More classes than this cannot be read in one figure: the least accurate, or most confused, ones are drawn."""
-
-
 MAX_PAIRS = 28
 """All pairs of eight networks."""
-
-
 MAX_NETWORKS, MAX_BARS = 12, 24
 """More networks than this would push everything else off the first screen; the tables have them all."""
 
@@ -205,8 +189,6 @@ def _thinned(rows: list[EpochMetrics], most: int) -> list[EpochMetrics]:
 
 
 MAX_NOISE_PAIRS = 3
-
-
 SIDE_COSTS = ("size_bytes", "peak_memory_bytes")
 """They follow from the number of parameters: beside it they would hide what stands out."""
 
@@ -226,40 +208,22 @@ def _how_many(num_seeds: int, num_runs: int) -> str:
 
 MIN_ROWS = 6
 """Fewer evaluations at the constant rate say nothing about where the loss was going."""
-
-
 STILL_FALLING = 0.05
 """Did not converge: the validation loss of the last third lies so much of itself below that of the middle third."""
-
-
 UNDERFIT_ERROR = 0.02
 """Under-fits: at least this share of the training images is wrong ..."""
-
-
 UNDERFIT_SHARE = 0.5
 """... and that is at least this part of the error in validation: most of what is wrong was never learnt."""
-
-
 OVERFIT_GAP, OVERFIT_SHARE = 0.02, 0.25
 """Over-fits: the error in validation is so much above that in training, which is at most this part of it; ..."""
-
-
 OVERFIT_RISE, OVERFIT_NATS = 0.1, 0.01
 """... or the validation loss ends so much of itself, and so many nats, above its lowest, while training fell on."""
-
-
 COLLAPSE_POINTS = 10.0
 """Collapsed: validation accuracy so many points below the median of at least three seeds ..."""
-
-
 COLLAPSE_SHARE = 0.1
 """... or not this share of the way from guessing (one in the number of classes) to faultless."""
-
-
 DATA_SHARE = 0.5
 """Making batches takes so much of the training time: the data, not the network, sets the pace."""
-
-
 DOMINATES = 2.0
 """One cost dominates: the networks lie at least so many times as far apart in it as in any other."""
 

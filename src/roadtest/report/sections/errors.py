@@ -207,15 +207,9 @@ def _cell_words(row: Row) -> str:
 
 
 Images = npt.NDArray[np.uint8]
-
-
 MAX_SIDE = 64
 """Pixels: 120 pictures of this size take less than half a megabyte."""
-
-
 LARGEST_PNG_SIDE = 40
-
-
 NUM_WORST, NUM_STN = 24, 8
 
 

@@ -46,7 +46,6 @@ REFERENCES = {
     "involved, Biometrika 34, 1947.",
 }
 
-
 _CALLS = re.compile(r"\{(" + "|".join(REFERENCES) + r")\}")
 
 

@@ -36,8 +36,6 @@ from roadtest.report.sections.curves import _DIFFERENCE_COLUMNS, MAX_NOISE_PAIRS
 from roadtest.report.tables import Cell, Column, Table
 
 AGAIN = "Trained again"
-
-
 NOT_JUDGED = "not judged"
 
 

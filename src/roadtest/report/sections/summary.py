@@ -54,15 +54,10 @@ from roadtest.format import (
 from roadtest.records import row_label
 
 TOLD_COSTS = ("num_parameters", "macs", "latency_p50_ms", "train_seconds_mean")
-
-
 MAX_CHANGES = 2
 """The first things that would change the answer; `roadtest recommend` has them all."""
-
-
 NOTABLE_DESIGN_EFFECT = 1.05
 """Below it an image tells as much as one that stands by itself."""
-
 
 BY_WORDS = {
     "latency": "latency",
@@ -293,8 +288,6 @@ def _variant(results: Results, name: Row | None) -> Variant | None:
 
 
 _NO_VERDICT = "What was observed stands here without a verdict."
-
-
 _UNJUDGED = {NEEDS_SEEDS: f"{_NO_VERDICT.removesuffix('.')}: luck of the training is not known."}
 
 
