@@ -2,29 +2,15 @@
 
 Names the unit of error (track, recovered track, probable frame chain, group, single image), for every interval rests on
 it. References are numbered as the text calls for them.
-
-What was run, where and under which protocol, as short lines: the summary, the machines, the fingerprints.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from roadtest.analysis import Judged, Results, judge_networks, stats
-from roadtest.format import (
-    capitalise,
-    format_bytes,
-    format_percent,
-    format_seconds,
-    join_words,
-    number_word,
-    plural,
-    plural_range,
-)
-from roadtest.records import Machine, RunRecord, read_rows
-from roadtest.report.sections.curves import collapsed_seeds
+from roadtest.format import capitalise, number_word, plural_range
+from roadtest.report.blocks import Context, Items, Section, Text, present
 
 REFERENCES = {
     "bouthillier": "Bouthillier et al., Accounting for variance in machine learning benchmarks, MLSys 2021.",
@@ -58,11 +44,24 @@ class Methods:
     references: tuple[str, ...]
 
 
+def section(context: Context) -> Section:
+    """The paragraphs, and the references that they call for."""
+    found = describe_methods(context.results)
+    references = Items(items=found.references, kind="references") if found.references else None
+    blocks = present(*(Text(text=paragraph) for paragraph in found.paragraphs), references)
+    return Section(title="How it was judged", anchor="methods", short_title="Methods", blocks=blocks)
+
+
 def describe_methods(results: Results) -> Methods:
     """Say how the study was trained, split and judged; only what was done."""
     judged = judge_networks(results)
-    told = [_training(results), _units(results, judged), _intervals(results, judged), _verdicts(results, judged)]
-    return number_references([paragraph for paragraph in told if paragraph])
+    said = (
+        _describe_training(results),
+        _describe_units(results, judged),
+        _describe_intervals(results, judged),
+        _describe_verdicts(results, judged),
+    )
+    return number_references([paragraph for paragraph in said if paragraph])
 
 
 def number_references(paragraphs: Sequence[str]) -> Methods:
@@ -85,7 +84,7 @@ def unit_words(results: Results, part: str) -> str:
     return "track" if results.info.source in ("gtsrb", "signs") else "group"
 
 
-def _training(results: Results) -> str:
+def _describe_training(results: Results) -> str:
     info = results.info
     seeds = plural_range([len(variant.planned) for variant in results.variants], "seed")
     num_folds = int(info.protocol["num_folds"])
@@ -107,7 +106,7 @@ def _training(results: Results) -> str:
     )
 
 
-def _units(results: Results, judged: Judged) -> str:
+def _describe_units(results: Results, judged: Judged) -> str:
     if not results.split_rows:
         return "What stands or falls by itself is not known here: the split (split.csv) is missing."
     kind = unit_words(results, judged.split)
@@ -127,7 +126,7 @@ def _units(results: Results, judged: Judged) -> str:
     )
 
 
-def _intervals(results: Results, judged: Judged) -> str:
+def _describe_intervals(results: Results, judged: Judged) -> str:
     if max((len(variant.records) for variant in results.variants), default=0) < stats.MIN_SEEDS:
         return (
             "With one or two seeds the luck of a training cannot be told from the network: intervals are over units "
@@ -137,21 +136,19 @@ def _intervals(results: Results, judged: Judged) -> str:
         "In validation by folds the fold is the unit: a paired t over folds for differences, a t on the logit scale "
         "for accuracies. It holds the luck of seeds and of the split together."
     )
-    if judged.split == "val":
-        return _CROSSED if results.info.num_val else by_folds
-    return _CROSSED if results.info.num_val else f"{_CROSSED} {by_folds}"
+    crossed = (
+        f"An interval on new {results.info.subject} adds the luck of seeds and of units as crossed random effects "
+        "{searle} {owen}, with Satterthwaite’s degrees of freedom {satterthwaite}, an accuracy on the logit scale; "
+        "where no unit errs it reaches as far as Clopper and Pearson’s {clopper} would. Differences are paired by image. An interval for "
+        "these images, if trained again, is Welch’s t over seeds {welch}. Verdicts need both kinds of luck "
+        "{bouthillier}."
+    )
+    if results.info.num_val:
+        return crossed
+    return by_folds if judged.split == "val" else f"{crossed} {by_folds}"
 
 
-_CROSSED = (
-    "An interval on new signs adds the luck of seeds and of units as crossed random effects {searle} {owen}, with "
-    "Satterthwaite’s degrees of freedom {satterthwaite}, an accuracy on the logit scale; where no unit errs it "
-    "reaches as far as Clopper and Pearson’s {clopper} would. Differences are paired by image. An interval for "
-    "these images, if trained again, is Welch’s t over seeds {welch}. Verdicts need both kinds of luck "
-    "{bouthillier}."
-)
-
-
-def _verdicts(results: Results, judged: Judged) -> str:
+def _describe_verdicts(results: Results, judged: Judged) -> str:
     if not judged.is_judged:
         return ""
     num_pairs = sum(verdict.p_adjusted is not None for verdict in judged.verdicts)
@@ -162,203 +159,3 @@ def _verdicts(results: Results, judged: Judged) -> str:
         "network is the cheapest that validation shows to be at most that much worse than the best, and the STN pays "
         "where its gain is shown to be more."
     )
-
-
-BUSY_LOAD = 0.1
-"""Share of the usable cores that other programs used when a run began; above it times are not to be trusted."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fact:
-    """One line of the summary: a term, and what there is to say."""
-
-    term: str
-    text: str
-
-
-def summary_facts(results: Results) -> list[Fact]:
-    """The study in a few lines: data, runs, protocol, machine, the test set."""
-    info = results.info
-    facts = [
-        Fact(term="Data", text=_data_words(results)),
-        Fact(term="Runs", text=_run_words(results)),
-        Fact(term="Protocol", text=_protocol_words(results)),
-    ]
-    kinds = _machine_kinds(results.records)
-    if kinds:
-        more = f", and {len(kinds) - 1} more" if len(kinds) > 1 else ""
-        facts.append(Fact(term="Machine", text=f"{next(iter(kinds))}{more}"))
-    facts.append(Fact(term="Test set", text=test_reads(results)))
-    if info.notes:
-        facts.append(Fact(term="Note", text=" ".join(info.notes)))
-    return facts
-
-
-def _data_words(results: Results) -> str:
-    info = results.info
-    parts = [plural(len(info.class_names), "class", "classes"), f"{info.num_train:,} training images"]
-    if info.num_tracks:
-        parts[-1] += f" in {plural(info.num_tracks, 'track')}"
-    if info.num_val:
-        parts.append(f"{info.num_val:,} validation images")
-    parts.append(_test_words(results) if info.num_test else "no test set")
-    return f"{info.data_title}: {', '.join(parts)}"
-
-
-def _test_words(results: Results) -> str:
-    tests = [place for place, row in enumerate(results.split_rows) if row["split"] == "test"]
-    num_units = len({int(results.clusters_N[place]) for place in tests})
-    text = f"{results.info.num_test:,} test images"
-    text += f" of {results.info.test_title}" if results.info.test_title else ""
-    if 0 < num_units < len(tests):
-        text += f" in {plural(num_units, 'track')}"
-        if results.has_recovered_tracks:
-            text = f"{text.removesuffix('s')}-like groups recovered from them"
-    return text
-
-
-def _run_words(results: Results) -> str:
-    planned, done = len(results.info.runs), len(results.records)
-    seeds = plural_range([len(variant.planned) for variant in results.variants], "seed")
-    failed = sum(len(variant.failures) for variant in results.variants)
-    marked = sum(record.is_undertrained for record in results.records)
-    text = f"{plural(len(results.variants), 'network')} × {seeds}"
-    state = [f"all {planned} runs finished" if done == planned else f"{done} of {planned} runs finished"]
-    state += [f"{failed} failed"] if failed else []
-    state += [f"{marked} with too little training to compare"] if marked else []
-    return f"{text}; {', '.join(state)}"
-
-
-def _protocol_words(results: Results) -> str:
-    protocol = results.info.protocol
-    side = protocol["image_size"]
-    budget = protocol.get("budget_seconds")
-    ends = [f"at most {protocol['max_epochs']} epochs"]
-    ends += [f"patience {protocol['patience']}"] if protocol.get("patience") else []
-    ends += [f"{format_seconds(budget)} of training a run"] if budget else []
-    return f"{protocol['name']} ({results.info.protocol_fingerprint[:8]}): {side} × {side} pixels, {', '.join(ends)}"
-
-
-def machine_facts(records: Sequence[RunRecord]) -> list[Fact]:
-    """Each kind of machine and setting once, with the number of its runs; which ones, where there are several kinds."""
-    kinds = _machine_kinds(records)
-    return [
-        Fact(term=plural(len(runs), "run"), text=f"{kind}: {_run_names(runs)}" if len(kinds) > 1 else kind)
-        for kind, runs in kinds.items()
-    ]
-
-
-def _machine_kinds(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
-    """The runs of each kind of machine and setting, the kind with most of them first."""
-    kinds: dict[str, list[RunRecord]] = {}
-    for record in records:
-        kinds.setdefault(_machine_words(record), []).append(record)
-    return dict(sorted(kinds.items(), key=lambda pair: -len(pair[1])))
-
-
-def _run_names(records: Sequence[RunRecord]) -> str:
-    """`lenet5, seeds 0 and 1; vgg16, seed 0`."""
-    seeds: dict[str, list[str]] = {}
-    for record in records:
-        seeds.setdefault(record.label, []).append(str(record.seed))
-    return "; ".join(f"{label}, seed{'s' * (len(of) > 1)} {join_words(of)}" for label, of in seeds.items())
-
-
-def _machine_words(record: RunRecord) -> str:
-    machine: Machine = record.machine
-    where = machine.gpu_name if machine.gpu_name and record.device.startswith("cuda") else machine.cpu_name
-    torch = machine.versions.get("torch")
-    parts = [
-        where,
-        plural(machine.num_cores, "core"),
-        format_bytes(machine.memory_bytes) + " memory",
-        f"{record.device} with {plural(record.num_threads, 'thread')}",
-        *([f"up to {record.num_jobs} runs at a time"] if record.num_jobs > 1 else []),
-        record.precision,
-        machine.system,
-        *([f"torch {torch}"] if torch else []),
-    ]
-    return ", ".join(parts)
-
-
-def protocol_facts(protocol: dict[str, Any]) -> list[Fact]:
-    """Every field, nested ones with a dot."""
-    facts = []
-    for name, value in protocol.items():
-        if isinstance(value, dict):
-            facts += [Fact(term=f"{name}.{inner}", text=_plain(of)) for inner, of in value.items()]
-        else:
-            facts.append(Fact(term=name, text=_plain(value)))
-    return facts
-
-
-def _plain(value: Any) -> str:
-    if value is None:
-        return "none"
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def fingerprint_facts(results: Results) -> list[Fact]:
-    """What tells one study's data, protocol, split and software from another's."""
-    info = results.info
-    splits = list(dict.fromkeys(record.split_fingerprint for record in results.records))
-    builds = list(dict.fromkeys(_build_words(record.machine) for record in results.records))
-    return [
-        Fact(term="Data", text=info.data_fingerprint),
-        *([Fact(term="Test data", text=info.test_fingerprint)] if info.test_fingerprint else []),
-        Fact(term="Protocol", text=info.protocol_fingerprint),
-        *(Fact(term="Split", text=split) for split in splits),
-        *(Fact(term="Software", text=build) for build in builds),
-    ]
-
-
-def _build_words(machine: Machine) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
-    commit = f", commit {machine.commit}" if machine.commit else ""
-    return f"{versions}, python {machine.python}{commit}"
-
-
-def test_reads(results: Results) -> str:
-    """How often these test labels have been looked at; a test set that is read often stops being one."""
-    info = results.info
-    if not info.num_test:
-        return "no test set"
-    rows = read_rows(results.study_dir / "test-reads.csv")
-    here = sum(row.get("study") == results.study_dir.resolve().name for row in rows)
-    if not rows:
-        return "not read in this study" if not info.reads_test else "not read yet"
-    own = f", {here:,} of them by this study" if 0 < here < len(rows) else ""
-    whose = f"{info.test_title}: " if info.test_title else ""
-    return f"{whose}read {plural(len(rows), 'time')} as far as is known{own}; once a run, after its choice"
-
-
-def collapse_note(results: Results) -> str:
-    """Seeds whose training came to nothing: they count like any other, and are listed; empty where there are none."""
-    lost = [
-        f"{variant.label}, seed {record.seed} ({format_percent(record.val.accuracy)} in validation)"
-        for variant in results.variants
-        if variant.is_compared
-        for record in variant.records
-        if record.seed in collapsed_seeds(variant.records)
-    ]
-    return f"Collapsed, and counted like any other run: {join_words(lost)}." if lost else ""
-
-
-def time_notes(results: Results) -> list[str]:
-    """What a reader must know before trusting a time."""
-    busy = [record for record in results.records if (record.machine.load or 0.0) > BUSY_LOAD]
-    beside = [record for record in results.records if record.num_jobs > 1]
-    moved = [record for record in results.records if not record.is_time_comparable]
-    notes = []
-    if busy:
-        runs = join_words([f"{record.label}, seed {record.seed}" for record in busy])
-        notes.append(f"The machine was busy with other work beside {runs}: these times are not to be trusted.")
-    if beside:
-        share = f"{len(beside)} of {plural(len(results.records), 'run')}"
-        notes.append(f"{share} worked with other runs of this study beside them: their times hold for that.")
-    if moved:
-        runs = join_words([f"{record.label}, seed {record.seed}" for record in moved])
-        notes.append(f"Continued under other conditions, so that their times are not comparable: {runs}.")
-    if any(row["is_busy"] == "True" for row in results.latency_rows):
-        notes.append("Some latencies were taken on a busy machine; the table marks them.")
-    return notes
