@@ -194,7 +194,7 @@ def test_seeds_are_reported_as_correlated_where_they_are() -> None:
 def test_networks_judged_on_different_images_are_refused() -> None:
     with pytest.raises(ValueError, match="both must see the same images; align them"):
         judge.difference_interval(_correct("111"), _correct("11"), EVERY_IMAGE(3))
-    with pytest.raises(ValueError, match="one number an image"):
+    with pytest.raises(ValueError, match="one number per image"):
         judge.accuracy_interval(_correct("111"), EVERY_IMAGE(4))
 
 

@@ -21,7 +21,7 @@ from roadtest.cli.app import build_app, verb_names
 from roadtest.data.cache import default_cache_dir
 from roadtest.machine import Finding
 from roadtest.records import files as config
-from roadtest.records.schema import Event
+from roadtest.records.events import Event
 from roadtest.study import api as study
 
 VERBS = [

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadtest.cli.compare import MAX_SECONDS, MAX_SEEDS, parse_duration, parse_seeds, split_list
-from roadtest.records.schema import Event
+from roadtest.records.events import Event
 from roadtest.study.estimate import Plan
 
 Answer = Callable[..., tuple[int, str, str]]

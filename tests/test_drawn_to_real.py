@@ -44,7 +44,7 @@ def test_it_prints_one_accuracy_of_the_frames_that_are_looked_at(
         asked.append((source, more["validate_on"]))
         return replace(squares, splits=splits)
 
-    monkeypatch.setattr(drawn_to_real, "open_mixed", opened)
+    monkeypatch.setattr(drawn_to_real, "open_joined", opened)
     kept = torch.get_num_threads()
     try:
         drawn_to_real.main(["signs:860", "lenet5", "--steps", "2"])

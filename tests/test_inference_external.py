@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fake_study import build_fake_study
 from roadtest.data.sources.layout import class_finder
 from roadtest.inference.external import add_incumbent, image_finder, read_answers
-from roadtest.records import read_incumbents, read_rows
+from roadtest.records import read_external, read_rows
 
 NAMES = ("Red", "Green", "Blue")
 
@@ -64,9 +64,9 @@ def refusal(study_dir: Path, rows: Sequence[Sequence[object]], **more: Any) -> s
 
 def test_answers_become_a_folder_of_plain_files(study_dir: Path) -> None:
     added = add(study_dir, right_answers(study_dir))
-    assert (added.incumbent.num_test, added.incumbent.num_val, added.incumbent.source_name) == (30, 0, "ours.csv")
-    (read,) = read_incumbents(study_dir, num_images=60, num_classes=3)
-    assert read.incumbent == added.incumbent
+    assert (added.system.num_test, added.system.num_val, added.system.source_name) == (30, 0, "ours.csv")
+    (read,) = read_external(study_dir, num_images=60, num_classes=3)
+    assert read.system == added.system
     assert read.image_ids_N.tolist() == list(range(30, 60))
     assert read.predicted_N.tolist() == [0] * 10 + [1] * 10 + [2] * 10
     assert sorted(path.name for path in (study_dir / "incumbents" / "ours").iterdir()) == [
@@ -197,9 +197,9 @@ def test_no_name_leads_out_of_the_study(name: str, study_dir: Path) -> None:
     around = {path for path in study_dir.parent.rglob("*") if study_dir not in path.parents}
     add(study_dir, right_answers(study_dir), name=name)
     assert len(list((study_dir / "incumbents").iterdir())) == 1
-    assert read_incumbents(study_dir, num_images=60, num_classes=3)[0].incumbent.name == name
+    assert read_external(study_dir, num_images=60, num_classes=3)[0].system.name == name
     new = {path for path in study_dir.parent.rglob("*") if study_dir not in path.parents} - around
-    assert {path.name for path in new} == {"ours.csv", "cache", "test-reads.csv"}
+    assert {path.name for path in new} == {"ours.csv", "cache", "test-reads.csv", ".lock"}
 
 
 @pytest.mark.parametrize("name", ["incumbents", "incumbents/ours"])
@@ -217,7 +217,7 @@ def test_a_name_is_given_once(study_dir: Path) -> None:
     with pytest.raises(ValueError, match="has a 'ours' already: give another --name, or delete"):
         add(study_dir, right_answers(study_dir))
     add(study_dir, right_answers(study_dir), name="ours-2")
-    assert len(read_incumbents(study_dir, num_images=60, num_classes=3)) == 2
+    assert len(read_external(study_dir, num_images=60, num_classes=3)) == 2
 
 
 def test_a_study_that_never_reads_its_test_set_takes_no_answers_for_it(study_dir: Path) -> None:
@@ -238,8 +238,8 @@ def with_validation(study_dir: Path) -> None:
 def test_a_validation_part_is_answered_wholly_or_not_at_all(study_dir: Path) -> None:
     with_validation(study_dir)
     rows = [["image_id", "label"], *([i, 0] for i in range(30, 60))]
-    assert add(study_dir, rows).incumbent.num_val == 0
-    assert add(study_dir, [*rows, *([i, 0] for i in range(10))], name="both").incumbent.num_val == 10
+    assert add(study_dir, rows).system.num_val == 0
+    assert add(study_dir, [*rows, *([i, 0] for i in range(10))], name="both").system.num_val == 10
     with pytest.raises(ValueError, match="has no row for 1 of 10 val images"):
         add(study_dir, [*rows, *([i, 0] for i in range(9))], name="most")
 

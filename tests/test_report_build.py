@@ -11,7 +11,7 @@ from exact_study import build_exact_study
 from fake_study import build_fake_study
 from roadtest.analysis import read_results
 from roadtest.analysis.costs import WHAT_IS_TIMED
-from roadtest.records import Incumbent, IncumbentAnswers, read_rows, read_study_info, write_incumbent
+from roadtest.records import ExternalPredictions, ExternalSystem, read_rows, read_study_info, write_external
 from roadtest.records.measurements import add_device, replace_latencies
 from roadtest.report import build, write_report
 from roadtest.report.blocks import Context, Table
@@ -34,9 +34,9 @@ def study_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     predicted_N = np.repeat([0, 1], NUM_TEST // 2)
     predicted_N[:300] = 1
     words = dict.fromkeys(("data_fingerprint", "split_fingerprint", "source_name", "source_digest", "added_at"), "")
-    incumbent = Incumbent(name="lenet5", num_test=NUM_TEST, num_val=0, **words)
+    incumbent = ExternalSystem(name="lenet5", num_test=NUM_TEST, num_val=0, **words)
     ids_N = np.arange(FIRST_TEST, FIRST_TEST + NUM_TEST)
-    write_incumbent(folder, IncumbentAnswers(incumbent=incumbent, image_ids_N=ids_N, predicted_N=predicted_N))
+    write_external(folder, ExternalPredictions(incumbent=incumbent, image_ids_N=ids_N, predicted_N=predicted_N))
     return folder
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 from fake_study import build_fake_study
 from roadtest.analysis import leaderboard_rows, read_results
 from roadtest.analysis.costs import COSTS
-from roadtest.records import EpochRow
+from roadtest.records import EpochMetrics
 from roadtest.report.blocks import Context, unfold
 from roadtest.report.build import build_sections
 from roadtest.report.charts import (
@@ -140,8 +140,8 @@ def test_training_and_validation_differ_in_more_than_colour(tmp_path: Path, figu
     assert [layer["mark"]["strokeDash"] for layer in layers if layer["mark"]["type"] == "line"] == [[4, 3], [1, 0]]
 
 
-def epoch_row(epoch: float, val_correct: int) -> EpochRow:
-    return EpochRow(
+def epoch_row(epoch: float, val_correct: int) -> EpochMetrics:
+    return EpochMetrics(
         epoch=epoch,
         step=1,
         learning_rate=0.1,

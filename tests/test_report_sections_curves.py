@@ -11,7 +11,7 @@ import pytest
 from exact_study import build_exact_study, change_record
 from fake_study import MACHINE, build_fake_study
 from roadtest.analysis import Estimate, Results, judge_networks, leaderboard_rows, read_results
-from roadtest.records import Cost, EpochRow, RunRecord, SetResult
+from roadtest.records import Cost, EpochMetrics, RunRecord, SetResult
 from roadtest.report.sections import costs
 from roadtest.report.sections import curves as findings
 from roadtest.report.sections.costs import cost_sentences, dominating
@@ -71,11 +71,11 @@ def record(train: float = 0.999, val: float = 0.99, *, seed: int = 0, stop_reaso
     )
 
 
-def rows(val_losses: list[float], train_losses: list[float] | None = None, rate: float = 0.05) -> list[EpochRow]:
+def rows(val_losses: list[float], train_losses: list[float] | None = None, rate: float = 0.05) -> list[EpochMetrics]:
     """An evaluation an epoch at a constant rate."""
     falling = [1.0 / (epoch + 1) for epoch in range(len(val_losses))]
     return [
-        EpochRow(
+        EpochMetrics(
             epoch=epoch + 1.0,
             step=epoch + 1,
             learning_rate=rate,

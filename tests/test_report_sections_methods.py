@@ -8,7 +8,7 @@ from roadtest.analysis import judge_networks, read_results
 from roadtest.records import read_rows, write_rows
 from roadtest.report.sections.methods import (
     REFERENCES,
-    _describe_intervals,
+    describe_intervals,
     describe_methods,
     number_references,
     unit_words,
@@ -51,10 +51,8 @@ def test_a_validation_part_of_its_own_is_judged_by_units_and_not_by_folds(tmp_pa
     results = read_results(study)
     own = replace(results, info=replace(results.info, num_val=100))
     judged = judge_networks(results, "val")
-    assert "crossed random effects" in _describe_intervals(own, judged) and "fold" not in _describe_intervals(
-        own, judged
-    )
-    assert _describe_intervals(results, judged).startswith("In validation by folds the fold is the unit")
+    assert "crossed random effects" in describe_intervals(own, judged) and "fold" not in describe_intervals(own, judged)
+    assert describe_intervals(results, judged).startswith("In validation by folds the fold is the unit")
 
 
 def test_judged_on_test_the_choice_by_folds_is_told_too(tmp_path: Path) -> None:

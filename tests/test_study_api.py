@@ -160,7 +160,7 @@ def test_another_protocol_is_refused_by_the_first_field_that_differs(images: Pat
 @pytest.mark.slow
 def test_another_protocol_is_refused_before_anything_is_decoded(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compare_small(images, "good")
-    for place in ("study.open_mixed", "study.images.open_image_set"):
+    for place in ("study.open_joined", "study.images.open_image_set"):
         monkeypatch.setattr(f"roadtest.{place}", lambda *_, **__: pytest.fail("it was decoded"))
     refusal(images, "good", batch_size=64, flips="off")
 
@@ -295,7 +295,7 @@ def test_the_bytes_of_a_download_are_told(images: Path, monkeypatch: pytest.Monk
         options["on_download"](7, 9)
         raise FileNotFoundError("there is no network")
 
-    monkeypatch.setattr(f"{study_name}.open_mixed", download)
+    monkeypatch.setattr(f"{study_name}.open_joined", download)
     told = Told()
     with pytest.raises(FileNotFoundError):
         compare("gtsrb", on_event=told.append, out="study")
@@ -310,7 +310,7 @@ def test_groups_are_proposed_when_they_are_asked_for(images: Path, monkeypatch: 
         asked.append(group)
         raise FileNotFoundError("seen enough")
 
-    monkeypatch.setattr(f"{study_name}.open_mixed", open_source)
+    monkeypatch.setattr(f"{study_name}.open_joined", open_source)
     for options in ({}, {"group": "auto"}):
         with pytest.raises(FileNotFoundError):
             compare(str(images), out="study", **options)
@@ -341,7 +341,7 @@ def test_a_place_that_is_taken_is_refused_before_any_image_is_opened(
     out: str, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[object] = []
-    for name in ("settle", "open_mixed"):
+    for name in ("settle", "open_joined"):
         monkeypatch.setattr(f"{study_name}.{name}", lambda *_, **__: opened.append(1))
     assert out in refusal(images, "good", out=out)
     assert opened == []
@@ -372,7 +372,7 @@ def test_ctrl_c_counts_as_an_interrupted_study_once_the_old_one_was_moved_aside(
         patch.setattr(f"{study_name}.write_plan", interrupt)
         with pytest.raises(Interrupted):
             compare_small(images, "good", fresh=True)
-    monkeypatch.setattr(f"{study_name}.open_mixed", interrupt)
+    monkeypatch.setattr(f"{study_name}.open_joined", interrupt)
     with pytest.raises(KeyboardInterrupt):
         compare_small(images, "good", fresh=True)
 

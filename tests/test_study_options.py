@@ -130,11 +130,6 @@ def test_class_weights_and_flips_are_fields_of_the_protocol() -> None:
     assert chosen_protocol("x", Options(flips="auto"), 1) == chosen_protocol("x", Options(flips="off"), 1) == plain
 
 
-def test_drawn_signs_among_other_images_are_not_flipped_either() -> None:
-    with pytest.raises(ValueError, match="--flips on would turn signs into others"):
-        chosen_protocol("x", Options(flips="on", mix="signs:0.3"), 1)
-
-
 def test_a_rate_of_the_user_holds_for_every_network_and_thorough_sweeps() -> None:
     assert chosen_protocol("gtsrb", Options(lr=0.07), 1).learning_rate("vgg16+stn") == 0.07
     assert chosen_protocol("gtsrb", Options(preset="thorough"), 1).learning_rate("lenet5") is None

@@ -16,12 +16,12 @@ from PIL import Image
 from torch import nn
 
 import fake_hub
-from fake_looks import Shot, clean_shots, draw_folder_of, image_set_of, name, pixels
+from fake_looks import Shot, clean_shots, draw_folder_of, image_set_of, name
 from roadtest.data.dataset import ImageSet, Listing
 from roadtest.data.open import open_source
 from roadtest.records import PlannedRun
+from roadtest.records.events import Event
 from roadtest.records.files import read_config
-from roadtest.records.schema import Event
 from roadtest.study import prepare as check
 from roadtest.study import prepare as images
 from roadtest.study.api import ask, build_options, compare
@@ -381,11 +381,6 @@ def test_a_test_part_that_was_taken_elsewhere_makes_no_image_broken(tmp_path: Pa
     composed = replace(opened, test_title="another", paths=opened.paths[:40], splits=opened.splits[:40])
     taken = list_originals(str(images), composed, tmp_path / "cache")
     assert taken is not None and {item.split for item in taken.items} == {"train"}
-
-
-def test_mixed_signs_are_not_looked_at() -> None:
-    drawn = [Shot(image_HWC=pixels(1), label=0, split="drawn", path=f"drawn/{k}") for k in range(5)]
-    assert told([*clean_shots(), *drawn]) == told(clean_shots())
 
 
 def test_very_many_images_are_left_to_the_verb(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,15 +36,6 @@ def test_the_mean_weight_over_the_training_images_is_one() -> None:
     assert balanced_weights(labels_N)[labels_N].mean().item() == pytest.approx(1.0, rel=1e-4)
 
 
-def test_where_images_are_drawn_the_classes_of_whole_batches_count_the_same() -> None:
-    # of ten images seven are real: six of class 0, one of 1; three are drawn: of 1 and 3 alike, 1.5 each
-    real, drawn = torch.tensor([0] * 6 + [1]), torch.tensor([1, 3, 3, 1])
-    weights_K = balanced_weights(real, drawn, 0.3)
-    share_K = torch.tensor([0.6, 0.1 + 0.15, 0.0, 0.15])
-    assert torch.allclose(weights_K * share_K, torch.tensor([1, 1, 0, 1]) / 3)
-    assert torch.equal(balanced_weights(real, drawn, 0.0), balanced_weights(real))
-
-
 def test_a_balanced_loss_by_hand() -> None:
     # Where every logit is 0 each image's cross-entropy is log 2: 2/3 and 2 times that, over two images.
     loss = build_loss(replace(TINY, class_weights="balanced"), LABELS)

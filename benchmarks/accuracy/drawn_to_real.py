@@ -18,7 +18,7 @@ import torch
 
 from roadtest.data.cache import default_cache_dir
 from roadtest.data.dataset import TRAIN, VAL, ImageSet
-from roadtest.data.mix import open_mixed
+from roadtest.data.join import open_joined
 from roadtest.networks import build_network, parse_label
 from roadtest.protocol import GTSRB_V1
 from roadtest.training.loop import train
@@ -81,7 +81,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--data-dir", type=Path)
     options = parser.parse_args(words)
     torch.set_num_threads(options.threads)
-    image_set = open_mixed(
+    image_set = open_joined(
         options.source,
         validate_on="gtsrb",
         image_size=GTSRB_V1.image_size,

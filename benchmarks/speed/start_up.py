@@ -37,10 +37,10 @@ NUM_TEST_SIGNS = 430
 OPEN = """
 import json, sys, time
 from pathlib import Path
-from roadtest.data.mix import open_mixed
+from roadtest.data.join import open_joined
 source, data_dir, cache_dir = sys.argv[1], sys.argv[2], Path(sys.argv[3])
 start = time.perf_counter()
-images = open_mixed(source, image_size=32, cache_dir=cache_dir, data_dir=Path(data_dir) if data_dir else None)
+images = open_joined(source, image_size=32, cache_dir=cache_dir, data_dir=Path(data_dir) if data_dir else None)
 print(json.dumps([time.perf_counter() - start, len(images.labels_N)]))
 """
 REPORT = """

@@ -68,7 +68,7 @@ class Protocol:
     class_weights: str = "equal"
     """`equal`: each image counts the same in the training loss; `balanced`: each class does."""
     drawn_fraction: float = 0.0
-    """The share of every batch that is drawn signs instead of the set's own images."""
+    """Always 0: mixing synthetic signs into batches has gone. Kept because fingerprints hash every field."""
     stn_learning_rate_factor: float = 0.1
     """The STN's learning rate over the network's."""
     learning_rates: tuple[tuple[str, float], ...] = ()

@@ -25,7 +25,7 @@ from roadtest.analysis import stats
 from roadtest.analysis.results import Results, Variant, read_results
 from roadtest.format import Row, render_duration
 from roadtest.protocol import BRANCH_FRACTIONS, UNDERTRAINED_EPOCHS
-from roadtest.records import BranchRow, RunRecord, SetResult, network_label, read_branches
+from roadtest.records import CooldownMetrics, RunRecord, SetResult, network_label, read_cooldowns
 
 FRACTIONS = (*BRANCH_FRACTIONS, 1.0)
 
@@ -115,11 +115,11 @@ def _budget(results: Results, fraction: float) -> tuple[float | None, float | No
     return None, fraction * float(protocol["max_epochs"])
 
 
-def _branches(results: Results, record: RunRecord) -> list[BranchRow]:
+def _branches(results: Results, record: RunRecord) -> list[CooldownMetrics]:
     kept = results.kept.setdefault("branches", {})
     if record.run not in kept:
-        kept[record.run] = read_branches(results.study_dir / record.run.folder)
-    found: list[BranchRow] = kept[record.run]
+        kept[record.run] = read_cooldowns(results.study_dir / record.run.folder)
+    found: list[CooldownMetrics] = kept[record.run]
     return found
 
 

@@ -43,7 +43,7 @@ from roadtest.analysis.results import (
 )
 from roadtest.analysis.sample_size import GOOD_NUM_SEEDS, plan_more_seeds
 from roadtest.format import WHERE, Row, render_duration, speak_of
-from roadtest.records import Failure, IncumbentAnswers, PlannedRun, RunRecord, read_incumbents
+from roadtest.records import ExternalPredictions, Failure, PlannedRun, RunRecord, read_external
 
 OTHERS = tuple(metric for metric in METRICS.values() if metric.name != ACCURACY)
 """The metrics whose columns come after those of accuracy."""
@@ -228,12 +228,12 @@ def external_difference_rows(study: Path | Results) -> list[Row]:
     return [row for row in found if row is not None]
 
 
-def _incumbents(results: Results) -> list[IncumbentAnswers]:
+def _incumbents(results: Results) -> list[ExternalPredictions]:
     key = "incumbents"
     if key not in results.kept:
         num_images, num_classes = len(results.split_rows), len(results.info.class_names)
-        results.kept[key] = read_incumbents(results.study_dir, num_images=num_images, num_classes=num_classes)
-    found: list[IncumbentAnswers] = results.kept[key]
+        results.kept[key] = read_external(results.study_dir, num_images=num_images, num_classes=num_classes)
+    found: list[ExternalPredictions] = results.kept[key]
     return found
 
 
@@ -243,8 +243,8 @@ def _rows(results: Results, networks: Sequence[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: -(row["test_accuracy_mean"] or row["val_accuracy_mean"] or 0.0))
 
 
-def _row(results: Results, answers: IncumbentAnswers) -> Row:
-    row: Row = {"network": answers.incumbent.name, "has_stn": False, "num_runs": 0, "status": STATUS}
+def _row(results: Results, answers: ExternalPredictions) -> Row:
+    row: Row = {"network": answers.system.name, "has_stn": False, "num_runs": 0, "status": STATUS}
     for split in PARTS:
         ids_N, predicted_N = _of_split(results, answers, split)
         if not len(ids_N):
@@ -259,7 +259,7 @@ def _row(results: Results, answers: IncumbentAnswers) -> Row:
     return row
 
 
-def _difference_row(results: Results, answers: IncumbentAnswers, variant: Variant, split: str) -> Row | None:
+def _difference_row(results: Results, answers: ExternalPredictions, variant: Variant, split: str) -> Row | None:
     """How far a network is from a system on the images that all its seeds and the system answered."""
     ids_N, predicted_N = _of_split(results, answers, split)
     found = gather_predictions(results, variant.records, split)
@@ -271,7 +271,7 @@ def _difference_row(results: Results, answers: IncumbentAnswers, variant: Varian
     theirs_N = (_labels(results, ids_N) == predicted_N)[np.searchsorted(ids_N, found.ids[0])]
     difference = stats.difference_interval(correct_SN, theirs_N[None], clusters_N)
     return {
-        "system": answers.incumbent.name,
+        "system": answers.system.name,
         "network": variant.network,
         "has_stn": variant.has_stn,
         "part": split,
@@ -290,7 +290,7 @@ def _difference_row(results: Results, answers: IncumbentAnswers, variant: Varian
     }
 
 
-def _of_split(results: Results, answers: IncumbentAnswers, split: str) -> tuple[Ints, Ints]:
+def _of_split(results: Results, answers: ExternalPredictions, split: str) -> tuple[Ints, Ints]:
     rows = results.split_rows
     chosen_N = np.array([rows[image]["split"] == split for image in answers.image_ids_N.tolist()], bool)
     return answers.image_ids_N[chosen_N], answers.predicted_N[chosen_N]

@@ -18,7 +18,7 @@ from roadtest.cli import data as data_verbs
 from roadtest.cli import use as export_verbs
 from roadtest.cli import use as use_verbs
 from roadtest.cli.hints import answer_option, answer_surplus, answer_verb
-from roadtest.records.schema import printable
+from roadtest.format import printable
 
 ABOUT = "Road-test image classifiers: train several fairly, measure their costs, see which differences are real."
 

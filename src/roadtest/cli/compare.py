@@ -21,7 +21,7 @@ from roadtest.cli.options import OUTPUT, CompareOptions, DemoOut, Format, Format
 from roadtest.cli.study import OwnMetric
 
 if TYPE_CHECKING:
-    from roadtest.records.schema import Event
+    from roadtest.records.events import Event
     from roadtest.study.api import Study
     from roadtest.study.estimate import Plan
 
@@ -110,8 +110,8 @@ def _conclude(study: "Study", *, has_trained: bool, format: Format | None, is_qu
     """Print the leaderboard, which network to use, and where the page is; answer with the exit code."""
     from roadtest.analysis.recommend import recommend
     from roadtest.cli.tables import print_leaderboard
+    from roadtest.format import printable
     from roadtest.records import row_label
-    from roadtest.records.schema import printable
 
     rows = study.leaderboard()
     if sys.stderr.isatty() and not is_quiet:

@@ -67,7 +67,8 @@ def check(
     from roadtest.data.audit.contact_sheet import write_findings_sheet
     from roadtest.data.cache import default_cache_dir
     from roadtest.data.open import list_grouped_source
-    from roadtest.records.schema import Event, counting, printable
+    from roadtest.format import printable
+    from roadtest.records.events import Event, counting
     from roadtest.study.progress import show_progress
 
     _check_picture(out)
@@ -120,7 +121,7 @@ def preview(
     from roadtest.data.audit.contact_sheet import write_contact_sheet
     from roadtest.data.cache import default_cache_dir
     from roadtest.data.open import open_source
-    from roadtest.records.schema import counting
+    from roadtest.records.events import counting
     from roadtest.study.progress import show_progress
 
     _check_picture(out)

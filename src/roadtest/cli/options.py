@@ -46,7 +46,6 @@ PLACEHOLDERS = {
     "--group": "WORD",
     "--keep-weights": "WORD",
     "--lr": "RATE",
-    "--mix": "SHARE",
     "--networks": "NAMES",
     "--out": "PATH",
     "--precision": "WORD",
@@ -213,15 +212,6 @@ class CompareOptions:
             "--flips",
             help="Mirror training images left to right: on, off, or auto (the default): where the images show that no "
             "class changes; never for signs.",
-            group=DATA,
-        ),
-    ] = None
-    mix: Annotated[
-        str | None,
-        option(
-            "--mix",
-            help="Drawn signs among real images, and their share of every batch: signs:0.3. "
-            "As many steps as without them.",
             group=DATA,
         ),
     ] = None

@@ -200,7 +200,7 @@ def leaderboard(
     """Print the table of a study: accuracy, size, operations, time, latency, memory; and which differences are real."""
     from roadtest.analysis import rows_with_externals, summary_sentences
     from roadtest.cli.tables import caution, print_leaderboard
-    from roadtest.records.schema import printable
+    from roadtest.format import printable
 
     results = read_as(study, metric, tolerance)
     rows = rows_with_externals(results)
@@ -330,8 +330,8 @@ def recommend(
 def _print(found: "Recommendation", format: str) -> None:
     """The table and the sentences; with json the whole answer, with csv and md the table, sentences on stderr."""
     from roadtest.cli.tables import print_rows
+    from roadtest.format import printable
     from roadtest.records import row_label
-    from roadtest.records.schema import printable
 
     if format == "json":
         sys.stdout.write(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) + "\n")

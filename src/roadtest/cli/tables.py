@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from roadtest.format import Row
+from roadtest.format import Row, printable
 from roadtest.records import row_label
-from roadtest.records.schema import printable
 
 if TYPE_CHECKING:
     from rich.console import JustifyMethod

@@ -37,9 +37,8 @@ from roadtest.cli.options import (
     option,
 )
 from roadtest.cli.tables import Column, count, interval, percent, print_rows, print_table
-from roadtest.format import Row
+from roadtest.format import Row, printable
 from roadtest.records import row_label
-from roadtest.records.schema import printable
 
 if TYPE_CHECKING:
     from roadtest.inference.evaluate import Evaluation

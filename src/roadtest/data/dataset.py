@@ -17,10 +17,6 @@ TRAIN, VAL, TEST = "train", "val", "test"
 PART_ORDER = {TRAIN: 0, VAL: 1, TEST: 2}
 
 
-DRAWN = "drawn"
-"""Images that are only ever mixed into training batches; no epoch, fold or figure counts them."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Item:
     """One image that lies somewhere, with all that is known before it is decoded."""

@@ -43,7 +43,7 @@ from roadtest.data.split import note_test_read
 from roadtest.format import Row
 from roadtest.inference.classifier import Classifier
 from roadtest.records import PlannedRun, read_rows
-from roadtest.records.schema import Event
+from roadtest.records.events import Event
 from roadtest.training.predict import pixel_reader, predict_logits
 
 Ints = npt.NDArray[np.int64]

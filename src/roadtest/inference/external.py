@@ -32,16 +32,16 @@ from roadtest.data.sources.images import picture_suffixes
 from roadtest.data.sources.layout import ClassFinder, class_finder, name_some
 from roadtest.data.split import note_test_read, split_fingerprint
 from roadtest.records import (
-    Incumbent,
-    IncumbentAnswers,
+    ExternalPredictions,
+    ExternalSystem,
     PlannedRun,
     StudyInfo,
     append_row,
-    incumbent_dir,
+    external_dir,
     read_rows,
     read_study_info,
     utc_now,
-    write_incumbent,
+    write_external,
 )
 
 SPLIT_COLUMNS = ("path", "label", "group", "split", "fold")
@@ -50,7 +50,9 @@ SPLIT_COLUMNS = ("path", "label", "group", "split", "fold")
 MAX_NAME = 60
 
 
-def add_incumbent(study_dir: Path, predictions: Path, *, name: str, cache_dir: Path | None = None) -> IncumbentAnswers:
+def add_incumbent(
+    study_dir: Path, predictions: Path, *, name: str, cache_dir: Path | None = None
+) -> ExternalPredictions:
     """Read a csv file of answers and keep them as an entry of the study; a ValueError in one line says what is wrong.
 
     Answers for training images are left out. `cache_dir` is where the ledger lies.
@@ -76,8 +78,8 @@ def add_incumbent(study_dir: Path, predictions: Path, *, name: str, cache_dir: P
     kept = sorted(image for part, ids in parts.items() if counts[part] for image in ids)
     if counts.get(TEST):
         _note_reading(study_dir, info, name, cache_dir or default_cache_dir())
-    added = IncumbentAnswers(
-        incumbent=Incumbent(
+    added = ExternalPredictions(
+        system=ExternalSystem(
             name=name,
             data_fingerprint=info.data_fingerprint,
             split_fingerprint=split_fingerprint(rows),
@@ -90,7 +92,7 @@ def add_incumbent(study_dir: Path, predictions: Path, *, name: str, cache_dir: P
         image_ids_N=np.array(kept, np.int64),
         predicted_N=np.array([answers[image] for image in kept], np.int64),
     )
-    write_incumbent(study_dir, added)
+    write_external(study_dir, added)
     return added
 
 
@@ -101,7 +103,7 @@ def _check_name(study_dir: Path, info: StudyInfo, name: str) -> None:
         )
     if name in {run.label for run in info.runs}:
         raise ValueError(f"--name {name!r} is a network of the study: it must be another; try {name}-ours")
-    folder = incumbent_dir(study_dir, name)
+    folder = external_dir(study_dir, name)
     if (folder / "incumbent.json").exists():
         raise ValueError(f"{study_dir} has a {name!r} already: give another --name, or delete {folder} first")
 

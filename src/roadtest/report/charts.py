@@ -19,7 +19,7 @@ import vl_convert
 from altair.utils.schemapi import debug_mode
 
 from roadtest.format import Row
-from roadtest.records import EpochRow, write_atomically
+from roadtest.records import EpochMetrics, write_atomically
 
 Spec = dict[str, Any]
 Columns = dict[str, list[float | None]]
@@ -356,7 +356,7 @@ def cost_domains(points: Sequence[CostPoint | BudgetPoint]) -> tuple[Range, Rang
     return (min(costs) / factor, max(costs) * factor), (low - margin, high + margin)
 
 
-def curve_domains(runs: Sequence[Sequence[EpochRow]]) -> Domains:
+def curve_domains(runs: Sequence[Sequence[EpochMetrics]]) -> Domains:
     """The ranges for the panels that stand side by side, from the rows of all their runs.
 
     The accuracy axis starts below the second half of all curves: the first epochs would leave no room for the rest.

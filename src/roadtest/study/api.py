@@ -21,12 +21,12 @@ from roadtest.analysis.find_run import find_run
 from roadtest.analysis.recommend import Recommendation, recommend
 from roadtest.data.cache import default_cache_dir
 from roadtest.data.dataset import ImageSet
-from roadtest.data.mix import check_sources, open_mixed
+from roadtest.data.join import check_sources, open_joined
 from roadtest.inference.external import add_incumbent
 from roadtest.machine import choose_device
 from roadtest.protocol import Protocol
 from roadtest.records import (
-    EpochRow,
+    EpochMetrics,
     Failure,
     PlannedRun,
     Predictions,
@@ -39,9 +39,9 @@ from roadtest.records import (
     read_record,
     read_study_info,
 )
+from roadtest.records.events import Event, counting
 from roadtest.records.lock import folder_lock
 from roadtest.records.measurements import Measurement, add_device, is_exported, replace_latencies
-from roadtest.records.schema import Event, counting
 from roadtest.report import write_report
 from roadtest.study.folder import check_own_networks, check_place, check_protocol, make_folder, move_aside, write_plan
 from roadtest.study.options import Options, chosen_protocol, chosen_seeds, planned_runs, source_kind, study_name
@@ -85,7 +85,7 @@ class Run:
         return read_record(self.path)
 
     @property
-    def epochs(self) -> list[EpochRow]:
+    def epochs(self) -> list[EpochMetrics]:
         """Its evaluations while training."""
         return read_epochs(self.path)
 
@@ -229,7 +229,7 @@ def ask(source: Source, options: dict[str, Any], tell: Tell, *, is_plan: bool = 
     if chosen.device not in ("auto", "cpu"):
         choose_device(chosen.device)  # a mistake is told before anything is decoded
     chosen_protocol(source, chosen, len(runs))  # and so is one here
-    check_sources(source, mix=chosen.mix, test_on=chosen.test_on, validate_on=chosen.validate_on)
+    check_sources(source, test_on=chosen.test_on, validate_on=chosen.validate_on)
     if chosen.out is not None:
         check_place(chosen.out)
 
@@ -247,9 +247,8 @@ def ask(source: Source, options: dict[str, Any], tell: Tell, *, is_plan: bool = 
         check_own_networks(study_dir, runs)
     provide = announce_weights if is_plan else fetch_weights
     provide(runs, study_dir, tell, is_fresh=chosen.fresh)
-    image_set = open_mixed(
+    image_set = open_joined(
         source,
-        mix=chosen.mix,
         test_on=chosen.test_on,
         validate_on=chosen.validate_on,
         image_size=protocol.image_size,
@@ -277,6 +276,10 @@ def ask(source: Source, options: dict[str, Any], tell: Tell, *, is_plan: bool = 
 def build_options(words: dict[str, Any]) -> Options:
     """Options from keyword arguments or a study.toml; a ValueError names a wrong word."""
     known = {f.name for f in fields(Options)}
+    if words.get("mix") is not None:
+        raise ValueError(
+            f"there is no option 'mix' any more (mix={words['mix']!r}): mixing gave no gain (docs/log.md); leave it out"
+        )
     for word in words:
         if word not in known:
             near = difflib.get_close_matches(word, known, n=1)

@@ -35,7 +35,7 @@ from roadtest.format import Row, plural, render_duration
 from roadtest.machine.environment import count_usable_memory_bytes
 from roadtest.protocol import UNDERTRAINED_EPOCHS, Protocol
 from roadtest.records import PlannedRun, read_record, read_study_info, row_label
-from roadtest.records.schema import Event, Job
+from roadtest.records.events import Event, RunSpec
 from roadtest.study.api import Asked, ask
 from roadtest.study.folder import check_data, write_plan
 from roadtest.study.launch import Outcome, Task, run_tasks
@@ -147,7 +147,7 @@ def _measure(
     return speeds, {outcome.task.label: _reason(outcome) for outcome in outcomes if outcome not in done}
 
 
-def _task(job: Job, asked: Asked) -> Task:
+def _task(job: RunSpec, asked: Asked) -> Task:
     label = job.run.label
     rate = asked.protocol.learning_rate(label) or min(asked.protocol.sweep_rates)
     return Task(

@@ -196,7 +196,7 @@ def _flag(name: str) -> Callable[[object], list[str]]:
 
 _SAME_NAMES = (
     "networks stn seeds preset epochs patience group image_size batch_size lr device precision threads jobs "
-    "keep_weights metric mix validate_on test_on stem pretrained flips class_weights"
+    "keep_weights metric validate_on test_on stem pretrained flips class_weights"
 )
 
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from roadtest.records import refuse_link
-from roadtest.records.schema import Event, FailureKind
+from roadtest.records.events import Event
+from roadtest.records.schema import FailureKind
 from roadtest.training.worker import EXIT_STOPPED
 
 WORKER = (sys.executable, "-P", "-m", "roadtest.training.worker")

@@ -12,7 +12,6 @@ from types import NoneType
 from typing import Any, get_args, get_origin
 
 from roadtest.analysis import check_metric
-from roadtest.data.mix import count_drawn, parse_mix
 from roadtest.data.signs import is_drawn, parse_drawing
 from roadtest.data.sources.gtsrb import CLASS_NAMES, MIRRORED_CLASSES
 from roadtest.networks import STEMS
@@ -89,8 +88,6 @@ class Options:
     skip_broken: bool = False
     group: str | None = None
     """`auto`: groups are proposed by names and looks; None keeps those that the data brought."""
-    mix: str | None = None
-    """`signs:0.3`: this share of every batch is drawn signs."""
     validate_on: str | None = None
     """Another source, whose training images validate."""
     test_on: str | None = None
@@ -139,8 +136,6 @@ def study_name(source: str, options: Options, protocol: Protocol) -> str:
     Other data of the same name has the same folder, and is refused there.
     """
     name = source_name(source)
-    if options.mix is not None:
-        name += f"+{source_name(parse_mix(options.mix)[1].word)}"
     for word, other in (("val", options.validate_on), ("on", options.test_on)):
         name += f"-{word}-{source_name(other)}" if other is not None else ""
     return f"{name}-{protocol.name}-{protocol.fingerprint[:8]}"
@@ -182,16 +177,11 @@ def chosen_protocol(source: str, options: Options, num_runs: int) -> Protocol:
         "patience": options.patience,
         "image_size": options.image_size,
         "batch_size": options.batch_size,
-        "drawn_fraction": None if options.mix is None else parse_mix(options.mix)[0],
         "class_weights": options.class_weights,
-        "augmentation": _flipping(protocol, has_signs=kind != "folder" or options.mix is not None)
-        if options.flips == "on"
-        else None,
+        "augmentation": _flipping(protocol, has_signs=kind != "folder") if options.flips == "on" else None,
     }
     kept = {"budget_seconds", "learning_rates"}
-    protocol = replace(protocol, **{k: v for k, v in changes.items() if v is not None or k in kept})  # type: ignore[arg-type]
-    count_drawn(protocol.batch_size, protocol.drawn_fraction)  # refuses a share that rounds to nothing
-    return protocol
+    return replace(protocol, **{k: v for k, v in changes.items() if v is not None or k in kept})  # type: ignore[arg-type]
 
 
 def planned_runs(networks: Sequence[tuple[str, bool]], seeds: Sequence[int]) -> tuple[PlannedRun, ...]:

@@ -29,7 +29,7 @@ from roadtest.data.audit import audit_images, check_notes
 from roadtest.data.audit.files import LEAST_IMAGES
 from roadtest.data.audit.flips import judge_flips, name_pairs
 from roadtest.data.cache import open_image_set
-from roadtest.data.dataset import DRAWN, ImageSet, Listing
+from roadtest.data.dataset import ImageSet, Listing
 from roadtest.data.open import list_grouped_source, list_source
 from roadtest.data.sources.arrays import is_arrays, short_side, store_arrays
 from roadtest.data.sources.images import IMAGE_SIZES, read_headers
@@ -44,7 +44,7 @@ from roadtest.networks import (
 )
 from roadtest.networks.registry import OWN_STEM
 from roadtest.records import PlannedRun, is_finished
-from roadtest.records.schema import Event, counting
+from roadtest.records.events import Event, counting
 from roadtest.study.options import Options, default_networks, source_kind
 
 Source = str | Path | tuple[Any, Any]
@@ -89,8 +89,6 @@ def settle(
         image_size, reason = _suggested_size(source, listing)
         options = replace(options, image_size=image_size)
         tell(Event(kind="note", text=reason))
-    if options.mix is not None:  # among drawn signs are mirror images, whatever the folder holds
-        return replace(options, flips="off")
     check(options)
     return options if options.flips == "off" else _settle_flips(source, listing, options, cache_dir, tell)
 
@@ -191,13 +189,12 @@ def check_in_short(
     With the listing of the original files their headers are read too.
     """
     more = f"roadtest data check {shlex.quote(source)}"
-    own = _without_drawn(image_set)
-    if len(own.paths) > MAX_CHECKED_IMAGES:
+    if len(image_set.paths) > MAX_CHECKED_IMAGES:
         text = f"data check: more than {MAX_CHECKED_IMAGES:,} images are not looked at by themselves: {more} does"
         tell(Event(kind="note", text=text))
         return
-    tell(Event(kind="phase", text=f"checking {len(own.paths):,} images"))
-    audit = audit_images(own, listing)
+    tell(Event(kind="phase", text=f"checking {len(image_set.paths):,} images"))
+    audit = audit_images(image_set, listing)
     # Broken files were left out on request, however many they are: no error of whoever asked for it.
     findings = (replace(f, severity="warning") if (f.topic, f.severity) == _BROKEN else f for f in audit.findings)
     audit = replace(audit, findings=tuple(findings))
@@ -207,20 +204,6 @@ def check_in_short(
         if one.severity == "error" or one.topic not in told:
             tell(Event(kind="warning", text=f"data check: {one.topic}: {one.text}"))
     tell(Event(kind="note", text=f"data check: {audit.verdict}" + (f"; {more} says what to do" if troubles else "")))
-
-
-def _without_drawn(image_set: ImageSet) -> ImageSet:
-    """The images that are somebody's own: mixed ones stand behind all others."""
-    num_own = len(image_set.paths) - image_set.splits.count(DRAWN)
-    return replace(
-        image_set,
-        images_NHWC=image_set.images_NHWC[:num_own],
-        labels_N=image_set.labels_N[:num_own],
-        groups=image_set.groups[:num_own],
-        frames_N=image_set.frames_N[:num_own],
-        splits=image_set.splits[:num_own],
-        paths=image_set.paths[:num_own],
-    )
 
 
 Tell = Callable[[Event], None]

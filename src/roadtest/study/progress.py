@@ -21,7 +21,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, TextIO
 
-from roadtest.records.schema import Event, printable
+from roadtest.format import printable
+from roadtest.records.events import Event
 
 if TYPE_CHECKING:
     from rich.console import Console, Group, JustifyMethod

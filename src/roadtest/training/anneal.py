@@ -12,36 +12,36 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 
-from roadtest.records import BranchRow, EpochRow, append_row, read_branches, write_rows
-from roadtest.records.schema import Event, Job
+from roadtest.records import CooldownMetrics, EpochMetrics, append_row, read_cooldowns, write_rows
+from roadtest.records.events import Event, RunSpec
 from roadtest.training.checkpoint import BRANCH_STATE, Origin, SaveClock, read_state, write_state
 from roadtest.training.loop import train
 from roadtest.training.schedule import Branch, branch_at, turn_off
 from roadtest.training.state import Training
 
 
-def begin_branches(job: Job) -> None:
+def begin_branches(job: RunSpec) -> None:
     """Make branches.csv where it is not there, so that a reader sees that branches were asked for."""
     path = job.run_dir / "branches.csv"
     if job.anneals and not path.exists():
-        write_rows(path, [], [field.name for field in fields(BranchRow)])
+        write_rows(path, [], [field.name for field in fields(CooldownMetrics)])
 
 
-def forget_branches(job: Job) -> None:
+def forget_branches(job: RunSpec) -> None:
     """Remove the branches of a run that begins anew."""
     for name in ("branches.csv", BRANCH_STATE):
         (job.run_dir / name).unlink(missing_ok=True)
 
 
 def anneal_if_due(
-    job: Job, training: Training, origin: Origin, *, tell: Callable[[Event], None], should_stop: Callable[[], bool]
+    job: RunSpec, training: Training, origin: Origin, *, tell: Callable[[Event], None], should_stop: Callable[[], bool]
 ) -> None:
     """Follow the branch that begins at the present step, unless that is done; the run then stands as before.
 
     Raise InterruptedError where `should_stop` said so, with both states kept.
     """
     branch = branch_at(training.progress, job.protocol) if job.anneals else None
-    if branch is None or branch.budget_fraction in [row.budget_fraction for row in read_branches(job.run_dir)]:
+    if branch is None or branch.budget_fraction in [row.budget_fraction for row in read_cooldowns(job.run_dir)]:
         return
     tell(job.event("phase", text="annealing"))
     with _set_aside(job, training, origin):
@@ -51,7 +51,7 @@ def anneal_if_due(
 
 
 @contextmanager
-def _set_aside(job: Job, training: Training, origin: Origin) -> Iterator[None]:
+def _set_aside(job: RunSpec, training: Training, origin: Origin) -> Iterator[None]:
     """Save the run, and put it back however the block ends."""
     write_state(job, training, origin)
     try:
@@ -64,7 +64,9 @@ def _set_aside(job: Job, training: Training, origin: Origin) -> Iterator[None]:
         training.restore(state["training"])
 
 
-def _follow(job: Job, training: Training, origin: Origin, branch: Branch, should_stop: Callable[[], bool]) -> BranchRow:
+def _follow(
+    job: RunSpec, training: Training, origin: Origin, branch: Branch, should_stop: Callable[[], bool]
+) -> CooldownMetrics:
     """Decay to the branch's end, from where an earlier process left it, and give its evaluation."""
     state = read_state(job, BRANCH_STATE)
     if state is not None and _is_of(state["training"]["progress"], branch):
@@ -74,8 +76,8 @@ def _follow(job: Job, training: Training, origin: Origin, branch: Branch, should
     clock = SaveClock()
     try:
         for happening in train(training):
-            if isinstance(happening, EpochRow):
-                return BranchRow(
+            if isinstance(happening, EpochMetrics):
+                return CooldownMetrics(
                     budget_fraction=branch.budget_fraction, first_step=branch.first_step, **asdict(happening)
                 )
             if should_stop():

@@ -1,6 +1,6 @@
 """The training loop: one generator, its learning-rate curve, its honest clock and its saved state.
 
-    for happening in train(training):      # a Tick about twice a second, an EpochRow per evaluation
+    for happening in train(training):      # a Tick about twice a second, an EpochMetrics per evaluation
         ...                                # save, show, stop: whatever stands here is off the clock
 
 Everything random is keyed by (seed, epoch, image) or restored from the state, so a run that goes on from a saved
@@ -19,9 +19,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from roadtest.data.mix import mix_in
 from roadtest.machine import wait_for_device
-from roadtest.records import EpochRow, SetResult
+from roadtest.records import EpochMetrics, SetResult
 from roadtest.training.augment import Changes, draw_changes
 from roadtest.training.predict import add_up, count_correct, eval_batch_size, predict_logits
 from roadtest.training.schedule import (
@@ -70,8 +69,8 @@ class _Order(NamedTuple):
     changes: Changes
 
 
-def train(training: Training) -> Iterator[Tick | EpochRow]:
-    """Train to the end, yielding an EpochRow per evaluation and a Tick about twice a second in between."""
+def train(training: Training) -> Iterator[Tick | EpochMetrics]:
+    """Train to the end, yielding an EpochMetrics per evaluation and a Tick about twice a second in between."""
     progress = training.progress
     if progress.step == 0:
         torch.manual_seed(training.seed)  # dropout is all that draws from the global generator
@@ -145,7 +144,7 @@ def _take_step(training: Training, order: _Order, steps: RecordedSteps | None) -
     return loss
 
 
-def _evaluate_row(training: Training) -> EpochRow:
+def _evaluate_row(training: Training) -> EpochMetrics:
     progress = training.progress
     num_images = (progress.step - progress.last_eval_step) * training.batch_size
     images_per_second = num_images / max(progress.train_seconds - progress.last_eval_train_seconds, 1e-9)
@@ -161,7 +160,7 @@ def _evaluate_row(training: Training) -> EpochRow:
     if not math.isfinite(val.loss):
         raise DivergedError(f"the validation loss is {val.loss} at step {progress.step}: try a lower --lr")
     consider_patience(progress, training.protocol, val.loss)
-    return EpochRow(
+    return EpochMetrics(
         epoch=round(training.epoch, 4),
         step=progress.step,
         learning_rate=training.optimizer.param_groups[0]["lr"],
@@ -207,14 +206,7 @@ def _tick(training: Training, images_per_second: float) -> Tick:
 
 def _order_of(training: Training, epoch: int) -> _Order:
     """The images of one epoch in order, and how they are varied: both depend on seed and epoch alone."""
-    order_N = mix_in(
-        np.random.default_rng([training.seed, epoch]).permutation(training.train_ids_N),
-        training.drawn_ids_N,
-        batch_size=training.batch_size,
-        num_drawn=training.num_drawn,
-        seed=training.seed,
-        epoch=epoch,
-    )
+    order_N = np.random.default_rng([training.seed, epoch]).permutation(training.train_ids_N)
     ids_N, augmentation = torch.from_numpy(order_N), training.protocol.augmentation
     changes = draw_changes(ids_N.to(training.device), augmentation=augmentation, seed=training.seed, epoch=epoch)
     return _Order(epoch, ids_N, changes)

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from roadtest.machine import wait_for_device
 from roadtest.records import Machine, read_record, write_atomically
+from roadtest.records.events import RunSpec
 from roadtest.records.lock import folder_lock
-from roadtest.records.schema import Job
 from roadtest.training.predict import PRECISIONS, forward
 from roadtest.training.step import record_graph, take_without_waiting
 
@@ -166,7 +166,7 @@ class _Settled:
 
 
 def settle_precision(
-    job: Job, machine: Machine, choose: Callable[[str], tuple[str, dict[str, float]]]
+    job: RunSpec, machine: Machine, choose: Callable[[str], tuple[str, dict[str, float]]]
 ) -> tuple[str, dict[str, float]]:
     """What `choose` makes of the job's word: the precision and the probe's milliseconds; `auto` once a network."""
     if job.precision != "auto":
@@ -180,7 +180,7 @@ def settle_precision(
     return precision, probe_ms
 
 
-def _known(job: Job, place: list[str | None]) -> str | None:
+def _known(job: RunSpec, place: list[str | None]) -> str | None:
     """The precision that an earlier run of the network took on a machine like this; None where none did."""
     settled = _read(job)
     if settled is not None and settled.place == place:
@@ -192,7 +192,7 @@ def _known(job: Job, place: list[str | None]) -> str | None:
     return None
 
 
-def _read(job: Job) -> _Settled | None:
+def _read(job: RunSpec) -> _Settled | None:
     """What stands in the folder; a file that says something else, which anybody may have written, says nothing."""
     try:
         with (job.run_dir.parent / NAME).open("rb") as file:

@@ -16,8 +16,8 @@ import numpy as np
 import psutil
 
 from roadtest.machine import count_usable_cores, others_cpu_seconds
-from roadtest.records import EpochRow, write_atomically
-from roadtest.records.schema import Event, Job
+from roadtest.records import EpochMetrics, write_atomically
+from roadtest.records.events import Event, RunSpec
 from roadtest.training.checkpoint import count_weight_bytes
 from roadtest.training.loop import DivergedError, Tick, evaluate_ids, train
 from roadtest.training.precision import choose_precision
@@ -66,14 +66,14 @@ class Speed:
     """Other processes used the processor meanwhile: the times are too long."""
 
 
-def unlimited(job: Job) -> Job:
+def unlimited(job: RunSpec) -> RunSpec:
     """The job without an end: it is left when enough was measured."""
     # A budget keeps the loop at one step a time, on a GPU at a few, until it has timed itself, which it has after half
     # a minute at most.
     return replace(job, protocol=replace(job.protocol, budget_seconds=3.0e7, max_epochs=1_000_000, patience=0))
 
 
-def measure_speed(training: Training, job: Job, num_classes: int, should_stop: Callable[[], bool]) -> Speed:
+def measure_speed(training: Training, job: RunSpec, num_classes: int, should_stop: Callable[[], bool]) -> Speed:
     """Take real training steps until enough of them were timed, then evaluate some images; raise InterruptedError."""
     training.precision, _ = choose_precision(
         training.network,
@@ -148,7 +148,7 @@ def _time_evaluation(training: Training) -> float:
     return num_images / (time.perf_counter() - start)
 
 
-def try_rate(training: Training, job: Job, num_classes: int, should_stop: Callable[[], bool]) -> Event:
+def try_rate(training: Training, job: RunSpec, num_classes: int, should_stop: Callable[[], bool]) -> Event:
     """Train to the planned end and return a `trial` event; without figures where the loss was no number."""
     training.precision, _ = choose_precision(
         training.network,
@@ -165,7 +165,7 @@ def try_rate(training: Training, job: Job, num_classes: int, should_stop: Callab
             progress = training.progress
             if progress.num_steps is not None:
                 progress.eval_interval = progress.num_steps  # one evaluation, at the end
-            if isinstance(happening, EpochRow):
+            if isinstance(happening, EpochMetrics):
                 figures = {"val_loss": happening.val.loss, "val_accuracy": happening.val.accuracy}
             if should_stop():
                 raise InterruptedError

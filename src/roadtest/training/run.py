@@ -23,7 +23,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from roadtest.data.dataset import DRAWN, ImageSet
+from roadtest.data.dataset import ImageSet
 from roadtest.data.open import reopen_image_set
 from roadtest.data.split import every_tenth_frame, note_test_read, split_for_seed
 from roadtest.machine import describe_machine, prepare_device, watch_load
@@ -34,7 +34,7 @@ from roadtest.networks.user_file import check_unchanged, digest_own
 from roadtest.protocol import UNDERTRAINED_EPOCHS
 from roadtest.records import (
     Cost,
-    EpochRow,
+    EpochMetrics,
     Machine,
     Predictions,
     RunRecord,
@@ -47,8 +47,8 @@ from roadtest.records import (
     write_predictions,
     write_record,
 )
+from roadtest.records.events import Event, RunSpec
 from roadtest.records.lock import folder_lock
-from roadtest.records.schema import Event, Job
 from roadtest.training.anneal import anneal_if_due, begin_branches, forget_branches
 from roadtest.training.augment import prepare_batch
 from roadtest.training.checkpoint import (
@@ -73,7 +73,7 @@ class Stopped(Exception):  # noqa: N818
     """Asked to stop; the state is kept."""
 
 
-def execute(job: Job, *, tell: Callable[[Event], None], should_stop: Callable[[], bool] = lambda: False) -> None:
+def execute(job: RunSpec, *, tell: Callable[[Event], None], should_stop: Callable[[], bool] = lambda: False) -> None:
     """Train the job's network and leave a complete run folder; do nothing where it is complete already.
 
     Raise Stopped where `should_stop` said so, with the state kept.
@@ -87,7 +87,7 @@ def execute(job: Job, *, tell: Callable[[Event], None], should_stop: Callable[[]
             _execute(job, tell, should_stop)
 
 
-def _execute(job: Job, tell: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
+def _execute(job: RunSpec, tell: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
     machine, digest = describe_machine(has_siblings=True), digest_own(job.run.network)
     if digest:
         check_unchanged(job.run.network, read_records(job.study_dir))
@@ -111,7 +111,7 @@ def _execute(job: Job, tell: Callable[[Event], None], should_stop: Callable[[], 
 
 
 def build_training(
-    job: Job, should_stop: Callable[[], bool], *, starts_pretrained: bool = True
+    job: RunSpec, should_stop: Callable[[], bool], *, starts_pretrained: bool = True
 ) -> tuple[ImageSet, Training]:
     """Put network, images and protocol together; without `starts_pretrained` nobody looks for pretrained weights."""
     prepare_device(job.device, job.num_threads)
@@ -139,7 +139,6 @@ def build_training(
         train_ids_N=split.train_N,
         train_eval_ids_N=every_tenth_frame(image_set, split.train_N),
         val_ids_N=split.val_N,
-        drawn_ids_N=image_set.indices_of(DRAWN),
         max_steps=job.max_steps,
         should_stop=should_stop,
         is_recordable=not digest_own(job.run.network),
@@ -148,7 +147,7 @@ def build_training(
 
 
 def _begin_or_go_on(
-    job: Job, training: Training, image_set: ImageSet, machine: Machine, tell: Callable[[Event], None]
+    job: RunSpec, training: Training, image_set: ImageSet, machine: Machine, tell: Callable[[Event], None]
 ) -> Origin:
     place = " ".join([platform.node(), machine.cpu_name, *machine.cpu_flags, job.device, str(job.num_threads)])
     place += "".join(f" {name} {version}" for name, version in sorted(machine.versions.items()))
@@ -195,7 +194,7 @@ def _begin_or_go_on(
 
 
 def _train_and_save(
-    job: Job, training: Training, origin: Origin, tell: Callable[[Event], None], should_stop: Callable[[], bool]
+    job: RunSpec, training: Training, origin: Origin, tell: Callable[[Event], None], should_stop: Callable[[], bool]
 ) -> None:
     """Drive the loop: rows to disk as they happen, the state now and then, events to whoever listens."""
     clock, has_saved_plan = SaveClock(), training.progress.num_steps is not None
@@ -203,7 +202,7 @@ def _train_and_save(
     load = watch_load(has_siblings=True) if job.num_jobs == 1 else lambda: 0.0
     anneal_if_due(job, training, origin, tell=tell, should_stop=should_stop)  # a run that goes on may stand at one
     for happening in train(training):
-        if isinstance(happening, EpochRow):
+        if isinstance(happening, EpochMetrics):
             append_row(job.run_dir / "epochs.csv", asdict(happening))
         tell(_progress_event(job, training, happening))
         anneal_if_due(job, training, origin, tell=tell, should_stop=should_stop)
@@ -219,7 +218,7 @@ def _train_and_save(
     write_state(job, training, origin)
 
 
-def _write_weights(job: Job, training: Training) -> int:
+def _write_weights(job: RunSpec, training: Training) -> int:
     """Write `weights.safetensors` where it is kept, and return how many bytes it takes or would take."""
     if not job.keeps_weights:
         return count_weight_bytes(training.network)
@@ -227,7 +226,7 @@ def _write_weights(job: Job, training: Training) -> int:
     return write_weights(job.run_dir / "weights.safetensors", training.network, metadata)
 
 
-def _progress_event(job: Job, training: Training, happening: Tick | EpochRow) -> Event:
+def _progress_event(job: RunSpec, training: Training, happening: Tick | EpochMetrics) -> Event:
     if isinstance(happening, Tick):
         return job.event("step", **asdict(happening))
     progress = training.progress
@@ -245,7 +244,7 @@ def _progress_event(job: Job, training: Training, happening: Tick | EpochRow) ->
     )
 
 
-def _finished(job: Job, record: RunRecord) -> Event:
+def _finished(job: RunSpec, record: RunRecord) -> Event:
     return job.event(
         "finished",
         epoch=record.num_epochs,
@@ -325,7 +324,7 @@ class Figures:
 
 
 def _fill_record(
-    job: Job,
+    job: RunSpec,
     training: Training,
     image_set: ImageSet,
     origin: Origin,
@@ -373,7 +372,7 @@ def _fill_record(
     )
 
 
-def measure_figures(job: Job, training: Training, image_set: ImageSet, tell: Callable[[Event], None]) -> Figures:
+def measure_figures(job: RunSpec, training: Training, image_set: ImageSet, tell: Callable[[Event], None]) -> Figures:
     """Measure the final weights: on all training images, on validation, and once on test where that is wanted."""
     tell(job.event("phase", text="final evaluation"))
     start = time.perf_counter()

@@ -16,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from roadtest.data.mix import count_drawn
 from roadtest.protocol import Protocol
 from roadtest.training.schedule import Limits, Progress
 
@@ -39,8 +38,6 @@ class Training:
     train_eval_ids_N: npt.NDArray[np.int64]
     """The training images that are evaluated at every row: every tenth frame of every track."""
     val_ids_N: npt.NDArray[np.int64]
-    drawn_ids_N: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    """Drawn images for the protocol's share of every batch."""
     max_steps: int | None = None
     """An end that overrides epochs and budget; the sweep uses it."""
     should_stop: Callable[[], bool] = lambda: False
@@ -57,22 +54,14 @@ class Training:
 
     def __post_init__(self) -> None:
         assert len(self.train_ids_N) >= 2, "batch norm needs two images"
-        assert len(self.drawn_ids_N) or not self.num_drawn, "the protocol mixes drawn images, and there are none"
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = build_optimizer(self.network, self.protocol)
-        labels_N, drawn_N = (self.labels_N[torch.from_numpy(ids_N)] for ids_N in (self.train_ids_N, self.drawn_ids_N))
-        share = self.num_drawn / self.batch_size
-        self.loss = build_loss(self.protocol, labels_N, self.device, drawn_labels_N=drawn_N, drawn_share=share)
+        self.loss = build_loss(self.protocol, self.labels_N[torch.from_numpy(self.train_ids_N)], self.device)
 
     @property
     def batch_size(self) -> int:
         """Images per step; the protocol's, or all there are."""
         return min(self.protocol.batch_size, len(self.train_ids_N))
-
-    @property
-    def num_drawn(self) -> int:
-        """Images of a batch that are drawn."""
-        return count_drawn(self.batch_size, self.protocol.drawn_fraction)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -114,22 +103,12 @@ class Training:
             torch.mps.set_rng_state(state["mps_generator"])
 
 
-def build_loss(
-    protocol: Protocol,
-    train_labels_N: Tensor,
-    device: str = "cpu",
-    *,
-    drawn_labels_N: Tensor | None = None,
-    drawn_share: float = 0.0,
-) -> Callable[[Tensor, Tensor], Tensor]:
-    """Give the loss of (logits_NK, labels_N): cross-entropy, each image or each class counting the same.
-
-    `drawn_share` of every batch are images with labels as `drawn_labels_N`.
-    """
+def build_loss(protocol: Protocol, train_labels_N: Tensor, device: str = "cpu") -> Callable[[Tensor, Tensor], Tensor]:
+    """Give the loss of (logits_NK, labels_N): cross-entropy, each image or each class counting the same."""
     smoothing = protocol.label_smoothing
     if protocol.class_weights == "equal":
         return lambda logits_NK, labels_N: F.cross_entropy(logits_NK, labels_N, label_smoothing=smoothing)
-    weights_K = balanced_weights(train_labels_N, drawn_labels_N, drawn_share).to(device)
+    weights_K = balanced_weights(train_labels_N).to(device)
 
     def weighted(logits_NK: Tensor, labels_N: Tensor) -> Tensor:
         losses_N = F.cross_entropy(logits_NK, labels_N, label_smoothing=smoothing, reduction="none")
@@ -139,17 +118,12 @@ def build_loss(
     return weighted
 
 
-def balanced_weights(train_labels_N: Tensor, drawn_labels_N: Tensor | None = None, drawn_share: float = 0.0) -> Tensor:
+def balanced_weights(train_labels_N: Tensor) -> Tensor:
     """One weight per class, so that each class counts the same and the mean over the images of batches is 1.
 
     Of n images in k classes, one of a class with m images weighs n / (k m). A class without images weighs nothing.
-    Where a share of every batch is drawn, the m of a class is what n images of such batches hold.
     """
     counts_K = torch.bincount(train_labels_N).double()
-    if drawn_labels_N is not None and len(drawn_labels_N) and drawn_share:
-        drawn_K = torch.bincount(drawn_labels_N, minlength=len(counts_K)).double()
-        counts_K = F.pad(counts_K, (0, len(drawn_K) - len(counts_K))) * (1 - drawn_share)
-        counts_K += drawn_K * (drawn_share * len(train_labels_N) / len(drawn_labels_N))
     num_classes = int((counts_K > 0).sum())
     weights_K = len(train_labels_N) / (num_classes * torch.where(counts_K > 0, counts_K, 1.0))
     return torch.where(counts_K > 0, weights_K, 0.0).float()

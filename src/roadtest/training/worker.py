@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from roadtest.records.schema import Event
+from roadtest.records.events import Event
 
 EXIT_FAILED, EXIT_STOPPED = 1, 130
 
@@ -48,21 +48,21 @@ def main(arguments: list[str]) -> int:
 
 def run_once(text: str, tell: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
     """One run, from the start or from its saved state."""
-    from roadtest.records.schema import Job
+    from roadtest.records.events import RunSpec
     from roadtest.training.run import execute
 
-    execute(Job.from_json(text), tell=tell, should_stop=should_stop)
+    execute(RunSpec.from_json(text), tell=tell, should_stop=should_stop)
 
 
 def try_rates(text: str, tell: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
     """One network's learning-rate sweep: train at every rate, for the same steps, and tell the validation figures."""
     from dataclasses import replace
 
-    from roadtest.records.schema import Job
+    from roadtest.records.events import RunSpec
     from roadtest.training.probe import try_rate
     from roadtest.training.run import build_training
 
-    job = Job.from_json(text)
+    job = RunSpec.from_json(text)
     trial = replace(job, protocol=replace(job.protocol, budget_seconds=job.protocol.sweep_seconds, patience=0))
     for rate in job.protocol.sweep_rates:
         image_set, training = build_training(replace(trial, learning_rate=rate), should_stop)
@@ -74,11 +74,11 @@ def try_rates(text: str, tell: Callable[[Event], None], should_stop: Callable[[]
 
 def measure_speeds(text: str, tell: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
     """How fast one network trains here, into a file in its run's folder; nothing is kept of the training."""
-    from roadtest.records.schema import Job
+    from roadtest.records.events import RunSpec
     from roadtest.training.probe import measure_speed, unlimited, write_speed
     from roadtest.training.run import build_training
 
-    job = unlimited(Job.from_json(text))
+    job = unlimited(RunSpec.from_json(text))
     tell(Event(kind="phase", text=f"measuring {job.run.label}"))
     image_set, training = build_training(job, should_stop, starts_pretrained=False)  # as fast without the weights
     write_speed(job.run_dir, measure_speed(training, job, image_set.num_classes, should_stop))

@@ -4,7 +4,7 @@ Plates are vector shapes of our own (plates, makers, pictograms, letters, stroke
 scene (wear, scene, track); a camera takes ten frames as it comes nearer (camera). An image depends on its key alone, so
 the same seed gives the same pixels with any number of processes. No program fits anything to GTSRB's images, but people
 looked at them (LEVEL). Accuracy here says that the machinery works and how networks rank on easy data, never how well
-they read real signs; for that, test on them (data/mix.py).
+they read real signs; for that, test on them (data/join.py).
 
 What a set of drawn signs is asked to be, as one word: `signs`, `signs:20000,skewed`, `signs:20000,worlds,seed=3`.
 

@@ -63,8 +63,8 @@ from roadtest.inference.export.onnx import (
 from roadtest.inference.export.quantise import write_int8
 from roadtest.machine import count_usable_cores, describe_machine
 from roadtest.records import Predictions, RunRecord, folder_name, read_predictions, read_rows, utc_now
+from roadtest.records.events import Event, counting
 from roadtest.records.measurements import INT8, ONNXRUNTIME, RUNTIMES
-from roadtest.records.schema import Event, counting
 from roadtest.training.profile import LatencySample
 
 Tell = Callable[[Event], None]

@@ -13,7 +13,7 @@ import numpy as np
 
 from roadtest.analysis import Results, Variant, ranked_variants
 from roadtest.format import format_percent, join_words
-from roadtest.records import EpochRow, PlannedRun, RunRecord, folder_name, read_epochs
+from roadtest.records import EpochMetrics, PlannedRun, RunRecord, folder_name, read_epochs
 from roadtest.report.blocks import Context, Section
 from roadtest.report.charts import Columns, Curve, Domains, Figure, curve_domains, draw_curve
 
@@ -120,12 +120,12 @@ def _curve_caption(network: str, has_bands: Sequence[bool], domains: Domains) ->
     )
 
 
-def evaluations(results: Results, variant: Variant) -> list[list[EpochRow]]:
+def evaluations(results: Results, variant: Variant) -> list[list[EpochMetrics]]:
     """The rows of all runs of a network, run by run; runs without any are left out."""
     return [rows for run in variant.planned if (rows := _epochs(results, run))]
 
 
-def _epochs(results: Results, run: PlannedRun) -> list[EpochRow]:
+def _epochs(results: Results, run: PlannedRun) -> list[EpochMetrics]:
     rows = read_epochs(results.study_dir / run.folder)
     return [row for row in rows if row.train_num_seen and row.val_num_seen]
 
@@ -148,7 +148,7 @@ def curve_columns(results: Results, variant: Variant) -> Columns:
     return columns
 
 
-_FIGURES: dict[str, Callable[[EpochRow], float]] = {
+_FIGURES: dict[str, Callable[[EpochMetrics], float]] = {
     "train_accuracy": lambda row: 100 * row.train.accuracy,
     "val_accuracy": lambda row: 100 * row.val.accuracy,
     "train_loss": lambda row: max(row.train.loss, LEAST_LOSS),
@@ -157,19 +157,19 @@ _FIGURES: dict[str, Callable[[EpochRow], float]] = {
 """The columns of a curve. The loss stands first in `max`, so that a NaN stays one."""
 
 
-def _thinned(rows: list[EpochRow], most: int) -> list[EpochRow]:
+def _thinned(rows: list[EpochMetrics], most: int) -> list[EpochMetrics]:
     if len(rows) <= most:
         return rows
     return [rows[place] for place in np.unique(np.linspace(0, len(rows) - 1, most).round().astype(int))]
 
 
-def has_band(runs: Sequence[Sequence[EpochRow]]) -> bool:
+def has_band(runs: Sequence[Sequence[EpochMetrics]]) -> bool:
     """Whether there are seeds enough for a band; a loss that blew up would tear it."""
     losses = [loss for rows in runs for row in rows for loss in (row.train.loss, row.val.loss)]
     return len(runs) >= MIN_BAND_RUNS and all(map(math.isfinite, losses))
 
 
-def band_columns(runs: Sequence[Sequence[EpochRow]]) -> Columns:
+def band_columns(runs: Sequence[Sequence[EpochMetrics]]) -> Columns:
     """Per epoch the lowest, the median and the highest seed; a run that has ended keeps its last figures."""
     begin = max(rows[0].epoch for rows in runs)
     seen = sorted({row.epoch for rows in runs for row in rows if row.epoch >= begin})
@@ -254,7 +254,7 @@ def _fit_sentence(fit: Fit) -> str:
     return f"{fit.label} {converged}neither under- nor over-fits ({errors}).{too_few}"
 
 
-def has_converged(record: RunRecord, rows: Sequence[EpochRow]) -> bool | None:
+def has_converged(record: RunRecord, rows: Sequence[EpochMetrics]) -> bool | None:
     """Whether the loss had stopped falling when the constant rate ended; None with too few evaluations to tell.
 
     Patience ends a run where nothing improves any more. A budget or the last epoch may end it before.
@@ -276,14 +276,14 @@ def under_fits(record: RunRecord) -> bool:
     return train_error >= UNDERFIT_ERROR and train_error >= UNDERFIT_SHARE * val_error
 
 
-def over_fits(record: RunRecord, rows: Sequence[EpochRow]) -> bool:
+def over_fits(record: RunRecord, rows: Sequence[EpochMetrics]) -> bool:
     """Whether the network knows its training images far better than others, or lost in validation what it had."""
     train_error, val_error = 1 - record.train.accuracy, 1 - record.val.accuracy
     has_gap = val_error - train_error >= OVERFIT_GAP and train_error <= OVERFIT_SHARE * val_error
     return has_gap or _turned_back(rows)
 
 
-def _turned_back(rows: Sequence[EpochRow]) -> bool:
+def _turned_back(rows: Sequence[EpochMetrics]) -> bool:
     """Whether validation got worse again while training still got better."""
     if len(rows) < 3:
         return False

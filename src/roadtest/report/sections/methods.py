@@ -58,7 +58,7 @@ def describe_methods(results: Results) -> Methods:
     said = (
         _describe_training(results),
         _describe_units(results, judged),
-        _describe_intervals(results, judged),
+        describe_intervals(results, judged),
         _describe_verdicts(results, judged),
     )
     return number_references([paragraph for paragraph in said if paragraph])
@@ -126,7 +126,7 @@ def _describe_units(results: Results, judged: Judged) -> str:
     )
 
 
-def _describe_intervals(results: Results, judged: Judged) -> str:
+def describe_intervals(results: Results, judged: Judged) -> str:
     if max((len(variant.records) for variant in results.variants), default=0) < stats.MIN_SEEDS:
         return (
             "With one or two seeds the luck of a training cannot be told from the network: intervals are over units "
@@ -139,9 +139,9 @@ def _describe_intervals(results: Results, judged: Judged) -> str:
     crossed = (
         f"An interval on new {results.info.subject} adds the luck of seeds and of units as crossed random effects "
         "{searle} {owen}, with Satterthwaite’s degrees of freedom {satterthwaite}, an accuracy on the logit scale; "
-        "where no unit errs it reaches as far as Clopper and Pearson’s {clopper} would. Differences are paired by image. An interval for "
-        "these images, if trained again, is Welch’s t over seeds {welch}. Verdicts need both kinds of luck "
-        "{bouthillier}."
+        "where no unit errs it reaches as far as Clopper and Pearson’s {clopper} would. Differences are paired by "
+        "image. An interval for these images, if trained again, is Welch’s t over seeds {welch}. Verdicts need both "
+        "kinds of luck {bouthillier}."
     )
     if results.info.num_val:
         return crossed

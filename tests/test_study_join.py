@@ -19,7 +19,6 @@ from small_study import compare_small, draw_images, own, prepare
         ("signs:skewed,20000", {}, "signs-20000-skewed"),
         ("signs:20000", {"test_on": "gtsrb"}, "signs-20000-on-gtsrb"),
         ("signs", {"validate_on": "gtsrb", "test_on": "gtsrb"}, "signs-val-gtsrb-on-gtsrb"),
-        ("gtsrb", {"mix": "signs:0.3"}, "gtsrb+signs-12900-test-430"),
     ],
 )
 def test_other_data_are_another_folder(source: str, options: dict[str, str], name: str) -> None:
@@ -29,19 +28,9 @@ def test_other_data_are_another_folder(source: str, options: dict[str, str], nam
     assert source_name("signs:4300") == "signs"
 
 
-def test_a_share_is_a_field_of_the_protocol_and_signs_keep_theirs() -> None:
-    assert chosen_protocol("gtsrb", Options(mix="signs:0.3"), 1).drawn_fraction == 0.3
-    assert chosen_protocol("gtsrb", Options(), 1).drawn_fraction == 0
-    assert chosen_protocol("signs:20000", Options(), 1) == chosen_protocol("signs", Options(), 1)
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"mix": "signs:0"}, "out of range"),
-        ({"mix": "signs:0.001"}, "0 images of a batch of 128: both kinds need at least one"),
-        ({"mix": "gtsrb"}, "it takes drawn signs"),
-        ({"mix": "signs:0.3,0"}, "num_train=0 is out of range"),
         ({"test_on": "images"}, "names the data that is trained on"),
         ({"validate_on": "gtsrb:test"}, "--validate-on gtsrb"),
     ],
@@ -88,23 +77,21 @@ def ledger(study: Study) -> list[str]:
 
 
 @pytest.mark.slow
-def test_real_runs_train_on_drawn_signs_and_among_them_and_the_ledger_knows_whose_test_was_read(
+def test_real_runs_train_on_drawn_signs_and_the_ledger_knows_whose_test_was_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepare(tmp_path, monkeypatch, is_fake=False)
     real = str(photographs(tmp_path / "photographs"))
     chosen = {"networks": own("good"), "lr": 0.05, "epochs": 2, "device": "cpu", "threads": 1, "precision": "float32"}
     drawn = compare("signs:430,test=430", test_on=real, out="drawn", **chosen)
-    mixed = compare(real, mix="signs:0.5,430", out="mixed", **chosen)
     alone = compare(real, out="alone", **chosen)
     record = drawn.runs()[0].record
     assert (record.level, record.test_title) == (LEVEL, "photographs")
     assert record.test is not None and record.test.num_seen == 215  # 43 tracks of 5
     assert {row["level"] for row in drawn.leaderboard()} == {LEVEL}
-    # the test set is the photographs' own in all three, and one ledger knows it
-    assert set(ledger(drawn)) == set(ledger(mixed)) == set(ledger(alone)) == {alone.info.data_fingerprint}
-    assert (len(ledger(drawn)), len(ledger(mixed)), len(ledger(alone))) == (1, 2, 3)
-    assert mixed.runs()[0].record.cost.num_steps == alone.runs()[0].record.cost.num_steps
+    # the test set is the photographs' own in both, and one ledger knows it
+    assert set(ledger(drawn)) == set(ledger(alone)) == {alone.info.data_fingerprint}
+    assert (len(ledger(drawn)), len(ledger(alone))) == (1, 2)
     page = (drawn.path / "report" / "index.html").read_text(encoding="utf-8")
     assert f"tested on photographs ({LEVEL})" in page and "photographs: read 1 time" in page
     assert f"Trained on drawn signs alone; level: {LEVEL}." in page
@@ -135,3 +122,9 @@ def test_no_test_writes_no_line_and_validation_images_of_another_source_choose(
     assert record.test is None and ledger(study) == []
     assert record.val.num_seen == 215 and record.level == "real-selected"
     assert study.path.name.startswith("signs-430-test-430-val-photographs-on-photographs-signs-v1-")
+
+
+def test_mixing_has_gone_and_says_where_it_is_described() -> None:
+    with pytest.raises(ValueError, match=r"there is no option 'mix' any more.*docs/log\.md") as error:
+        compare("images", mix="signs:0.3")
+    assert "\n" not in str(error.value)

@@ -1,20 +1,11 @@
-"""Training images from one source, validation or test images from another, and drawn signs mixed among real ones.
+"""Several data sets as one: training images from one source, validation or test images from another.
 
-    roadtest compare signs:20000 --test-on gtsrb            learns from drawn signs alone, is tested on real ones
-    roadtest compare signs:20000 --validate-on gtsrb --no-test       chooses by GTSRB's training images
-    roadtest compare gtsrb --mix signs:0.3                  30 % of every batch are drawn signs
+    roadtest compare signs:20000 --test-on gtsrb                 trains on synthetic signs alone, tests on real ones
+    roadtest compare signs:20000 --validate-on gtsrb --no-test   chooses by GTSRB's training images
 
 `--validate-on` takes the other source's training images, which may be looked at as often as one likes; `--test-on`
-takes its test images, or all of a folder without parts, and every reading is a line in the ledger under that data set's
-own fingerprint. Mixed images are a part of their own behind all others: the real images keep their numbers, and so
-their augmentation.
-
-Drawn signs among the real images of an epoch: which stand in which batch.
-
-An epoch with drawn signs has as many steps as without: in every batch the last images of the real ones' order give way.
-So the control for "do drawn signs help?" is the same command without them. S steps, B images of a batch.
-
-Put parts of several data sets into one: training images from here, test images from there.
+takes its test images, or all of a folder without a split, and every reading is logged under that data set's
+fingerprint.
 
 The rows are copied once into an array of their own in the cache, `joined-<key>-<generation>`, so that all that follows
 knows one memory-mapped file and one numbering of images, as with any data set. Copying needs no decoding: a hundred
@@ -24,8 +15,6 @@ megabytes a second or two. Shapes: N images, H x W pixels, C = 3 channels (RGB).
 import hashlib
 import itertools
 import json
-import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,22 +23,12 @@ import numpy as np
 import numpy.typing as npt
 
 from roadtest.data.cache import RowFile, published_folder, read_only
-from roadtest.data.dataset import DRAWN, TEST, TRAIN, VAL, ImageSet
+from roadtest.data.dataset import TEST, TRAIN, VAL, ImageSet
 from roadtest.data.open import open_source
-from roadtest.data.signs import LEVEL, NOTE, Drawing, is_drawn, list_signs, read_settings
+from roadtest.data.signs import LEVEL, NOTE, is_drawn
 from roadtest.data.sources.gtsrb import CLASS_NAMES
 from roadtest.data.sources.layout import HELD_OUT
 from roadtest.records import write_atomically
-
-NUM_MIXED = 12_900
-"""Drawn images that are mixed in where the user names no number: 30 tracks of each class."""
-
-
-_LEAST_TEST = 430  # a drawing has a test part, and nobody looks at a mixed one's
-
-
-_SHARE = re.compile(r"(?P<number>[0-9]{0,4}\.?[0-9]{1,6})(?P<percent>%?)")
-
 
 LEVELS = {
     "zero-real": "no pixel or statistic of GTSRB was consulted, and drawn signs alone chose",
@@ -58,38 +37,8 @@ LEVELS = {
 }
 
 
-def parse_mix(text: str) -> tuple[float, Drawing]:
-    """Read `signs:0.3` or `signs:30%,20000,skewed`: the share of every batch, and which drawn signs."""
-    share, *settings = text.removeprefix("signs").removeprefix(":").split(",")
-    match = _SHARE.fullmatch(share)
-    if not is_drawn(text) or match is None:
-        raise ValueError(
-            f"--mix {text[:80]!r} is not understood: it takes drawn signs and their share of every batch, such as "
-            "signs:0.3; the settings of the signs may follow, as in signs:0.3,20000,skewed"
-        )
-    fraction = float(match["number"]) / (100 if match["percent"] else 1)
-    if not 0 < fraction <= 0.99:
-        raise ValueError(
-            f"--mix {text[:80]!r}: a share of {share} is out of range: it must lie above 0 and be at most 0.99; "
-            "leave --mix out for none, or compare signs for drawn signs alone"
-        )
-    drawing = read_settings(text, settings) if settings else Drawing(num_train=NUM_MIXED)
-    if drawing.has_worlds or drawing.num_test != Drawing().num_test:
-        raise ValueError(
-            f"--mix {text[:80]!r}: worlds and test=N are about validation and test, and mixed signs are only trained "
-            "on: leave them out"
-        )
-    if not any(setting.isdecimal() for setting in settings):
-        drawing = replace(drawing, num_train=NUM_MIXED)
-    return fraction, replace(drawing, num_test=_LEAST_TEST)
-
-
-def check_sources(source: str, *, mix: str | None, test_on: str | None, validate_on: str | None) -> None:
-    """Refuse, before anything is decoded, what cannot be put together."""
-    if mix is not None:
-        list_signs(**vars(parse_mix(mix)[1]))  # refuses impossible numbers
-        if is_drawn(source):
-            raise ValueError(f"--mix {mix} goes with real images, and {source} are drawn: leave it out")
+def check_sources(source: str, *, test_on: str | None, validate_on: str | None) -> None:
+    """Refuse, before anything is decoded, sources that cannot be joined."""
     for name, word in (("--test-on", test_on), ("--validate-on", validate_on)):
         if word is None:
             continue
@@ -105,10 +54,9 @@ def check_sources(source: str, *, mix: str | None, test_on: str | None, validate
             )
 
 
-def open_mixed(
+def open_joined(
     source: str,
     *,
-    mix: str | None = None,
     test_on: str | None = None,
     validate_on: str | None = None,
     image_size: int,
@@ -120,11 +68,11 @@ def open_mixed(
     on_progress: Callable[[int, int], None] | None = None,
     on_download: Callable[[int, int], None] | None = None,
 ) -> ImageSet:
-    """Open a source, and what is to be mixed in or tested and validated on; the source as it is where that is nothing.
+    """Open a source and what it is tested and validated on as one data set; the source as it is where that is nothing.
 
-    Raise a ValueError in one line where the parts do not fit together.
+    Raise a ValueError in one line where the data sets do not fit together.
     """
-    check_sources(source, mix=mix, test_on=test_on, validate_on=validate_on)
+    check_sources(source, test_on=test_on, validate_on=validate_on)
     others = [word for word in (test_on, validate_on) if word is not None]
     is_gtsrb_needed = source != "gtsrb" and "gtsrb" in others
     opened: dict[str, ImageSet] = {}
@@ -148,56 +96,37 @@ def open_mixed(
         return opened[word]
 
     base = open_word(source)
-    if mix is None and not others:
-        return base
-    for word in (*others, *(["signs"] if mix is not None else [])):
-        if word == "gtsrb" or is_drawn(word):  # told now, not after minutes of decoding
+    for word in others:
+        if word == "gtsrb" or is_drawn(word):  # before minutes of decoding
             _check_classes({"gtsrb": "GTSRB"}.get(word, "drawn signs"), CLASS_NAMES, base)
-    drawn = open_word(parse_mix(mix)[1].word) if mix is not None else None
-    return _composed(
-        base,
-        drawn=drawn,
-        share=parse_mix(mix)[0] if mix is not None else 0.0,
-        test=open_word(test_on) if test_on is not None else None,
-        val=open_word(validate_on) if validate_on is not None else None,
-        cache_dir=cache_dir,
-    )
+    if not others:
+        return base
+    test, val = (None if word is None else open_word(word) for word in (test_on, validate_on))
+    return _joined(base, test=test, val=val, cache_dir=cache_dir)
 
 
-def _composed(
-    base: ImageSet,
-    *,
-    drawn: ImageSet | None,
-    share: float,
-    test: ImageSet | None,
-    val: ImageSet | None,
-    cache_dir: Path,
-) -> ImageSet:
-    """The parts as one data set, under a title that names them all."""
+def _joined(base: ImageSet, *, test: ImageSet | None, val: ImageSet | None, cache_dir: Path) -> ImageSet:
+    """The sources as one data set, under a title that names them all."""
     if val is not None and len(base.indices_of(VAL)):
         raise ValueError(
             f"--validate-on was given, and {base.title} brings validation images of its own: only one part chooses; "
             "leave --validate-on out"
         )
     kept = {split: split for split in (TRAIN, VAL, TEST) if not (split == TEST and test is not None)}
-    parts = [Part(image_set=base, splits=kept)]
-    title = base.title if drawn is None else f"{base.title} with {100 * share:.3g} % {drawn.title}"
+    parts, title = [Taken(image_set=base, splits=kept)], base.title
     if val is not None:
-        parts.append(Part(image_set=_fitting(val, base, TRAIN), splits={TRAIN: VAL}, prefix=f"{val.source}/"))
+        parts.append(Taken(image_set=_fitting(val, base, TRAIN), splits={TRAIN: VAL}, prefix=f"{val.source}/"))
         title += f", validated on the training images of {val.title}"
     if test is not None:
-        # Of a folder without parts all is tested on, not only what was dealt for a test here; evaluate does the same.
-        taken = {TRAIN: TEST, TEST: TEST} if test.is_test_held_out else {TEST: TEST}
-        parts.append(Part(image_set=_fitting(test, base, TEST), splits=taken, prefix=f"{test.source}/"))
+        # Of a folder without a split all is tested on, not only what was held out here; evaluate does the same.
+        splits = {TRAIN: TEST, TEST: TEST} if test.is_test_held_out else {TEST: TEST}
+        parts.append(Taken(image_set=_fitting(test, base, TEST), splits=splits, prefix=f"{test.source}/"))
         title += f", tested on {test.title}"
-    if drawn is not None:
-        parts.append(Part(image_set=_fitting(drawn, base, TRAIN), splits={TRAIN: DRAWN}, prefix=f"{DRAWN}/"))
     level = _level(base, test, val)
-    notes = _notes(base, drawn, share, test, val, level)
-    joined = join_parts(parts, cache_dir=cache_dir, title=f"{title} ({level})" if level else title, notes=notes)
+    title = f"{title} ({level})" if level else title
     tested = test if test is not None else base
     return replace(
-        joined,
+        join_rows(parts, cache_dir=cache_dir, title=title, notes=_notes(base, test, val, level)),
         test_title=tested.title,
         test_fingerprint=tested.fingerprint,
         is_test_held_out=test is None and base.is_test_held_out,
@@ -206,26 +135,19 @@ def _composed(
 
 
 def _level(base: ImageSet, test: ImageSet | None, val: ImageSet | None) -> str:
-    """Named where drawn signs alone were learned from, and real ones are looked at."""
+    """How much real data served a training on synthetic signs alone; empty for other trainings."""
     is_real = [other is not None and not is_drawn(other.source) for other in (test, val)]
     if not is_drawn(base.source) or not any(is_real):
         return ""
     return "real-selected" if is_real[1] else LEVEL
 
 
-def _notes(
-    base: ImageSet, drawn: ImageSet | None, share: float, test: ImageSet | None, val: ImageSet | None, level: str
-) -> tuple[str, ...]:
+def _notes(base: ImageSet, test: ImageSet | None, val: ImageSet | None, level: str) -> tuple[str, ...]:
     notes = [note for note in base.notes if note != NOTE]
     if is_drawn(base.source) and test is None:
         notes.append("The test images are drawn by the program: test accuracy says nothing about real traffic signs.")
     if level:
         notes.append(f"No real image was trained on. Level {level}: {LEVELS[level]}.")
-    if drawn is not None:
-        notes.append(
-            f"{100 * share:.3g} % of every batch are drawn signs, from {len(drawn.indices_of(TRAIN)):,} of them; "
-            "validation and test are not. An epoch has as many steps as without them."
-        )
     for note in (note for other in (test, val) if other is not None for note in other.notes):
         if note != NOTE and note not in notes and not note.startswith(HELD_OUT):
             notes.append(note)
@@ -265,51 +187,17 @@ def _is_same_class(label: int, theirs: str, ours: str) -> bool:
 
 
 def _place(word: str) -> str:
-    """What tells two sources apart: all drawn signs are one."""
+    """What tells two sources apart: all synthetic signs are one."""
     if is_drawn(word):
         return "signs"
     return word if word == "gtsrb" else str(Path(word).expanduser().resolve())
-
-
-Ints = npt.NDArray[np.int64]
-
-
-_DRAWN_KEY = 43  # of the generator that orders drawn signs, apart from the one that shuffles real images
-
-
-def count_drawn(batch_size: int, drawn_fraction: float) -> int:
-    """How many images of a batch are drawn; a ValueError where rounding leaves none, or no real one."""
-    num_drawn = round(batch_size * drawn_fraction)
-    if drawn_fraction > 0 and not 0 < num_drawn < batch_size:
-        raise ValueError(
-            f"a share of {drawn_fraction:g} drawn signs is {num_drawn} images of a batch of {batch_size}: both kinds "
-            "need at least one; choose another share, or a larger --batch-size"
-        )
-    return num_drawn
-
-
-def mix_in(order_N: Ints, drawn_ids_N: Ints, *, batch_size: int, num_drawn: int, seed: int, epoch: int) -> Ints:
-    """Put drawn images into the last `num_drawn` places of every whole batch; what follows the last one is cut off.
-
-    They come in an order of seed and epoch alone, and none comes again before all have come.
-    """
-    if num_drawn == 0:
-        return order_N
-    num_steps = len(order_N) // batch_size
-    batches_SB = order_N[: num_steps * batch_size].reshape(num_steps, batch_size).copy()
-    generator = np.random.default_rng([seed, epoch, _DRAWN_KEY])
-    num_rounds = math.ceil(num_steps * num_drawn / len(drawn_ids_N))
-    drawn_N = np.concatenate([generator.permutation(drawn_ids_N) for _ in range(num_rounds)])
-    batches_SB[:, batch_size - num_drawn :] = drawn_N[: num_steps * num_drawn].reshape(num_steps, num_drawn)
-    mixed_N: Ints = batches_SB.reshape(-1)
-    return mixed_N
 
 
 _CHUNK = 4096  # images copied at a time
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class Taken:
     """What is taken from one data set."""
 
     image_set: ImageSet
@@ -324,7 +212,7 @@ class Part:
         return np.flatnonzero([split in self.splits for split in self.image_set.splits])
 
 
-def join_parts(parts: Sequence[Part], *, cache_dir: Path, title: str, notes: tuple[str, ...]) -> ImageSet:
+def join_rows(parts: Sequence[Taken], *, cache_dir: Path, title: str, notes: tuple[str, ...]) -> ImageSet:
     """One data set of several parts' rows, in their order; the first part names its source and its classes."""
     first = parts[0].image_set
     rows = [(part, int(row)) for part in parts for row in part.rows_N]
@@ -346,19 +234,19 @@ def join_parts(parts: Sequence[Part], *, cache_dir: Path, title: str, notes: tup
     )
 
 
-def joined_fingerprint(parts: Sequence[Part]) -> str:
+def joined_fingerprint(parts: Sequence[Taken]) -> str:
     """64 hexadecimal digits over which splits of which data sets stand where."""
     told = [(part.image_set.fingerprint, sorted(part.splits.items())) for part in parts]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
-def _prefixed(part: Part, group: str) -> str:
+def _prefixed(part: Taken, group: str) -> str:
     """A group under its part's prefix; the mark of recovered tracks stays in front, no group stays none."""
     mark = "~" if group.startswith("~") else ""
     return f"{mark}{part.prefix}{group.removeprefix(mark)}" if group else ""
 
 
-def _joined_pixels(parts: Sequence[Part], cache_dir: Path) -> npt.NDArray[np.uint8]:
+def _joined_pixels(parts: Sequence[Taken], cache_dir: Path) -> npt.NDArray[np.uint8]:
     """The mapped array, copied together where it is not there or is damaged."""
     cache = cache_dir.absolute() / "decoded"
     cache.mkdir(parents=True, exist_ok=True)
@@ -387,7 +275,7 @@ def _say_what_it_is(images_NHWC: npt.NDArray[np.uint8], fingerprint: str) -> Non
         write_atomically(path, json.dumps(about).encode())
 
 
-def _key(parts: Sequence[Part]) -> str:
+def _key(parts: Sequence[Taken]) -> str:
     """32 hexadecimal digits over the parts' own arrays, whose folders are never written twice, and the rows taken."""
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:
@@ -397,7 +285,7 @@ def _key(parts: Sequence[Part]) -> str:
     return digest.hexdigest()
 
 
-def _build(parts: Sequence[Part], folder: Path, num_images: int, num_bytes: int, image_size: int) -> None:
+def _build(parts: Sequence[Taken], folder: Path, num_images: int, num_bytes: int, image_size: int) -> None:
     with published_folder(folder, num_bytes) as building:
         target = RowFile(path=building / "images.npy", image_size=image_size)
         target.start(num_images)
