@@ -344,7 +344,7 @@ def test_a_study_without_branches_says_nothing_of_budgets(tmp_path: Path) -> Non
 
 def test_one_validation_part_for_all_seeds_is_not_said_to_need_more_of_them(study_dir_crossings: Path) -> None:
     results = read_results(study_dir_crossings)
-    own = replace(results, info=replace(results.info, num_val=1000), kept={})
+    own = replace(results, info=replace(results.info, num_val=1000))
     assert budget_sentences(own)[0].endswith("(observed: with one validation part for all seeds this is not judged).")
 
 

@@ -95,7 +95,7 @@ def test_a_difference_is_paired_by_image_over_the_networks_mean(study_dir: Path)
 def test_a_system_with_the_networks_own_answers_is_not_apart_from_it(study_dir: Path) -> None:
     results = read_results(study_dir)
     (record, _) = next(v for v in results.variants if v.label == "lenet5+stn").records
-    outcome = results.outcome(record, "test")
+    outcome = results.predictions(record, "test")
     assert outcome is not None
     add(study_dir, "twin", np.flatnonzero(~outcome.is_correct_N).tolist())
     try:

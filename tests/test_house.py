@@ -57,7 +57,6 @@ LATE = {"timm", "torchvision", "huggingface_hub", "scipy", "rich", "onnx", "onnx
 WITHOUT_TORCH = ("protocol", "format", "records", "analysis", "report", "study/progress")
 
 LONG_FILES: dict[str, str] = {
-    "analysis/comparisons.py": "to be cut",
     "cli/use.py": "to be cut",
     "data/cache.py": "to be cut",
     "data/sources/gtsrb.py": "to be cut",

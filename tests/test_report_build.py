@@ -34,9 +34,9 @@ def study_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     predicted_N = np.repeat([0, 1], NUM_TEST // 2)
     predicted_N[:300] = 1
     words = dict.fromkeys(("data_fingerprint", "split_fingerprint", "source_name", "source_digest", "added_at"), "")
-    incumbent = ExternalSystem(name="lenet5", num_test=NUM_TEST, num_val=0, **words)
+    system = ExternalSystem(name="lenet5", num_test=NUM_TEST, num_val=0, **words)
     ids_N = np.arange(FIRST_TEST, FIRST_TEST + NUM_TEST)
-    write_external(folder, ExternalPredictions(incumbent=incumbent, image_ids_N=ids_N, predicted_N=predicted_N))
+    write_external(folder, ExternalPredictions(system=system, image_ids_N=ids_N, predicted_N=predicted_N))
     return folder
 
 

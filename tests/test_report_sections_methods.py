@@ -70,7 +70,7 @@ def test_a_single_network_with_many_seeds_is_not_said_to_have_one_or_two(tmp_pat
 def test_one_validation_part_for_all_seeds_is_not_said_to_vary(tmp_path: Path) -> None:
     results = read_results(build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=1, has_examples=False))
     assert "which vary the split, the initial weights" in " ".join(describe_methods(results).paragraphs)
-    own = replace(results, info=replace(results.info, num_val=100), kept={})
+    own = replace(results, info=replace(results.info, num_val=100))
     assert "which vary the initial weights" in " ".join(describe_methods(own).paragraphs)
 
 

@@ -55,7 +55,7 @@ def test_the_leaderboard_has_letters_the_leading_set_and_what_they_rest_on(judge
 
 def test_a_pair_with_different_numbers_of_seeds_names_both(judged: Results) -> None:
     first, *others = judged.variants
-    fewer = replace(judged, variants=(replace(first, records=first.records[:3]), *others), kept={})
+    fewer = replace(judged, variants=(replace(first, records=first.records[:3]), *others))
     table = judged_tables.verdict_table(Context(results=fewer))
     assert column(table, "Rests on") == [
         "5 seeds, 129 tracks",

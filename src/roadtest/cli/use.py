@@ -511,7 +511,7 @@ CLASSES = (
 
 def system_sentences(row: Row, data_title: str) -> list[str]:
     """A line for each part that a system answered: its accuracy, its interval, and what that speaks of."""
-    from roadtest.analysis.leaderboard import THIS_SYSTEM
+    from roadtest.analysis.external import THIS_SYSTEM
     from roadtest.format import speak_of
 
     lines, statement = [], speak_of(THIS_SYSTEM, data_title)

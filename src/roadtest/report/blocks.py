@@ -18,7 +18,7 @@ from roadtest.analysis import (
     ranked_variants,
     rows_with_externals,
 )
-from roadtest.analysis.leaderboard import STATUS as ADDED
+from roadtest.analysis.external import STATUS as ADDED
 from roadtest.analysis.sample_size import SeedPlan
 from roadtest.format import DASH, Row, format_gain_interval, format_points
 from roadtest.records import StudyInfo

@@ -15,6 +15,10 @@ from roadtest.analysis.stats.folds import ON_NEW_FOLDS
 from roadtest.analysis.stats.intervals import CONFIDENCE, MIN_SEEDS, Difference
 
 DIFFERENT, NOT_SEPARATED, NOT_JUDGED = "different", "not separated", "not judged"
+"""The verdict on a pair."""
+
+NOT_DECIDED = "not decided"
+"""An interval that lies on both sides of a tolerance."""
 
 
 MAX_SEEDS = 1000
@@ -47,11 +51,11 @@ class Verdict:
 class RequiredSampleSize:
     """What it would take to separate two networks, if the difference seen is the true one."""
 
-    least_seeds: int | None
+    least_seeds: int | None = None
     """More seeds per network for an even chance; None where no number of seeds gives it on this test set."""
-    most_seeds: int | None
+    most_seeds: int | None = None
     """More seeds per network for a chance of 90 %; None likewise."""
-    times_tracks: float | None
+    times_tracks: float | None = None
     """Where seeds do not help: about this many times as many units would, with seeds enough."""
 
 
@@ -118,12 +122,12 @@ def required_to_separate(difference: Difference, *, num_pairs: int = 1) -> Requi
     numbers of seeds differ, both networks get so many more.
     """
     if difference.estimate == 0:
-        return RequiredSampleSize(least_seeds=None, most_seeds=None, times_tracks=None)
+        return RequiredSampleSize()
     alpha = (1 - difference.confidence) / num_pairs
     is_by_units = difference.statement != ON_NEW_FOLDS
     if is_by_units and difference.num_differing_clusters < _fewest(alpha):
         times = _fewest(alpha) / max(difference.num_differing_clusters, 1)
-        return RequiredSampleSize(least_seeds=None, most_seeds=None, times_tracks=times)
+        return RequiredSampleSize(times_tracks=times)
     return _more(difference, alpha)
 
 
@@ -139,10 +143,10 @@ def required_to_show(difference: Difference, tolerance: float) -> RequiredSample
     if times <= 1:
         return found
     if difference.statement != ON_NEW_FOLDS:
-        return RequiredSampleSize(least_seeds=None, most_seeds=None, times_tracks=max(times, found.times_tracks or 0.0))
+        return RequiredSampleSize(times_tracks=max(times, found.times_tracks or 0.0))
     more = math.ceil(difference.num_seeds * (times - 1))
     least, most = (None if number is None else max(number, more) for number in (found.least_seeds, found.most_seeds))
-    return RequiredSampleSize(least_seeds=least, most_seeds=most, times_tracks=None)
+    return RequiredSampleSize(least_seeds=least, most_seeds=most)
 
 
 def _verdict(pair: tuple[str, str], difference: Difference, p_adjusted: float | None, confidence: float) -> Verdict:

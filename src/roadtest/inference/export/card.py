@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from roadtest.analysis import Estimate, Results, Variant, estimate_accuracy, read_results
+from roadtest.analysis import ACCURACY, Estimate, Results, Variant, estimate_score, read_results
 from roadtest.format import Row, plural, speak_of
 from roadtest.records import Machine, RunRecord, SetResult, StudyInfo, read_predictions, read_study_info
 
@@ -250,7 +250,9 @@ def _files(rows: Sequence[Row], packed: str) -> str:
 
 
 def _estimate(results: Results | None, variant: Variant | None, part: str) -> Estimate | None:
-    return estimate_accuracy(results, variant, part) if results is not None and variant is not None else None
+    if results is None or variant is None:
+        return None
+    return estimate_score(results, variant, part, metric=ACCURACY)
 
 
 def _accuracy(result: SetResult | None) -> str:

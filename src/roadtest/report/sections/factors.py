@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from roadtest.analysis import Results, pretraining_rows, stn_rows
 from roadtest.analysis.costs import SIMILAR_COST_RATIO
-from roadtest.analysis.factors import DOES_NOT_PAY, NOT_DECIDED, PAYS, STARTS
+from roadtest.analysis.factors import BENEFICIAL, NOT_BENEFICIAL, STARTS
+from roadtest.analysis.stats import NOT_DECIDED
 from roadtest.format import (
     DASH,
     PART_WORDS,
@@ -157,11 +158,11 @@ def describe_benefit(row: Row) -> str:
     """`pays`, `does not pay`, `not decided`, or why nothing is said."""
     if row["worth"] is None:
         return STATUS_WORDS[row["status"]] if row["status"] != "compared" else "no interval"
-    return row["worth"] if row["worth"] in (PAYS, DOES_NOT_PAY, NOT_DECIDED) else NOT_JUDGED
+    return row["worth"] if row["worth"] in (BENEFICIAL, NOT_BENEFICIAL, NOT_DECIDED) else NOT_JUDGED
 
 
 def _benefit_cell(row: Row) -> Cell:
-    is_decided = row["test_worth"] in (PAYS, DOES_NOT_PAY, NOT_DECIDED)
+    is_decided = row["test_worth"] in (BENEFICIAL, NOT_BENEFICIAL, NOT_DECIDED)
     below = f"on test: {row['test_worth']}" if is_decided and row["worth"] else ""
     return Cell(text=describe_benefit(row), below=below)
 
@@ -234,8 +235,8 @@ def _stn_sentence(row: Row) -> str:
     price = f" It costs {join_words(costs)}." if costs else ""
     start, tolerance = f"For {row['network']} the STN", f"{row['tolerance_points']:g} points"
     said = {
-        PAYS: f"{start} pays: {gain}, shown to be more than {tolerance}.",
-        DOES_NOT_PAY: f"{start} does not pay: {gain}, shown to be less than {tolerance}.",
+        BENEFICIAL: f"{start} pays: {gain}, shown to be more than {tolerance}.",
+        NOT_BENEFICIAL: f"{start} does not pay: {gain}, shown to be less than {tolerance}.",
         NOT_DECIDED: f"Whether the STN pays for {row['network']} is not decided: {gain}, against {tolerance} that "
         "matter.",
     }

@@ -10,14 +10,14 @@ from roadtest.analysis import (
     Estimate,
     Results,
     Variant,
-    estimate_accuracy,
+    estimate_score,
     judge_networks,
     leading_sentence,
     missing_class_sentence,
     order_sentence,
     seed_only_accuracy,
 )
-from roadtest.analysis.leaderboard import STATUS as ADDED
+from roadtest.analysis.external import STATUS as ADDED
 from roadtest.format import (
     DASH,
     PART_WORDS,
@@ -177,7 +177,11 @@ def _basis_cell(results: Results, row: Row, split: str) -> Cell:
         return Cell(text="one set of answers")
     seeds = plural(row["num_runs"], "seed")
     variant = results.variant(row["network"], row["has_stn"])
-    estimate = estimate_accuracy(results, variant, split) if variant is not None and variant.is_compared else None
+    estimate = (
+        estimate_score(results, variant, split, metric=ACCURACY)
+        if variant is not None and variant.is_compared
+        else None
+    )
     if estimate is None:
         return Cell(text=seeds)
     clusters = format_units(estimate.num_clusters, estimate.cluster_noun)
@@ -201,7 +205,7 @@ def accuracy_table(context: Context) -> Table | None:
         _Accuracy(variant=variant, split=split, estimate=estimate)
         for split in ("test", "val")
         for variant in context.compared
-        if (estimate := estimate_accuracy(results, variant, split)) is not None
+        if (estimate := estimate_score(results, variant, split, metric=ACCURACY)) is not None
     ]
     if not rows:
         return None

@@ -12,6 +12,7 @@ from roadtest.analysis import (
     estimate_difference,
     judge_networks,
     seed_only_difference,
+    stats,
     verdict_rows,
 )
 from roadtest.analysis.stats import Interval
@@ -257,18 +258,18 @@ def difference_figure(context: Context) -> Figure | None:
 
 def is_noise(gap: Estimate) -> bool:
     """Whether chance alone makes differences of this size: judged, not separated, and its interval holds zero."""
-    return gap.verdict == "not separated" and gap.low <= 0 <= gap.high
+    return gap.verdict == stats.NOT_SEPARATED and gap.low <= 0 <= gap.high
 
 
 def noise_sentence(results: Results) -> str:
     """Which of the differences chance alone may make; empty where nothing was judged."""
     judged = judge_networks(results)
     found = [(a, b, estimate_difference(results, a, b, judged.split)) for a, b in combinations(judged.variants, 2)]
-    gaps = [(a.label, b.label, gap) for a, b, gap in found if gap is not None and gap.verdict != "observed"]
+    gaps = [(a.label, b.label, gap) for a, b, gap in found if gap is not None and gap.verdict != stats.NOT_JUDGED]
     noisy = [f"{a} and {b} ({_describe_gap(gap)})" for a, b, gap in gaps if is_noise(gap)]
     if not gaps:
         return ""
-    num_unclear = sum(gap.verdict == "not separated" for _, _, gap in gaps)
+    num_unclear = sum(gap.verdict == stats.NOT_SEPARATED for _, _, gap in gaps)
     if not noisy and num_unclear:
         return (
             f"No interval holds zero, and yet {num_unclear} of {plural(len(gaps), 'pair')} "

@@ -9,9 +9,9 @@ import math
 from dataclasses import dataclass
 
 from roadtest.analysis import (
+    ACCURACY,
     Estimate,
     Variant,
-    estimate_accuracy,
     estimate_difference,
     estimate_score,
     judge_networks,
@@ -20,7 +20,8 @@ from roadtest.analysis import (
 )
 from roadtest.analysis.costs import COSTS, SIMILAR_COST_RATIO
 from roadtest.analysis.recommend import Recommendation, recommend
-from roadtest.analysis.recommend.choice import AGREES, BEHIND, DISAGREES, NOT_DECIDED, OPEN
+from roadtest.analysis.recommend.choice import AGREES, BEHIND, DISAGREES, OPEN
+from roadtest.analysis.stats import NOT_DECIDED
 from roadtest.format import (
     PART_WORDS,
     WHERE,
@@ -203,7 +204,7 @@ def _how_much(case: _Case) -> str:
 def _at_what_cost(case: _Case) -> str:
     own = case.row(case.own)
     kinds = [kind for kind in COSTS if kind.column in TOLD_COSTS and own[kind.column]]
-    sentence = f"It costs {join_words([kind.tell(own[kind.column]) for kind in kinds])}"
+    sentence = f"It costs {join_words([kind.describe(own[kind.column]) for kind in kinds])}"
     if case.other is None:
         return f"{sentence}."
     other = case.row(case.other)
@@ -238,13 +239,13 @@ def _how_sure(case: _Case) -> str:
 
 def _verdict(case: _Case, other: Variant) -> str:
     gap = case.gap()
-    if gap is None or gap.verdict == "observed":
+    if gap is None or gap.verdict == stats.NOT_JUDGED:
         return f"{case.own.label} and {other.label} share too few seeds for a verdict."
     verdicts = judge_networks(case.context.results, case.split).verdicts
     num_pairs = sum(verdict.p_adjusted is not None for verdict in verdicts)
     among = f", after correction for {'both' if num_pairs == 2 else f'all {num_pairs}'} pairs," if num_pairs > 1 else ""
     better = case.own.label if gap.value > 0 else other.label
-    finding = "the two are not separated" if gap.verdict == "not separated" else f"{better} is better"
+    finding = "the two are not separated" if gap.verdict == stats.NOT_SEPARATED else f"{better} is better"
     seeds = f", {plural(gap.num_seeds, 'seed')}"
     return f"{capitalise(WHERE[case.split])}{among} {finding} {gap.statement} ({_clusters(gap, seeds)})."
 
@@ -300,7 +301,7 @@ def accuracy_points(context: Context) -> list[IntervalPoint]:
         )
         for variant in context.compared[:MAX_NETWORKS]
         for split in ("test", "val")
-        if (estimate := estimate_accuracy(context.results, variant, split)) is not None
+        if (estimate := estimate_score(context.results, variant, split, metric=ACCURACY)) is not None
     ]
 
 
