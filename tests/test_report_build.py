@@ -16,8 +16,7 @@ from roadtest.records.measurements import add_device, replace_latencies
 from roadtest.report import build, write_report
 from roadtest.report.blocks import Context, Table
 from roadtest.report.sections.costs import latency_table, other_devices_table
-from roadtest.report.sections.leaderboard import leaderboard_table
-from roadtest.report.sections.systems import systems_table
+from roadtest.report.sections.leaderboard import leaderboard_table, systems_table
 
 FIRST_TEST, NUM_TEST = 10_000, 10_000  # of an exact study: 2 classes x 100 tracks x 50 frames
 

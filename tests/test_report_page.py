@@ -16,7 +16,7 @@ from roadtest.format import speak_of
 from roadtest.records import read_records, read_rows, write_rows
 from roadtest.records.files import write_config
 from roadtest.report import build, write_report
-from roadtest.report.sections.runs import machine_facts
+from roadtest.report.sections.methods import machine_facts
 
 EVIL_NAMES = (
     "<img src=x onerror=alert(1)>",

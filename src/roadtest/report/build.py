@@ -23,16 +23,14 @@ from roadtest.report.sections import (
     leaderboard,
     methods,
     pairs,
-    runs,
     summary,
-    systems,
 )
 
 SECTIONS = (
     summary.section,
     leaderboard.section,
     pairs.section,
-    systems.section,
+    leaderboard.systems_section,
     costs.section,
     budgets.section,
     curves.section,
@@ -40,8 +38,8 @@ SECTIONS = (
     factors.pretraining_section,
     errors.section,
     methods.section,
-    runs.section,
-    runs.repeat_section,
+    methods.runs_section,
+    methods.repeat_section,
 )
 """The page, from top to bottom; the first one is the first screen."""
 

@@ -1,4 +1,4 @@
-"""The leaderboard: accuracy, compact letters and cost of every network, every accuracy's basis, the other metrics."""
+"""The leaderboard: accuracy, compact letters and cost of every network, and how far each is from added systems."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from roadtest.analysis import (
     Results,
     Variant,
     estimate_score,
+    external_difference_rows,
     judge_networks,
     leading_sentence,
     missing_class_sentence,
@@ -27,9 +28,11 @@ from roadtest.format import (
     format_about,
     format_bytes,
     format_design_effect,
+    format_gain_interval,
     format_interval,
     format_milliseconds,
     format_percent_bare,
+    format_points,
     format_seconds,
     format_short_count,
     format_units,
@@ -52,7 +55,7 @@ from roadtest.report.blocks import (
     present,
     text_column,
 )
-from roadtest.report.sections.runs import portable_command
+from roadtest.report.sections.methods import portable_command
 
 LINES = {
     "diverged": "A seed diverged: not compared, because the mean over the other seeds would flatter",
@@ -256,3 +259,48 @@ def metrics_table(context: Context) -> Table | None:
         f"an honest one is known. {capitalise(context.results.chosen_by.words)} puts the networks in order."
     )
     return make_table("metrics", caption, rows, [_network_column(), *columns], files=("md", "tex"))
+
+
+def systems_section(context: Context) -> Section:
+    """How far each network is from each added system."""
+    return Section(
+        title="Against what was added",
+        anchor="systems",
+        short_title="Added",
+        blocks=present(systems_table(context.results)),
+        csv={"systems": external_difference_rows(context.results)},
+    )
+
+
+def systems_table(results: Results) -> Table | None:
+    """Every network against every added system; None where none was added, or none predicted the same images."""
+    rows = external_difference_rows(results)
+    if not rows:
+        return None
+    columns = (
+        text_column("Network", row_label),
+        text_column("Against", lambda row: row["system"]),
+        text_column("Set", lambda row: PART_WORDS[row["part"]]),
+        number_column("Network", lambda row: format_percent_bare(row["network_accuracy"]), "accuracy, %"),
+        number_column("System", lambda row: format_percent_bare(row["system_accuracy"]), "accuracy, %"),
+        number_column("Difference", _difference_cell, "points"),
+        number_column("Only network right", lambda row: f"{row['num_only_network']:,.4g}", "images"),
+        number_column("Only system right", lambda row: f"{row['num_only_system']:,.4g}", "images"),
+        text_column("Rests on", _system_basis_cell),
+    )
+    caption = (
+        "Each network minus each added system in accuracy, in points, and below it the 95 % interval, paired by image. "
+        f"It speaks of: {rows[0]['statement']}. No verdict is given: a single set of answers tells nothing of the luck "
+        "of training. Images only one of the two got right: the mean over the network’s seeds."
+    )
+    return make_table("systems", caption, rows, columns, max_rows=200)
+
+
+def _difference_cell(row: Row) -> Cell:
+    return Cell(text=format_points(row["gain"]), below=format_gain_interval(row["gain_low"], row["gain_high"]))
+
+
+def _system_basis_cell(row: Row) -> Cell:
+    images = plural(row["num_images"], "image")
+    clusters = "" if row["unit_name"] == "images" else f"{format_units(row['num_units'], row['unit_name'])}, "
+    return Cell(text=plural(row["num_seeds"], "seed"), below=f"{clusters}{images}")

@@ -41,7 +41,7 @@ from roadtest.format import (
 from roadtest.records import row_label
 from roadtest.report.blocks import Context, Facts, Items, Section, present
 from roadtest.report.charts import KEY_SETS, KEY_STN, Figure, IntervalPoint, draw_intervals, interval_domain
-from roadtest.report.sections.runs import summary_facts
+from roadtest.report.sections.methods import summary_facts
 
 TOLD_COSTS = ("num_parameters", "macs", "latency_p50_ms", "train_seconds_mean")
 
