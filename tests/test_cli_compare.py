@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadtest.cli.compare import MAX_SECONDS, MAX_SEEDS, parse_duration, parse_seeds, split_list
 from roadtest.records.events import Event
 from roadtest.study.estimate import Plan
+from roadtest.study.options import MAX_SECONDS, MAX_SEEDS, parse_duration, parse_seeds, split_list
 
 Answer = Callable[..., tuple[int, str, str]]
 

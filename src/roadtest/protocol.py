@@ -147,6 +147,10 @@ NORMALISATIONS = ("per-image", "fixed")
 CLASS_WEIGHTS = ("equal", "balanced")
 
 
+METRICS = ("accuracy", "balanced-accuracy", "macro-f1", "worst-class-recall")
+"""What may choose between networks: a choice of reading, no field of the protocol."""
+
+
 _BOUNDS = (
     ("image_size", 16, 512),
     ("num_folds", 2, 100),

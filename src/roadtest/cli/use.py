@@ -22,7 +22,6 @@ from roadtest.cli.options import (
     DATA,
     MACHINE,
     OUTPUT,
-    PLACEHOLDERS,
     WHAT,
     DataDir,
     Format,
@@ -44,9 +43,6 @@ if TYPE_CHECKING:
     from roadtest.inference.evaluate import Evaluation
     from roadtest.inference.export import Exported
     from roadtest.records.measurements import Measurement
-
-PLACEHOLDERS |= {"--name": "NAME", "--network": "FILE", "--split": "WORD", "--top": "N"}
-
 
 STDIN_WORD = "<stdin>"
 """What app.py puts in place of a lone `-`, which the parser would take for an option."""
@@ -217,9 +213,6 @@ def _print_added(row: Row, differences: list[Row], data_title: str, format: Form
 
 
 BUNDLE = Group("The bundle", sort_key=1)
-
-
-PLACEHOLDERS |= {"--check-on": "WORD"}
 
 
 ENGINES = {"pytorch": "PyTorch", "onnxruntime": "ONNX Runtime", "onnxruntime-int8": "ONNX Runtime, int8"}

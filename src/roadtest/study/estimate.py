@@ -39,7 +39,8 @@ from roadtest.records.events import Event, RunSpec
 from roadtest.study.api import Asked, ask
 from roadtest.study.folder import check_data, write_plan
 from roadtest.study.launch import Outcome, Task, run_tasks
-from roadtest.study.options import Options, chosen_seeds
+from roadtest.study.options import Options
+from roadtest.study.resolve import chosen_seeds
 from roadtest.study.runner import Size, branch_share, chosen_rates, count_disk_bytes, job_template, render_bytes
 from roadtest.training.schedule import Progress, branches, consider_patience, plan
 
