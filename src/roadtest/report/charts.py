@@ -25,7 +25,6 @@ Spec = dict[str, Any]
 Columns = dict[str, list[float | None]]
 """A table column by column."""
 Range = tuple[float, float]
-
 WITHOUT, WITH, QUIET = "#0072B2", "#D55E00", "#848a92"
 """Okabe and Ito's blue and vermilion, which every kind of colour vision tells apart, and a grey; all three reach 3:1
 on white and on the page's dark."""
@@ -57,7 +56,6 @@ THEME: dict[str, Any] = {
 }
 KEY_SETS = "filled diamond: test; open circle: validation; line: 95 % interval"
 KEY_STN = "blue: without STN; vermilion: with STN"
-
 PANEL_WIDTH = 300
 VIEW_HEIGHT = 340
 """Of a chart that the page shows alone; in files it is one of several."""
@@ -686,7 +684,6 @@ WIDTH, HEIGHT = 225.0, 200.0
 """Of the panel that is imagined, in pixels."""
 ENOUGH_ROOM = 60.0
 """Square pixels that a name off the front may cover before it is left to the pointer."""
-
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom, in pixels."""
 

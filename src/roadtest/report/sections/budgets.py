@@ -42,7 +42,6 @@ from roadtest.report.blocks import (
 from roadtest.report.charts import BudgetPoint, Figure, draw_budgets
 
 MAX_NETWORKS, MAX_SENTENCES = 12, 8
-
 APART = 1.12
 """Between the first and the last that end at one budget, as a factor of time: else intervals hide each other."""
 

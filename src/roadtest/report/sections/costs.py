@@ -39,13 +39,10 @@ from roadtest.report.blocks import (
 from roadtest.report.charts import KEY_STN, VIEW_HEIGHT, Bar, CostPoint, Figure, Panel, View, draw_bars, draw_costs
 
 MAX_BARS = 24
-
 SIDE_COSTS = ("size_bytes", "peak_memory_bytes")
 """They follow from the number of parameters: beside it they would hide what stands out."""
-
 DATA_SHARE = 0.5
 """Making batches takes so much of the training time: the data, not the network, sets the pace."""
-
 DOMINATES = 2.0
 """One cost dominates: the networks lie at least so many times as far apart in it as in any other."""
 

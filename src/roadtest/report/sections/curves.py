@@ -19,36 +19,25 @@ from roadtest.report.charts import Columns, Curve, Domains, Figure, curve_domain
 
 LEAST_LOSS = 1e-5
 """Nats; a logarithmic axis has no zero."""
-
 MIN_BAND_RUNS = 3
 """Fewer seeds are drawn as a line each."""
-
 MAX_BAND_POINTS = 60
-
 MAX_CURVE_ROWS = 12_000
 """Over the whole page, so that it stays under 3 MB: longer curves are thinned evenly, first and last row kept."""
-
 MIN_ROWS = 6
 """Fewer evaluations at the constant rate say nothing about where the loss was going."""
-
 STILL_FALLING = 0.05
 """Did not converge: the validation loss of the last third lies so much of itself below that of the middle third."""
-
 UNDERFIT_ERROR = 0.02
 """Under-fits: at least this share of the training images is wrong ..."""
-
 UNDERFIT_SHARE = 0.5
 """... and that is at least this part of the error in validation: most of what is wrong was never learnt."""
-
 OVERFIT_GAP, OVERFIT_SHARE = 0.02, 0.25
 """Over-fits: the error in validation is so much above that in training, which is at most this part of it; ..."""
-
 OVERFIT_RISE, OVERFIT_NATS = 0.1, 0.01
 """... or the validation loss ends so much of itself, and so many nats, above its lowest, while training fell on."""
-
 COLLAPSE_POINTS = 10.0
 """Collapsed: validation accuracy so many points below the median of at least three seeds ..."""
-
 COLLAPSE_SHARE = 0.1
 """... or not this share of the way from guessing (one in the number of classes) to faultless."""
 

@@ -44,19 +44,13 @@ from roadtest.report.blocks import (
 from roadtest.report.charts import ClassPoint, ConfusionCell, Figure, draw_classes, draw_confusion
 
 Images = npt.NDArray[np.uint8]
-
 NUM_PAIRS = 12
-
 MAX_CLASSES = 60
 """More classes than this cannot be read in one figure: the least accurate, or most confused, ones are drawn."""
-
 MAX_SIDE = 64
 """Pixels: 120 pictures of this size take less than half a megabyte."""
-
 LARGEST_PNG_SIDE = 40
-
 NUM_WORST, NUM_STN, MAX_STN_EXAMPLES = 24, 8, 6
-
 LEFT_OUT = "Pictures were left out of this page."
 
 

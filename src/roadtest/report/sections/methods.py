@@ -199,7 +199,6 @@ def _describe_verdicts(results: Results, judged: Judged) -> str:
 
 MAX_OPEN_ROWS = 40
 """A longer table of runs is folded."""
-
 BUSY_LOAD = 0.1
 """Share of the usable cores that other programs used when a run began; above it times are not to be trusted."""
 

@@ -49,12 +49,9 @@ from roadtest.report.charts import DifferencePoint, Figure, draw_pairs
 
 MAX_PAIRS = 28
 """In the figure: all pairs of eight networks. Of more pairs it shows those with the first network."""
-
 MAX_OPEN_ROWS = 6
 """A longer table of pairs is folded."""
-
 MAX_NOISE_PAIRS = 3
-
 _NO_VERDICT = "What was observed stands here without a verdict."
 
 

@@ -44,13 +44,10 @@ from roadtest.report.charts import KEY_SETS, KEY_STN, Figure, IntervalPoint, dra
 from roadtest.report.sections.methods import summary_facts
 
 TOLD_COSTS = ("num_parameters", "macs", "latency_p50_ms", "train_seconds_mean")
-
 MAX_CHANGES = 2
 """The first things that would change the answer; `roadtest recommend` has them all."""
-
 MAX_NETWORKS = 12
 """More networks in the figure would push everything else off the first screen; the tables have them all."""
-
 NOTABLE_DESIGN_EFFECT = 1.05
 """Below it an image tells as much as an independent one."""
 
