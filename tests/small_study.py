@@ -19,10 +19,13 @@ from PIL import Image
 
 import fake_worker
 from forked import ForkedWorker
+from roadtest.protocol import GTSRB_V1
 from roadtest.records.events import Event
 from roadtest.study import launch
 from roadtest.study import runner as work
 from roadtest.study.api import Study, compare
+from roadtest.study.options import Options
+from roadtest.study.resolve import StudyContext
 from roadtest.training import worker
 
 FAKE_WORKER = (sys.executable, str(Path(__file__).with_name("fake_worker.py")))
@@ -100,6 +103,13 @@ def write_networks(folder: Path) -> None:
         (folder / f"{name}.py").write_text(code)
 
 
+def make_context(**changes: Any) -> StudyContext:
+    """What a call asks for, with nothing behind it."""
+    values = {"source": "squares", "options": Options(), "runs": (), "protocol": GTSRB_V1, "study_dir": Path("study")}
+    values |= {"image_set": None, "cache_dir": Path("cache"), "emit": lambda event: None, **changes}
+    return StudyContext(**values)  # type: ignore[arg-type]
+
+
 def own(*names: str) -> list[str]:
     return [f"{name}.py:build" for name in names]
 
@@ -134,7 +144,7 @@ class Ended(Exception):  # noqa: N818
     """In place of a signal, which would end the tests."""
 
 
-def run_task_here(task: launch.Task, tell: Callable[[Event], None], stop: threading.Event) -> launch.Outcome:
+def run_task_here(task: launch.Task, emit: Callable[[Event], None], stop: threading.Event) -> launch.Outcome:
     """Do the task in this process, and judge it as a process is judged."""
     task.log_path.parent.mkdir(parents=True, exist_ok=True)
     task.log_path.touch()
@@ -142,7 +152,7 @@ def run_task_here(task: launch.Task, tell: Callable[[Event], None], stop: thread
 
     def hear(event: Event) -> None:
         heard.append(event)
-        tell(event)
+        emit(event)
 
     code = 0
     try:
