@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from roadtest.records import RunRecord
 
 
-def is_own(name: str) -> bool:
+def is_user_defined(name: str) -> bool:
     """Whether a network's name points into a file."""
     return ".py:" in name or name.endswith(".py")
 
@@ -56,7 +56,7 @@ def locate_user_file(name: str) -> tuple[Path, str]:
 
 def digest_user_file(name: str) -> str:
     """SHA-256 of the file that a network's name points into; empty for a network that is not the user's own."""
-    return hashlib.sha256(locate_user_file(name)[0].read_bytes()).hexdigest() if is_own(name) else ""
+    return hashlib.sha256(locate_user_file(name)[0].read_bytes()).hexdigest() if is_user_defined(name) else ""
 
 
 def check_unchanged(name: str, records: "Iterable[RunRecord]") -> None:

@@ -33,23 +33,11 @@ from roadtest.analysis.stats.variance import (
 
 MIN_SEEDS = 3
 """Fewer seeds say too little about the luck of seeds: no verdict. Five are better (docs/statistics.md)."""
-
-
 WITH_NEW_SEEDS = "on these test images, if trained again"
-
-
 ON_NEW_SIGNS = "on new signs of this kind"
-
-
 THESE_WEIGHTS = "these trained weights, on new signs"
-
-
 CONFIDENCE = 0.95
-
-
 Bools = npt.NDArray[np.bool_]
-
-
 Ints = npt.NDArray[np.int64]
 
 
