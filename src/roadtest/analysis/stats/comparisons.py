@@ -131,7 +131,7 @@ def required_to_separate(difference: Difference, *, num_pairs: int = 1) -> Requi
 def required_to_show(difference: Difference, tolerance: float) -> RequiredSampleSize | None:
     """Estimate what would show that a is at most the tolerance worse than b; None where a was seen to be worse by it.
 
-    As required_to_separate, and with the edge: while too few clusters differ, a bound reaches as far as the rule of three.
+    As required_to_separate, but while too few clusters differ, a bound reaches as far as the rule of three.
     """
     ahead = difference.estimate + tolerance
     if ahead <= 0:

@@ -1,7 +1,7 @@
 """Variance components of an accuracy over seeds crossed with clusters, and their degrees of freedom.
 
-The model. A network is trained with S seeds; each trained one predicts the same C clusters (tracks: the errors on images
-of one physical sign are dependent). Three sources of variance: the seed, the cluster, and one seed on one cluster. Of
+The model. A network is trained with S seeds; each trained one predicts the same C clusters (tracks: the errors on
+images of one sign are dependent). Three sources of variance: the seed, the cluster, and one seed on one cluster. Of
 
     seed    = variance of the S seeds' accuracies / S                         (seeds, plus the cells' share)
     cluster = cluster-robust variance over clusters of the mean over seeds    (clusters, plus the cells' share)
