@@ -197,6 +197,7 @@ def _study_info(
         command=command,
         created_at=EVENT_TIME,
         reads_test=reads_test,
+        subject="signs",
         notes=tuple(notes),
     )
 

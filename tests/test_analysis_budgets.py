@@ -25,8 +25,6 @@ from roadtest.analysis.budgets import DIVERGED, JUDGED, MISSING, TOO_LITTLE
 from roadtest.format import render_duration
 
 FAST = Ends(wrong=[(60, 40, 30), (50, 40, 20), (40, 40, 10)])
-
-
 SLOW = Ends(wrong=[(300, 60, 5), (320, 50, 5), (310, 40, 5)], epochs=(0.8, 2.5, 5.0), seconds=(330.0, 610.0, 1250.0))
 
 
@@ -198,11 +196,7 @@ def test_durations_are_short() -> None:
 
 
 FIVE = range(5)
-
-
 FAST_CROSSINGS = Ends(wrong=[(50 + seed, 40, 30) for seed in FIVE])
-
-
 LATE = Ends(wrong=[(250 - 3 * seed, 60 + seed, 5) for seed in FIVE])
 
 

@@ -235,11 +235,7 @@ def test_neither_the_images_order_nor_the_units_names_matter(seed: int) -> None:
 
 UNITS_OF_CLASS = (2, 3, 3, 4, 5, 6, 8, 8, 10, 12)
 """As uneven as GTSRB's test classes, which have 2 to 25 tracks."""
-
-
 TRACK_SIZE = 10
-
-
 SHARED, OWN, ONCE, SINGLE = (np.sqrt(share) for share in (0.45, 0.15, 0.15, 0.25))
 
 

@@ -232,8 +232,6 @@ def test_python_has_the_same_two_steps(study: Path, fake_export: list[dict[str, 
 
 
 Answer = Callable[..., tuple[int, str, str]]
-
-
 RGB = {"Red": 0, "Green": 1, "Blue": 2}
 
 

@@ -437,11 +437,7 @@ def test_links_are_refused_also_where_they_lead_nowhere(tmp_path: Path) -> None:
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-
-
 numbers = st.floats(allow_nan=False) | st.integers(-(2**63), 2**63 - 1) | st.booleans()
-
-
 values = texts | numbers | st.lists(texts | numbers, max_size=4)
 
 

@@ -12,19 +12,18 @@ from exact_study import build_exact_study, change_record
 from fake_study import MACHINE, build_fake_study
 from roadtest.analysis import Estimate, Results, judge_networks, leaderboard_rows, read_results
 from roadtest.records import Cost, EpochMetrics, RunRecord, SetResult
+from roadtest.report.sections import costs
 from roadtest.report.sections import curves as findings
-from roadtest.report.sections.costs import cost_sentences
+from roadtest.report.sections.costs import cost_sentences, dominating
 from roadtest.report.sections.curves import (
     collapsed_seeds,
-    dominating,
     fit_sentences,
     has_converged,
-    is_noise,
     over_fits,
     under_fits,
 )
 from roadtest.report.sections.factors import stn_sentences
-from roadtest.report.sections.pairs import noise_sentence
+from roadtest.report.sections.pairs import is_noise, noise_sentence
 
 
 def record(train: float = 0.999, val: float = 0.99, *, seed: int = 0, stop_reason: str = "budget") -> RunRecord:
@@ -202,8 +201,8 @@ def test_the_document_names_each_threshold() -> None:
         f"{100 * findings.OVERFIT_RISE:g} % and {findings.OVERFIT_NATS:g} nats above",
         f"over {findings.COLLAPSE_POINTS:g} points below the median",
         {0.1: "a tenth of the way"}[findings.COLLAPSE_SHARE],
-        f"at least {findings.DOMINATES:g} times as far apart",
-        {0.5: "half of the training time"}[findings.DATA_SHARE],
+        f"at least {costs.DOMINATES:g} times as far apart",
+        {0.5: "half of the training time"}[costs.DATA_SHARE],
     ):
         assert words in rules, words
 

@@ -26,7 +26,7 @@ from roadtest.study import runner as spending_module
 from roadtest.study import runner as work
 from roadtest.study.api import Interrupted, read_study
 from roadtest.study.launch import Outcome, Task
-from roadtest.study.options import planned_runs
+from roadtest.study.resolve import planned_runs
 from roadtest.study.runner import (
     Size,
     chosen_rates,
@@ -366,7 +366,7 @@ def test_ctrl_c_at_the_terminal_ends_a_study_with_130(images: Path) -> None:
 REAL_STUDY = """
 import signal, sys
 import roadtest
-from roadtest.study.api import Interrupted
+from roadtest.study import Interrupted
 signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     roadtest.compare(sys.argv[1], networks=["good.py:build"], lr=0.05, epochs=int(sys.argv[2]), patience=0,

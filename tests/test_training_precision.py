@@ -20,8 +20,6 @@ from roadtest.training.precision import NAME, choose_precision, settle_precision
 from tiny import TINY, TinyNet, write_tiny_study
 
 WHERE = {"device": "cpu", "image_size": 32, "num_classes": 3}
-
-
 Clock = Callable[[nn.Module, torch.Tensor, torch.Tensor, str], float]
 
 

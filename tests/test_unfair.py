@@ -22,7 +22,8 @@ from roadtest.networks import build_network
 from roadtest.protocol import GTSRB_V1, SIGNS_V1
 from roadtest.records import PlannedRun, read_predictions, read_record, read_rows
 from roadtest.records.events import Event, RunSpec
-from roadtest.study.options import Options, chosen_protocol
+from roadtest.study.options import Options
+from roadtest.study.resolve import chosen_protocol
 from roadtest.training import loop as train_module
 from roadtest.training import run as run_figures
 from roadtest.training import run as run_module

@@ -57,17 +57,9 @@ def render_duration(seconds: float) -> str:
 
 
 Row = dict[str, Any]
-
-
 DASH = "–"
-
-
 MINUS = "−"
-
-
 _NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
-
-
 PART_WORDS = {"test": "test", "val": "validation"}
 
 
@@ -210,7 +202,6 @@ def plural_range(numbers: Sequence[int], singular: str) -> str:
 
 
 FORMATS = ("csv", "md", "json", "tex", "html")
-
 
 _TEX_SIGNS = {
     "\\": r"\textbackslash{}",

@@ -26,13 +26,10 @@ from roadtest.protocol import BRANCH_FRACTIONS, UNDERTRAINED_EPOCHS
 from roadtest.records import CooldownMetrics, RunRecord, SetResult, read_cooldowns
 
 FRACTIONS = (*BRANCH_FRACTIONS, 1.0)
-
 TARGETS = {"seconds_to_90": 0.90, "seconds_to_95": 0.95, "seconds_to_98": 0.98, "seconds_to_99": 0.99}
 """Columns of `target_rows`, and the validation accuracy each speaks of."""
-
 JUDGED, TOO_LITTLE, MISSING = "judged", "not judged at this budget", "no annealed training at this budget"
 DIVERGED = "not judged: a seed diverged"
-
 MAX_CROSSINGS = 4
 """So many crossovers are told one by one; the table has all."""
 

@@ -33,7 +33,6 @@ from roadtest.analysis.sample_size import RequiredSeeds, required_to_separate, t
 from roadtest.format import Row
 
 NEEDS_SEEDS = f"{stats.NOT_JUDGED}: needs {stats.MIN_SEEDS} seeds, 5 are better"
-
 GAIN_VERDICTS = {stats.DIFFERENT: "separated", stats.NOT_SEPARATED: "not separated", stats.NOT_JUDGED: "observed"}
 """What the tables of gains (stn.csv, pretraining.csv, crossovers.csv) call a verdict; verdicts.csv has its own word."""
 

@@ -13,22 +13,17 @@ from roadtest.records.measurements import HERE, ONNXRUNTIME, Measurement, is_exp
 
 ONNX = "onnx"
 """ONNX Runtime on the study's computer, where a column of the leaderboard names a device."""
-
 NUM_THREADS = "latency_num_threads"
 """The leaderboard's column with the threads of `latency_p50_ms`."""
-
 WHAT_IS_TIMED = (
     "PyTorch is timed on prepared images, the network alone; an exported network from the pixels on, with the "
     "preprocessing that is part of it."
 )
 """To be said wherever times of both are in one table."""
-
 SIMILAR_COST_RATIO = 1.1
 """Costs less than a tenth apart are about the same."""
-
 Sample = dict[str, str]
 """A row of latency.csv, as text."""
-
 _KEYS = ("network", "has_stn", "runtime", "device", "batch_size", "num_threads")
 
 

@@ -22,7 +22,6 @@ from roadtest.records import ExternalPredictions, read_external
 
 STATUS = "added"
 """The word for a system in a leaderboard's column `status`."""
-
 THIS_SYSTEM = "this system, on new signs"
 AGAINST_THE_SYSTEM = "these trained weights against this system, on new signs"
 SPLITS = ("val", "test")

@@ -21,7 +21,6 @@ from roadtest.networks.registry import PRETRAINED_SUFFIX, parse_network
 
 BENEFICIAL, NOT_BENEFICIAL = "pays", "does not pay"
 """With stats.NOT_DECIDED the values of the columns `worth`, `test_worth` and `stn_worth`."""
-
 STARTS = ("from_nothing", "pretrained")
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from roadtest.protocol import METRICS as METRIC_NAMES
+
 Ints = npt.NDArray[np.int64]
-
-
 Floats = npt.NDArray[np.float64]
 
 
@@ -34,8 +34,7 @@ class Metric:
     """What a better one is called."""
 
 
-ACCURACY, BALANCED, MACRO_F1, WORST = "accuracy", "balanced-accuracy", "macro-f1", "worst-class-recall"
-
+ACCURACY, BALANCED, MACRO_F1, WORST = METRIC_NAMES
 
 METRICS = {
     metric.name: metric

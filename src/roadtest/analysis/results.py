@@ -37,13 +37,10 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
-
 TOLERANCE_POINTS = 0.5
 """Percentage points below which a difference does not matter; a convention, `--tolerance` changes it."""
-
 MAX_NAMES = 3
 """So many classes without an image are named."""
-
 _LATENCY_KINDS = dict.fromkeys(COLUMNS, str) | {"batch_size": int, "num_threads": int, "latency_ms": float}
 _SPLIT_KINDS: dict[str, type] = {"path": str, "label": int, "group": str, "split": str, "fold": int}
 

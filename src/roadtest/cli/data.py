@@ -31,14 +31,8 @@ if TYPE_CHECKING:
     from roadtest.format import Row
 
 SHEET = Path("sheet.png")
-
-
 WIDE = 110  # characters from which on a finding and its advice stand side by side
-
-
 MAX_CLASSES = 20  # that the terminal shows: the smallest are those to look at
-
-
 Source = Annotated[str, Parameter(help="gtsrb, signs, or the path of an image folder or csv.")]
 
 

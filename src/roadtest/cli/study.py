@@ -18,7 +18,6 @@ from cyclopts import Group, Parameter
 
 from roadtest.cli.options import (
     DATA,
-    PLACEHOLDERS,
     FormatOption,
     ImageSize,
     NoImages,
@@ -29,6 +28,7 @@ from roadtest.cli.options import (
 )
 from roadtest.cli.tables import MINUS, Column, count, print_rows, print_table
 from roadtest.format import Row
+from roadtest.protocol import METRICS
 from roadtest.records import row_label
 
 if TYPE_CHECKING:
@@ -71,7 +71,6 @@ def doctor(*, format: FormatOption = None, verbose: Verbose = False) -> int:
 
 MANY = 20
 """So many networks take long enough for a word about it."""
-
 
 COLUMNS = (
     Column(title="network", text=row_label, is_right=False),
@@ -149,33 +148,14 @@ def _count(name: str, has_stn: bool, *, image_size: int, num_classes: int) -> tu
 
 CHOICE = Group("Choice", sort_key=2)
 
-
-PLACEHOLDERS |= {"--metric": "WORD", "--tolerance": "POINTS"}
-
-
-MetricWord = Literal["accuracy", "balanced-accuracy", "macro-f1", "worst-class-recall"]
-
-
 MetricOption = Annotated[
-    MetricWord | None,
+    Literal[METRICS] | None,  # type: ignore[valid-type]
     option(
         "--metric",
         help="What chooses: accuracy, balanced-accuracy, macro-f1, worst-class-recall. Default: the study's own.",
         group=CHOICE,
     ),
 ]
-
-
-OwnMetric = Annotated[
-    MetricWord | None,
-    option(
-        "--metric",
-        help="What chooses between the networks, the study's own from now on: accuracy (the default), "
-        "balanced-accuracy, macro-f1, worst-class-recall. It changes no training.",
-        group=Group("Choice", sort_key=4),
-    ),
-]
-
 
 ToleranceOption = Annotated[
     str | None,
@@ -249,11 +229,6 @@ def read_points(tolerance: str | None) -> float | None:
 
 
 LIMITS = Group("Limits", sort_key=1)
-
-
-PLACEHOLDERS |= {"--min-class-recall": "RATE"}
-
-
 Prefer = Literal["latency", "params", "macs", "size", "train-time"]
 
 

@@ -22,7 +22,6 @@ from roadtest.cli.options import (
     DATA,
     MACHINE,
     OUTPUT,
-    PLACEHOLDERS,
     WHAT,
     DataDir,
     Format,
@@ -45,21 +44,12 @@ if TYPE_CHECKING:
     from roadtest.inference.export import Exported
     from roadtest.records.measurements import Measurement
 
-PLACEHOLDERS |= {"--name": "NAME", "--network": "FILE", "--split": "WORD", "--top": "N"}
-
-
 STDIN_WORD = "<stdin>"
 """What app.py puts in place of a lone `-`, which the parser would take for an option."""
-
-
 RunPath = Annotated[Path, Parameter(help="The folder of a run, or of a study: then its recommended network.")]
-
-
 ImageWords = Annotated[
     str, Parameter(help="Image files, folders, patterns; - reads paths from standard input.", show_default=False)
 ]
-
-
 OwnNetwork = Annotated[
     str | None,
     option("--network", help="Your own network's file.py:build again: a run folder never runs code.", group=WHAT),
@@ -217,11 +207,6 @@ def _print_added(row: Row, differences: list[Row], data_title: str, format: Form
 
 
 BUNDLE = Group("The bundle", sort_key=1)
-
-
-PLACEHOLDERS |= {"--check-on": "WORD"}
-
-
 ENGINES = {"pytorch": "PyTorch", "onnxruntime": "ONNX Runtime", "onnxruntime-int8": "ONNX Runtime, int8"}
 
 
@@ -381,8 +366,6 @@ def _print_measured(device: str, measurement: "Measurement", format: str) -> Non
 
 
 COLUMNS = ("path", "rank", "class_id", "class_name", "probability", "error")
-
-
 PATH_WIDTH, CLASS_WIDTH, SMALLEST_PATH = 40, 40, 16
 """Characters: where paths and classes are longer, a terminal's width decides, and a file takes them whole."""
 

@@ -42,22 +42,12 @@ from roadtest.training.augment import prepare_batch
 from roadtest.training.predict import forward
 
 Picture = str | Path | Image.Image | npt.NDArray[np.uint8]
-
-
 MAX_IMAGE_SIZE = 512
-
-
 MAX_CLASSES = 65_536
 """A record from elsewhere decides how much memory its network takes; the protocol's own bounds hold here too."""
-
-
 BATCH_SIZE = 256
-
-
 BATCH_PIXELS = 1 << 22
 """At most this many pixels are in work at a time: 256 images of 128 x 128, 83 of 224 x 224."""
-
-
 COLUMNS = ("path", "rank", "class_id", "class_name", "probability", "error")
 
 
@@ -201,7 +191,6 @@ def _as_picture(image: npt.NDArray[np.uint8] | Image.Image) -> Image.Image:
 
 WEIGHTS = "weights.safetensors"
 
-
 _KINDS = {
     torch.float64: "F64",
     torch.float32: "F32",
@@ -213,10 +202,7 @@ _KINDS = {
     torch.bool: "BOOL",
 }
 
-
 HEADER_BYTES = 100_000
-
-
 HEADER_BYTES_PER_TENSOR = 1_000
 """A name, a shape and two offsets take about a hundred; the rest may be the writer's remarks."""
 

@@ -47,14 +47,8 @@ from roadtest.records.events import Event
 from roadtest.training.predict import pixel_reader, predict_logits
 
 Ints = npt.NDArray[np.int64]
-
-
 ALL = "all"
-
-
 SPLITS = (TEST, VAL, TRAIN, ALL)
-
-
 SAME_IMAGES = "The network was trained on these images: this says nothing about new ones."
 
 

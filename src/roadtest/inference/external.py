@@ -45,8 +45,6 @@ from roadtest.records import (
 )
 
 SPLIT_COLUMNS = ("path", "label", "group", "split", "fold")
-
-
 MAX_NAME = 60
 
 
@@ -153,14 +151,8 @@ def _digest(path: Path) -> str:
 
 
 PATHS, IDS = ("path", "filename", "file", "image"), ("image_id",)
-
-
 LABELS = ("label", "class_id", "class_name", "classid")
-
-
 SEPARATORS = ",;\t"
-
-
 SUM_TOLERANCE = 0.05
 """Probabilities of a thousand classes, rounded to four digits, may miss 1 by this much."""
 

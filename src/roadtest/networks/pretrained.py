@@ -27,14 +27,8 @@ if TYPE_CHECKING:
 
 NORMALISATION = "fixed"
 """What runs of pretrained networks are given: minus FIXED_MEAN, over FIXED_DEVIATION, which can be undone."""
-
-
 FIXED_MEAN, FIXED_DEVIATION = 0.5, 0.25
-
-
 SUFFIX = ".safetensors"
-
-
 FILENAME = f"model{SUFFIX}"
 """What timm calls the weights of a network on its hub."""
 

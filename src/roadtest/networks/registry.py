@@ -35,18 +35,10 @@ NETWORKS: dict[str, zoo.Builder] = {
     "resnet34-imagenet": zoo.build_resnet34_imagenet,
 }
 """Name -> builder(num_classes, image_size)."""
-
-
 COMPARED_WITH_STN = ("lenet5", "vgg16", "resnet34")
 """Networks that are trained both with and without a spatial transformer unless the user says otherwise."""
-
-
 STN_SUFFIX, PRETRAINED_SUFFIX, STEM_SIGN = "+stn", "+pretrained", "@"
-
-
 OWN_STEM = "imagenet"
-
-
 STEMS = ("small", "small-s1", OWN_STEM)
 """3 x 3 with stride 2 and no pool; 3 x 3 with stride 1 and no pool; the network's own."""
 

@@ -16,15 +16,9 @@ from roadtest.networks.registry import Spelling
 from roadtest.networks.shapes import Visit, list_visits
 
 STRIDES = {"small": 2, "small-s1": 1}
-
-
 LOOK_SIZE = 224
 """Where a stem is looked for: every convolutional network runs there."""
-
-
 MAX_MORE_CONVOLUTIONS = 2
-
-
 HALVES = 1.5
 """A layer that divides a map's side by this or more shrinks it; less is a missing border."""
 

@@ -40,7 +40,6 @@ from roadtest.records.schema import (
 
 T = TypeVar("T")
 Ints = npt.NDArray[np.int64]
-
 MAX_ARRAY_BYTES = 8 << 30
 """Of one npz file, unpacked: a million images of a thousand classes have 2 GB."""
 MAX_CONFIG_BYTES = 1_000_000

@@ -16,9 +16,8 @@ Which networks run, with which stem, from which start, with or without a spatial
 `timm:resnet18+pretrained` and `lenet5+stn` overrule them. Where a switch cannot hold for a network, one line says so.
 """
 
-import inspect
 import shlex
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,15 +44,12 @@ from roadtest.networks import (
 from roadtest.networks.registry import OWN_STEM
 from roadtest.records import PlannedRun, is_finished
 from roadtest.records.events import Event, counting
-from roadtest.study.options import Options, default_networks, source_kind
+from roadtest.study.options import Options
+from roadtest.study.resolve import default_networks, source_kind
 
 Source = str | Path | tuple[Any, Any]
 """A word, a path, or the arrays images_NHWC and labels_N."""
-
-
 MAX_CLASSES = 1_000
-
-
 MAX_IMAGES = 1_000_000
 """What can be compared: with fewer images a test part of 15 % says nothing, and more were never tried."""
 
@@ -156,8 +152,6 @@ def _check_limits(listing: Listing) -> None:
 
 
 _BROKEN = ("files", "error")
-
-
 MAX_CHECKED_IMAGES = 200_000
 """Some minutes at 128 x 128: more are left to the verb, which is asked for."""
 
@@ -207,8 +201,6 @@ def check_in_short(
 
 
 Tell = Callable[[Event], None]
-
-
 SWITCHES: dict[str, tuple[bool, ...]] = {"off": (False,), "on": (True,), "both": (False, True)}
 
 
@@ -254,37 +246,6 @@ def _pretrained(runs: Iterable[PlannedRun], study_dir: Path, is_fresh: bool) -> 
     """The pretrained networks among the runs to be done."""
     missing = [run for run in runs if is_fresh or not is_finished(study_dir / run.folder)]
     return list(dict.fromkeys(run.network for run in missing if parse_network(run.network).is_pretrained))
-
-
-def refuse_objects(networks: object) -> None:
-    """Refuse functions, classes and modules in place of names: a run is a process of its own and reads a file."""
-    is_many = isinstance(networks, Iterable) and not isinstance(networks, str) and not callable(networks)
-    given = networks if is_many and isinstance(networks, Collection) else [] if is_many else [networks]
-    for one in given:
-        if one is None or isinstance(one, str):
-            continue
-        name = getattr(one, "__name__", "build")
-        word = name if name.isidentifier() else "build"
-        shown = " ".join(repr(one).split())[:60]
-        raise ValueError(
-            f"network {shown} is an object of this session: runs are processes of their own, and read networks from "
-            f"files; {_line_for(one, word)}"
-        )
-
-
-def _line_for(one: object, name: str) -> str:
-    """How the object becomes a name: its library's, its file's, or that of the cell it was defined in."""
-    library = str(getattr(one, "__module__", "")).partition(".")[0]
-    if library in ("timm", "torchvision") and hasattr(one, "__name__"):
-        return f"name it '{library}:{name}'"
-    if callable(one) and getattr(one, "__module__", "__main__") != "__main__":
-        try:
-            path = inspect.getsourcefile(one)
-        except TypeError:
-            path = None
-        if path is not None and Path(path).suffix == ".py" and Path(path).is_file():
-            return f"name it {path + ':' + name!r}"
-    return f"put %%writefile my_net.py into the first line of its cell, run it, and name it 'my_net.py:{name}'"
 
 
 def _with_stem(spelling: Spelling, stem: str | None) -> Spelling:

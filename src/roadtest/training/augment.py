@@ -44,22 +44,12 @@ from roadtest.protocol import NORMALISATIONS, Augmentation
 
 DEVIATION_FLOOR = 1e-3
 """A quarter of one of the 255 grey levels: no real picture is flatter, and a constant one stays finite."""
-
-
 GREY_WEIGHTS = (0.299, 0.587, 0.114)
 """Luma of red, green and blue (ITU-R BT.601), as in Pillow's and torchvision's grayscale."""
-
-
 # The column of the draws that each change reads, grouped for vector operations. Another order is another protocol.
 ROTATION, SHEAR, HUE, BRIGHTNESS, CONTRAST, SATURATION, LOG_SCALE = range(7)
-
-
 SHIFT_X, SHIFT_Y, CROP_X, CROP_Y, CROP, GRAYSCALE, FLIP = range(7, 14)
-
-
 NUM_DRAWS = 14
-
-
 CHUNK_SIZE = 8192
 """Images whose draws are worked out together: their double precision takes a few megabytes."""
 
@@ -169,8 +159,6 @@ def _ranges(augmentation: Augmentation, device: torch.device) -> tuple[Tensor, T
 
 
 _SHARES = ("shift", "crop", "grayscale_probability", "flip_probability")
-
-
 _LIMITS = {"log_scale": 3.0, "shear_degrees": 80.0, **dict.fromkeys(_SHARES, 1.0)}
 
 
@@ -224,8 +212,6 @@ def _resample(images_NCHW: Tensor, maps_N23: Tensor) -> Tensor:
 # -- colour -----------------------------------------------------------------------------------------------------------
 
 _ROOT = math.sqrt(1 / 3)
-
-
 _COLOUR_PARTS = (
     *(1, 0, 0, 0, 1, 0, 0, 0, 1),
     *(0, -_ROOT, _ROOT, _ROOT, 0, -_ROOT, -_ROOT, _ROOT, 0),
@@ -304,14 +290,8 @@ def _signed(word: int) -> int:
 
 
 _GAMMA = _signed(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio, made odd: consecutive counters lie far apart
-
-
 _FACTOR_1 = _signed(0xBF58476D1CE4E5B9)
-
-
 _FACTOR_2 = _signed(0x94D049BB133111EB)
-
-
 _MAX_DRAWS = 64
 
 

@@ -22,12 +22,8 @@ from roadtest.training.state import Training
 
 RUN_STATE, BRANCH_STATE = "state.pt", "branch.pt"
 """The run itself, and the branch that is being annealed beside it."""
-
-
 SAVE_SECONDS = 60.0
 """A state is saved at most this often."""
-
-
 MAX_SAVE_SHARE = 0.05
 """At most this share of the time goes into saving: a large network is saved less often."""
 

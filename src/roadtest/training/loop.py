@@ -40,8 +40,6 @@ from roadtest.training.step import RecordedSteps, can_record, learn, read_batch
 
 TICK_SECONDS = 0.5
 """How often the loop shows itself between evaluations."""
-
-
 CHUNK_SIZE = 8192
 """Images whose logits are held at a time where only counts are wanted: a thousand classes of a million are 4 GB."""
 

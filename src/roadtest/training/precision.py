@@ -30,30 +30,18 @@ from roadtest.training.step import record_graph, take_without_waiting
 
 PROBE_SECONDS = 0.5
 """After a step of each on a few images, which is not counted."""
-
-
 MIN_ROUNDS = 2
 """Steps in each precision, however long they take."""
-
-
 PROBE_BATCH_SIZE = 128
 """Images of 32 x 32, as in a batch of the protocols; half as many of larger ones, so that the probe stays short. On
 fewer, what a step pays once, such as casting the weights, weighs more, and bfloat16 looks slower than it trains."""
-
-
 NUM_BEFORE_RECORDED = 2
 """Steps on CUDA before one is recorded, as in training."""
-
-
 NUM_TRIED = 4
 """Images of the first steps in each precision, which are not counted where both are in the race."""
-
-
 HOPELESS = 3.0
 """Times as slow on those few images, and a precision is not tried on more: where nothing multiplies bfloat16, a step of
 the probe takes VGG-16 half a minute. Six to seven were measured there (docs/log.md, 2026-11-26)."""
-
-
 MIN_GAIN = 1.1
 """bfloat16 must be this much faster to be taken: with less, float32 is the simpler answer. Convention."""
 
@@ -146,14 +134,8 @@ def _time_ms(step: Callable[[], object], device: str) -> float:
 
 
 NAME = ".precision.json"
-
-
 WORDS = ("float32", "bfloat16")
-
-
 WAIT_SECONDS = 600.0
-
-
 MAX_BYTES = 10_000
 
 

@@ -27,18 +27,10 @@ from roadtest.training.state import Training
 
 MEASURE_SECONDS = 3.0
 """Of timed training steps; a slow network needs more for the fewest steps."""
-
-
 MIN_TIMED_STEPS = 3
-
-
 EVAL_SECONDS = 1.0
-
-
 EVAL_BATCH_SIZE = 512
 """Images per look at the clock: a whole batch of an evaluation."""
-
-
 FILE = "speed.json"
 
 

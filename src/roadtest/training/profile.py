@@ -27,8 +27,6 @@ from roadtest.networks.shapes import evaluation_mode, run_for_real, run_on_paper
 
 MACS_PER_SAMPLE = (4, 0, 16)
 """Multiply-accumulates per sampled value: bilinear, nearest, bicubic, in the order of grid_sampler's modes."""
-
-
 MIN_SAMPLES, MAX_SAMPLES = 3, 50
 """Timed forward passes per visit."""
 

@@ -258,8 +258,6 @@ def _finished(job: RunSpec, record: RunRecord) -> Event:
 
 
 NUM_WORST = 24
-
-
 NUM_STN = 8
 
 

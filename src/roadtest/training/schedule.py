@@ -13,20 +13,12 @@ from roadtest.protocol import BRANCH_FRACTIONS, Protocol
 
 NUM_UNTIMED_STEPS = 3
 """The first steps allocate memory and choose kernels; they do not predict the others."""
-
-
 MIN_TIMED_SHARE = 0.05
 """Of all epochs' steps; where they fit twice into the budget, timing more would only put off evaluations and decay."""
-
-
 TIMED_STRETCH_SECONDS = 0.01
 """Of a GPU's steps that are timed together: a wait after each one of a small network would make it look slower."""
-
-
 MIN_EVALUATIONS = 5
 """A run too short for this many epochs is evaluated more often than once an epoch."""
-
-
 MIN_EVALUATIONS_IN_AN_EPOCH = 2
 """Of a run that ends before one epoch has: it is no curve to judge by, and looking would take longer than training."""
 

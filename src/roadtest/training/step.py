@@ -31,16 +31,10 @@ from roadtest.training.predict import ResidentPixels, forward
 from roadtest.training.state import Training
 
 T = TypeVar("T")
-
-
 NUM_PLAIN_STEPS = 2
 """On CUDA before one is recorded: they make momentum and workspaces, and try which kernels are fastest."""
-
-
 NUM_PREPARED_PIXELS = 1024 * 32**2
 """Of images that are varied at a time on CUDA: eight batches of small ones, and one batch of large ones."""
-
-
 Batch = tuple[Tensor, Tensor]
 """images_NCHW and labels_N, on the device."""
 
@@ -69,8 +63,6 @@ def can_record(training: Training) -> bool:
 
 Step = Callable[[], Tensor]
 """Does the work, and gives its result, on the device."""
-
-
 Record = Callable[[Step, str], tuple[Tensor, Callable[[], None]]]
 
 

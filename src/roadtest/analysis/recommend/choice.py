@@ -24,7 +24,6 @@ from roadtest.format import Row, format_gain_interval, format_points
 
 WITHIN, BEHIND = "within the tolerance", "too far behind"
 AGREES, DISAGREES, OPEN = "agrees", "disagrees", "does not decide"
-
 FAMILY_ERROR = 0.05
 """The chance that any network passes that should not; convention."""
 

@@ -68,15 +68,9 @@ from roadtest.records.measurements import INT8, ONNXRUNTIME, RUNTIMES
 from roadtest.training.profile import LatencySample
 
 Tell = Callable[[Event], None]
-
-
 MANIFEST_VERSION = 1
-
-
 MAX_CHANGED = 0.01
 """A float32 file that answers more of the images otherwise is not the trained network; convention."""
-
-
 VARIANTS = {runtime: variant for variant, runtime in RUNTIMES.items()}
 
 
@@ -273,37 +267,19 @@ def _write_json(path: Path, value: object) -> None:
 
 
 Bytes = npt.NDArray[np.uint8]
-
-
 Ints = npt.NDArray[np.int64]
-
-
 Answer = Callable[[Bytes], npt.NDArray[np.float32]]
 """uint8 images_NHWC -> logits_NK, in PyTorch."""
-
-
 MAX_CHECKED = 5000
-
-
 MAX_CHECKED_BYTES = 1 << 28
 """Large images are fewer: each of them takes longer."""
-
-
 MAX_AT_ONCE, MAX_BYTES_AT_ONCE = 256, 1 << 26
 """Images that are in memory at the same time, of however many are compared."""
-
-
 NUM_CALIBRATION = 512
 """Convention: the range of an activation settles after a few hundred images."""
-
-
 NUM_DRAWN = 86
 """Two of each of the 43 signs; one takes some hundredths of a second."""
-
-
 NUM_PACKED = 10
-
-
 _LEAST_AGREEMENT = 0.95
 """Of the kept answers, which may be bfloat16's, with float32's on the same images; on other images it is chance."""
 

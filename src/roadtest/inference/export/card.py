@@ -17,21 +17,14 @@ from roadtest.format import Row, plural, speak_of
 from roadtest.records import Machine, RunRecord, SetResult, StudyInfo, read_predictions, read_study_info
 
 DASH = "–"
-
-
 NUM_WEAKEST = 3
-
-
 LEAST_OF_A_CLASS = 10
 """Images below which a class's recall is no figure worth printing; convention."""
-
-
 _ENGINES = {
     "pytorch": "PyTorch, float32: the trained network",
     "onnxruntime": "ONNX Runtime, float32",
     "onnxruntime-int8": "ONNX Runtime, int8",
 }
-
 
 _SNIPPET = """```python
 import json
