@@ -15,10 +15,8 @@ from roadtest.analysis.stats.intervals import CONFIDENCE, MIN_SEEDS, Difference
 
 DIFFERENT, NOT_SEPARATED, NOT_JUDGED = "different", "not separated", "not judged"
 """The verdict on a pair."""
-
 NOT_DECIDED = "not decided"
 """An interval that lies on both sides of a tolerance."""
-
 MAX_SEEDS = 1000
 """Beyond this many seeds per network "no number of seeds" is the honest word."""
 

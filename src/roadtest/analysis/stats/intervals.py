@@ -32,11 +32,9 @@ from roadtest.analysis.stats.variance import (
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
-
 CONFIDENCE = 0.95
 MIN_SEEDS = 3
 """Fewer seeds say too little about the variance of seeds: no verdict. Five are better (docs/statistics.md)."""
-
 WITH_NEW_SEEDS = "on these test images, if trained again"
 ON_NEW_SIGNS = "on new signs of this kind"
 THESE_WEIGHTS = "these trained weights, on new signs"
