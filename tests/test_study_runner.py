@@ -180,7 +180,7 @@ def test_latency_that_cannot_be_measured_is_a_warning_and_the_study_goes_on(
 
 @pytest.mark.slow
 def test_a_disk_that_is_too_small_is_told_before_anything_runs(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "count_disk_bytes", lambda *_, **__: 10**21)
+    monkeypatch.setattr("roadtest.study.spending.count_disk_bytes", lambda *_, **__: 10**21)
     _, told = compare_small(images, "good")
     kinds = [event.kind for event in told]
     assert kinds.index("planned") < kinds.index("warning") < kinds.index("started")
@@ -259,7 +259,7 @@ def test_any_exception_of_a_library_is_a_reason(monkeypatch: pytest.MonkeyPatch)
     def broken(*_: object, **__: object) -> None:
         raise AssertionError("first\nsecond")
 
-    monkeypatch.setattr("roadtest.networks.build_on_paper", broken)
+    monkeypatch.setattr("roadtest.networks.build_on_meta", broken)
     assert measure_networks(RUNS[:1], num_classes=2, image_size=32)[1] == {"lenet5": "first second"}
 
 
@@ -320,7 +320,7 @@ def test_ctrl_c_keeps_everything_and_the_same_command_goes_on(images: Path, monk
     assert [run.record.network for run in study.runs()] == own("good")
     (trace,) = study.path.glob("*/seed-0/trace")
     assert trace.read_text() == "the state is kept"
-    assert not (study.path / ".lock").exists()
+    assert not (study.path / ".lock-holder").exists()
     assert study.failures() == []
     _, told = compare_small(images, "good", "other")
     assert told.runs() == [("other", 0)]
@@ -368,7 +368,7 @@ def test_ctrl_c_at_the_terminal_ends_a_study_with_130(images: Path) -> None:
         parent.wait()
     (trace,) = Path("study").glob("*/seed-0/trace")
     assert trace.read_text() == "the state is kept"
-    assert not Path("study/.lock").exists()
+    assert not Path("study/.lock-holder").exists()
 
 
 REAL_STUDY = """

@@ -92,17 +92,8 @@ class Lead:
         return replace(self, a=self.b, b=self.a, gain=-self.gain, low=low, high=high)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Crossover:
-    """`before.a` is ahead of `before.b` at one budget, and behind at the next."""
-
-    before: Lead
-    after: Lead
-
-    @property
-    def verdicts(self) -> tuple[str, str]:
-        """At the smaller and at the larger budget."""
-        return self.before.verdict, self.after.verdict
+Crossover = tuple[Lead, Lead]
+"""`a` is ahead of `b` at one budget, and behind at the next."""
 
 
 def has_branches(study: Path | Results) -> bool:
@@ -149,7 +140,7 @@ def crossover_rows(study: Path | Results) -> list[Row]:
     `observed` where fewer than three folds say nothing.
     """
     results = read_results(study)
-    return [_crossover_row(results, crossover) for crossover in _crossovers(results)]
+    return [_crossover_row(results, *crossover) for crossover in _crossovers(results)]
 
 
 def budget_text(results: Results, fraction: float) -> str:
@@ -314,14 +305,13 @@ def _crossovers(results: Results) -> list[Crossover]:
     for of_pair in _leads_by_pair(results):
         for before, after in pairwise(lead for lead in of_pair if lead.gain != 0):
             if before.gain > 0 > after.gain:
-                found.append(Crossover(before=before, after=after))
+                found.append((before, after))
             elif before.gain < 0 < after.gain:
-                found.append(Crossover(before=before.turned(), after=after.turned()))
+                found.append((before.turned(), after.turned()))
     return found
 
 
-def _crossover_row(results: Results, crossover: Crossover) -> Row:
-    before, after = crossover.before, crossover.after
+def _crossover_row(results: Results, before: Lead, after: Lead) -> Row:
     return {
         "network_a": before.a.network,
         "has_stn_a": before.a.has_stn,
@@ -402,18 +392,18 @@ def _shown(results: Results, first: AtBudget, second: AtBudget) -> str:
 
 def _crossover_sentences(results: Results, crossovers: list[Crossover]) -> list[str]:
     """The first changes of places, those that are shown before the others; how many more there are."""
-    ranked = sorted(crossovers, key=lambda one: -one.verdicts.count(stats.DIFFERENT))
+    ranked = sorted(crossovers, key=lambda pair: -sum(lead.verdict == stats.DIFFERENT for lead in pair))
     told, rest = ranked[:MAX_CROSSINGS], ranked[MAX_CROSSINGS:]
-    sentences = [_crossover_sentence(results, one) for one in told]
+    sentences = [_crossover_sentence(results, *pair) for pair in told]
     if rest:
-        num_shown = sum(one.verdicts.count(stats.DIFFERENT) == 2 for one in rest)
+        num_shown = sum(all(lead.verdict == stats.DIFFERENT for lead in pair) for pair in rest)
         more = f"{len(rest)} more change{'s' * (len(rest) != 1)} of places"
         sentences.append(f"{more}, {num_shown or 'none'} of them shown at both budgets; the table has all.")
     return sentences
 
 
-def _crossover_sentence(results: Results, crossover: Crossover) -> str:
-    before, after, verdicts = crossover.before, crossover.after, crossover.verdicts
+def _crossover_sentence(results: Results, before: Lead, after: Lead) -> str:
+    verdicts = (before.verdict, after.verdict)
     budgets = [budget_text(results, lead.budget_fraction) for lead in (before, after)]
     behind, ahead = (f"{100 * abs(lead.gain):.2f} points" for lead in (before, after))
     text = f"Between {budgets[0]} and {budgets[1]} {before.b.label} overtakes {before.a.label}"

@@ -59,6 +59,7 @@ class Estimate:
     """Of a difference, corrected for all pairs: a verdict of stats."""
 
 
+@once_per_study
 def estimate_score(
     results: Results,
     variant: Variant,
@@ -71,16 +72,14 @@ def estimate_score(
 
     None where no interval is honest: without two clusters, or a worst-class recall without three folds.
     """
-    return _estimate_score(results, variant, split, metric or results.metric, confidence)
+    predictions = gather_predictions(results, variant.records, split)
+    if predictions is None:
+        return None
+    interval = interval_of(predictions, metric=metric or results.metric, confidence=confidence)
+    return None if interval is None else _estimate(interval, (predictions,))
 
 
 @once_per_study
-def _estimate_score(results: Results, variant: Variant, split: str, metric: str, confidence: float) -> Estimate | None:
-    predictions = gather_predictions(results, variant.records, split)
-    interval = predictions and interval_of(predictions, metric=metric, confidence=confidence)
-    return _estimate(interval, (predictions,)) if predictions and interval else None
-
-
 def difference_between(
     results: Results,
     a: Variant,
@@ -94,15 +93,8 @@ def difference_between(
 
     None where they cannot be compared, or no interval is honest: `why_not_compared` gives the reason.
     """
-    return _difference_between(results, a, b, split, metric or results.metric, confidence)
-
-
-@once_per_study
-def _difference_between(
-    results: Results, a: Variant, b: Variant, split: str, metric: str, confidence: float
-) -> stats.Difference | None:
     pair = paired_predictions(results, a, b, split)
-    return None if pair is None else difference_of(*pair, metric=metric, confidence=confidence)
+    return None if pair is None else difference_of(*pair, metric=metric or results.metric, confidence=confidence)
 
 
 def why_not_compared(results: Results, a: Variant, b: Variant, split: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from roadtest.data.split import copy_test_reads, split_fingerprint
 from roadtest.machine import choose_device, count_usable_cores
 from roadtest.networks.advice import remark_on_networks
-from roadtest.networks.user_file import is_own
+from roadtest.networks.user_file import is_user_defined
 from roadtest.records import (
     Failure,
     PlannedRun,
@@ -146,7 +146,7 @@ def _measure_latencies(context: StudyContext, records: Sequence[RunRecord]) -> N
     """
     study_dir, named = context.study_dir, {run.network for run in context.runs}
     known = list(dict.fromkeys((record.network, record.has_stn) for record in records))
-    left_out = [(name, has_stn) for name, has_stn in known if is_own(name) and name not in named]
+    left_out = [(name, has_stn) for name, has_stn in known if is_user_defined(name) and name not in named]
     networks = [network for network in known if network not in left_out]
     rows = read_rows(study_dir / "latency.csv", ("network", "has_stn", "runtime"))
     there = {(row["network"], row["has_stn"] == "True") for row in rows if not is_exported(row)}

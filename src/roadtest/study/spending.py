@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from roadtest.format import plural, render_duration
-from roadtest.networks.user_file import is_own
+from roadtest.networks.user_file import is_user_defined
 from roadtest.protocol import BRANCH_FRACTIONS, Protocol
 from roadtest.records import PlannedRun
 from roadtest.records.events import Event
@@ -47,14 +47,14 @@ def measure_networks(
     runs: Iterable[PlannedRun], *, num_classes: int, image_size: int
 ) -> tuple[dict[str, Size], dict[str, str]]:
     """Return the sizes of the runs' networks, and why others cannot be built, both by label."""
-    from roadtest.networks import build_on_paper
+    from roadtest.networks import build_on_meta
     from roadtest.training.profile import count_parameters
 
     sizes: dict[str, Size] = {}
     reasons: dict[str, str] = {}
-    for run in {run.label: run for run in runs if not is_own(run.network)}.values():
+    for run in {run.label: run for run in runs if not is_user_defined(run.network)}.values():
         try:
-            network = build_on_paper(run.network, num_classes=num_classes, image_size=image_size, has_stn=run.has_stn)
+            network = build_on_meta(run.network, num_classes=num_classes, image_size=image_size, has_stn=run.has_stn)
         except Exception as error:  # whatever a library's network does not like
             reasons[run.label] = " ".join(str(error).split()) or type(error).__name__
             continue
@@ -92,7 +92,7 @@ def plan_text(context: StudyContext, missing: Sequence[PlannedRun], *, num_swept
         tried = f"{len(protocol.sweep_rates)} learning rates for {plural(num_swept, 'network')}"
         words.append(f"before it {tried}, {render_duration(protocol.sweep_seconds)} each")
     if missing and disk_bytes:
-        is_all_known = not any(is_own(run.network) for run in missing)
+        is_all_known = not any(is_user_defined(run.network) for run in missing)
         words.append(render_bytes(disk_bytes) if is_all_known else f"at least {render_bytes(disk_bytes)}")
     return ", ".join(words)
 

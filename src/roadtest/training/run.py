@@ -30,7 +30,7 @@ from roadtest.machine import describe_machine, prepare_device, watch_load
 from roadtest.networks import build_network, parse_network
 from roadtest.networks.pretrained import NORMALISATION, name_weights
 from roadtest.networks.stn import WithSTN
-from roadtest.networks.user_file import check_unchanged, digest_own
+from roadtest.networks.user_file import check_unchanged, digest_user_file
 from roadtest.protocol import UNDERTRAINED_EPOCHS
 from roadtest.records import (
     Cost,
@@ -88,7 +88,7 @@ def execute(job: RunSpec, *, emit: Callable[[Event], None], should_stop: Callabl
 
 
 def _execute(job: RunSpec, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
-    machine, digest = describe_machine(has_siblings=True), digest_own(job.run.network)
+    machine, digest = describe_machine(has_siblings=True), digest_user_file(job.run.network)
     if digest:
         check_unchanged(job.run.network, read_records(job.study_dir))
     image_set, training = build_training(job, should_stop)
@@ -141,7 +141,7 @@ def build_training(
         val_ids_N=split.val_N,
         max_steps=job.max_steps,
         should_stop=should_stop,
-        is_recordable=not digest_own(job.run.network),
+        is_recordable=not digest_user_file(job.run.network),
     )
     return image_set, training
 
@@ -152,7 +152,7 @@ def _begin_or_go_on(
     place = " ".join([platform.node(), machine.cpu_name, *machine.cpu_flags, job.device, str(job.num_threads)])
     place += "".join(f" {name} {version}" for name, version in sorted(machine.versions.items()))
     fingerprints = (job.protocol.fingerprint, image_set.fingerprint, job.split_fingerprint)
-    identity = " ".join([*fingerprints, str(job.learning_rate), digest_own(job.run.network)]).rstrip()
+    identity = " ".join([*fingerprints, str(job.learning_rate), digest_user_file(job.run.network)]).rstrip()
     state = read_state(job)
     if state is not None and state["origin"]["identity"] == identity:
         training.restore(state["training"])
