@@ -27,7 +27,7 @@ from roadtest.training import loop as train_module
 from roadtest.training import run as run_figures
 from roadtest.training import run as run_module
 from roadtest.training import step as steps_module
-from roadtest.training.augment import Changes, augment_batch, draw_changes, prepare_batch
+from roadtest.training.augment import AugmentationParameters, augment_batch, prepare_batch, sample_parameters
 from roadtest.training.loop import train
 from roadtest.training.run import build_training, execute
 from tiny import TINY, coloured_squares, tiny_training, write_tiny_study
@@ -97,13 +97,13 @@ def test_images_are_varied_in_training_only_and_copies_are_never_kept(
     varied: set[int] = set()
     honest = steps_module.augment_batch
 
-    def watched(images_NHWC: torch.Tensor, changes: Changes, **more: Any) -> torch.Tensor:
+    def watched(images_NHWC: torch.Tensor, changes: AugmentationParameters, **more: Any) -> torch.Tensor:
         varied.update(changes.image_ids_N.tolist())
         return honest(images_NHWC, changes, **more)
 
     monkeypatch.setattr(steps_module, "augment_batch", watched)
     before = job.pixels_path.read_bytes()
-    execute(job, tell=lambda event: None)
+    execute(job, emit=lambda event: None)
     val_ids = set(read_predictions(job.run_dir / "val.npz").image_ids_N.tolist())
     assert varied and varied <= ids_of(job, "train") - val_ids
     assert job.pixels_path.read_bytes() == before
@@ -113,7 +113,7 @@ def test_images_are_varied_in_training_only_and_copies_are_never_kept(
 
 @pytest.mark.slow
 def test_validation_and_test_images_are_judged_as_they_are(job: Job) -> None:
-    execute(job, tell=lambda event: None)
+    execute(job, emit=lambda event: None)
     image_set, _ = reopen_image_set(job.study_dir, job.pixels_path)
     record = read_record(job.run_dir)
     network = build_network("lenet5", num_classes=3, image_size=32, has_stn=False, seed=0)
@@ -147,7 +147,7 @@ def test_no_sign_is_ever_flipped() -> None:
         chosen_protocol("gtsrb", Options(flips="on"), num_runs=1)
     ids_N = torch.arange(512)
     for epoch in range(3):
-        changes = draw_changes(ids_N, augmentation=GTSRB_V1.augmentation, seed=0, epoch=epoch)
+        changes = sample_parameters(ids_N, augmentation=GTSRB_V1.augmentation, seed=0, epoch=epoch)
         images_NCHW = augment_batch(marked(512), changes, normalisation=GTSRB_V1.normalisation)
         columns_NW = images_NCHW.mean((1, 2))
         left_N, right_N = columns_NW[:, :16].amax(1), columns_NW[:, 16:].amax(1)
@@ -202,7 +202,7 @@ def test_loading_is_told_apart_and_evaluating_stands_outside(job: Job, monkeypat
     monkeypatch.setattr(steps_module, "augment_batch", slowed(steps_module.augment_batch, 0.03))
     monkeypatch.setattr(train_module, "predict_logits", slowed(train_module.predict_logits, 0.05))
     start = time.perf_counter()
-    execute(job, tell=lambda event: time.sleep(0.02))
+    execute(job, emit=lambda event: time.sleep(0.02))
     elapsed = time.perf_counter() - start
     cost, num_rows = read_record(job.run_dir).cost, len(read_rows(job.run_dir / "epochs.csv"))
     assert cost.data_seconds >= 0.03 * cost.num_steps  # making batches is part of training, and known
@@ -232,7 +232,7 @@ def test_the_test_set_is_read_once_after_training_and_after_its_line_in_the_ledg
         moments[event.kind] = time.perf_counter()  # the last row is the end of training
 
     monkeypatch.setattr(run_figures, "note_test_read", noted)
-    execute(job, tell=tell)
+    execute(job, emit=tell)
     test_ids = ids_of(job, "test")
     before = set().union(*(ids for moment, ids in reads if moment < moments["ledger"]))
     after = [ids for moment, ids in reads if moment > moments["ledger"]]
@@ -245,7 +245,7 @@ def test_the_test_set_is_read_once_after_training_and_after_its_line_in_the_ledg
 
 @pytest.mark.slow
 def test_without_reading_the_test_set_not_a_pixel_of_it_is_seen(job: Job, reads: list[tuple[float, set[int]]]) -> None:
-    execute(replace(job, reads_test=False), tell=lambda event: None)
+    execute(replace(job, reads_test=False), emit=lambda event: None)
     assert not set().union(*(ids for _, ids in reads)) & ids_of(job, "test")
     assert not (job.cache_dir / "test-reads.csv").exists()
     assert read_record(job.run_dir).test is None
