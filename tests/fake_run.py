@@ -1,4 +1,4 @@
-"""A finished run made of arithmetic, for a real Job: nothing is trained, and the report can be built from it."""
+"""A finished run made of arithmetic, for a real RunSpec: nothing is trained, and the report can be built from it."""
 
 from dataclasses import asdict
 
@@ -6,10 +6,10 @@ import numpy as np
 
 from fake_study import MACHINE
 from roadtest.data.split import note_test_read
-from roadtest.networks.user_file import digest_own
+from roadtest.networks.user_file import digest_user_file
 from roadtest.records import (
     Cost,
-    EpochRow,
+    EpochMetrics,
     Predictions,
     RunRecord,
     SetResult,
@@ -19,10 +19,10 @@ from roadtest.records import (
     write_predictions,
     write_record,
 )
-from roadtest.records.schema import Job
+from roadtest.records.events import RunSpec
 
 
-def write_fake_run(job: Job) -> None:
+def write_fake_run(job: RunSpec) -> None:
     """Write epochs.csv, val.npz, test.npz, weights.safetensors (of no use) and record.json."""
     info, rows = read_study_info(job.study_dir), read_rows(job.study_dir / "split.csv")
     fold = str(job.run.seed % job.protocol.num_folds)
@@ -43,13 +43,13 @@ def write_fake_run(job: Job) -> None:
     result = _count(val)
     sums = {f"{part}_{name}": value for part in ("train", "val") for name, value in asdict(result).items()}
     times = {"train_seconds": 1.0, "data_seconds": 0.1, "eval_seconds": 0.1, "images_per_second": 100.0}
-    row = EpochRow(epoch=2.0, step=10, learning_rate=job.learning_rate, **times, **sums)  # type: ignore[arg-type]
+    row = EpochMetrics(epoch=2.0, step=10, learning_rate=job.learning_rate, **times, **sums)  # type: ignore[arg-type]
     append_row(job.run_dir / "epochs.csv", asdict(row))
     test = _count(_predictions(rows, test_ids, info)) if test_ids else None
     write_record(job.run_dir, _record(job, info, result, test))
 
 
-def _record(job: Job, info: "object", val: SetResult, test: SetResult | None) -> RunRecord:
+def _record(job: RunSpec, info: "object", val: SetResult, test: SetResult | None) -> RunRecord:
     cost = Cost(
         num_parameters=1000,
         macs=2000,
@@ -89,7 +89,7 @@ def _record(job: Job, info: "object", val: SetResult, test: SetResult | None) ->
         is_time_comparable=True,
         started_at="2026-01-01T00:00:00+00:00",
         finished_at="2026-01-01T00:01:00+00:00",
-        own_network_digest=digest_own(job.run.network),
+        own_network_digest=digest_user_file(job.run.network),
     )
 
 

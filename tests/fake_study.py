@@ -19,7 +19,7 @@ from roadtest.data.sources.gtsrb import CLASS_NAMES
 from roadtest.protocol import GTSRB_V1
 from roadtest.records import (
     Cost,
-    EpochRow,
+    EpochMetrics,
     Failure,
     Machine,
     PlannedRun,
@@ -197,6 +197,7 @@ def _study_info(
         command=command,
         created_at=EVENT_TIME,
         reads_test=reads_test,
+        subject="signs",
         notes=tuple(notes),
     )
 
@@ -306,7 +307,7 @@ def _write_curves(run_dir: Path, run: PlannedRun, how: _How, val: SetResult, num
         early = np.exp(-5.0 * share) * (1.0 - share) * rng.uniform(0.8, 1.2)
         val_error = min(1.0 - val.accuracy + 1.1 * early, 0.97)
         train_error = min(0.1 * (1.0 - val.accuracy) + 1.15 * early, 0.97)
-        row = EpochRow(
+        row = EpochMetrics(
             epoch=how.num_epochs * share,
             step=int(how.num_epochs * share * num_train / 128),
             learning_rate=0.05 * (1.0 - share),

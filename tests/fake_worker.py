@@ -1,8 +1,8 @@
 """A worker that trains nothing: `python fake_worker.py KIND JOB.json`, in place of the real one, with its `main`.
 
-For `launch` the job is `{"do": ..., "path": ...}`. For a whole study it is a real Job, and what is done follows from
-the name of the network: `raises.py:build` raises, `killed.py:build` is killed, `waits.py:build` waits for the end,
-any other leaves a finished run made of arithmetic. What happens, happens at once: no torch is imported.
+For `launch` the job is `{"do": ..., "path": ...}`. For a whole study it is a real RunSpec, and what is done follows
+from the name of the network: `raises.py:build` raises, `killed.py:build` is killed, `waits.py:build` waits for the
+end, any other leaves a finished run made of arithmetic. What happens, happens at once: no torch is imported.
 """
 
 import json
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from roadtest.records.schema import Event
+from roadtest.records.events import Event
 from roadtest.training import worker
 
 MAX_SECONDS = 100.0
@@ -29,9 +29,9 @@ def work(text: str, tell: Tell, should_stop: ShouldStop) -> None:
         tell(Event(kind="started", text="from the start"))
         ACTS[plain["do"]](Path(plain["path"]), tell, should_stop)
         return
-    from roadtest.records.schema import Job
+    from roadtest.records.events import RunSpec
 
-    job = Job.from_json(text)
+    job = RunSpec.from_json(text)
     word = Path(job.run.network.partition(".py:")[0]).name
     job.run_dir.mkdir(parents=True, exist_ok=True)
     tell(job.event("started", text="from the start"))
@@ -127,9 +127,9 @@ def finish_run(job: "object", tell: Tell) -> None:
 
 def sweep(text: str, tell: Tell, should_stop: ShouldStop) -> None:
     """The middle rate is best; `diverges.py:build` has no loss at all, `raises.py:build` no trial, `leaves` but one."""
-    from roadtest.records.schema import Job
+    from roadtest.records.events import RunSpec
 
-    job = Job.from_json(text)
+    job = RunSpec.from_json(text)
     if "raises" in job.run.network:
         raise ValueError("the network is wrong: mend it")
     rates = job.protocol.sweep_rates
@@ -155,9 +155,9 @@ def measure(text: str, tell: Tell, should_stop: ShouldStop) -> None:
 
 def speed(text: str, tell: Tell, should_stop: ShouldStop) -> None:
     """Ten steps of 0.1 s and ten images' evaluation a second; `slow.py:build` takes ten times as long."""
-    from roadtest.records.schema import Job
+    from roadtest.records.events import RunSpec
 
-    job = Job.from_json(text)
+    job = RunSpec.from_json(text)
     if "raises" in job.run.network:
         raise ValueError("the network is wrong: mend it")
     factor = 10 if "slow" in job.run.network else 1

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from roadtest.records.schema import Event, Job
+from roadtest.records.events import Event, RunSpec
 from roadtest.training import checkpoint as state
 from roadtest.training import loop as train
 from roadtest.training import run
@@ -69,4 +69,4 @@ def main(job_path: str, point: str) -> None:
     torch.save = save
     Path.replace = replace  # type: ignore[method-assign, assignment]
     Path.unlink = unlink  # type: ignore[method-assign]
-    run.execute(Job.from_json(Path(job_path).read_text()), emit=tell)
+    run.execute(RunSpec.from_json(Path(job_path).read_text()), emit=tell)

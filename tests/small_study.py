@@ -19,7 +19,7 @@ from PIL import Image
 
 import fake_worker
 from forked import ForkedWorker
-from roadtest.records.schema import Event
+from roadtest.records.events import Event
 from roadtest.study import launch
 from roadtest.study import runner as work
 from roadtest.study.api import Study, compare

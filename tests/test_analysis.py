@@ -16,8 +16,8 @@ from roadtest.analysis import (
     class_rows,
     confusion_rows,
     error_split,
-    estimate_accuracy,
     estimate_difference,
+    estimate_score,
     latency_rows,
     leaderboard_rows,
     pair_rows,
@@ -154,9 +154,9 @@ def test_nothing_is_said_of_the_order_where_all_have_the_same_seeds(tmp_path: Pa
 def test_test_intervals_take_the_track_for_the_unit(study: Path) -> None:
     results = read_results(study)
     variant = next(v for v in results.variants if v.label == "lenet5")
-    outcomes = results.outcomes(variant, "test")
-    correct_SN = np.stack([outcome.is_correct_N for outcome in outcomes])
-    expected = judge.accuracy_interval(correct_SN, results.clusters_N[outcomes[0].image_ids_N])
+    runs = results.all_predictions(variant, "test")
+    correct_SN = np.stack([run.is_correct_N for run in runs])
+    expected = judge.accuracy_interval(correct_SN, results.clusters_N[runs[0].image_ids_N])
     row = row_of(leaderboard_rows(study), "lenet5")
     assert (row["test_accuracy_low"], row["test_accuracy_high"]) == (expected.low, expected.high)
     assert expected.num_clusters == 43 * 3 < correct_SN.shape[1]
@@ -169,7 +169,7 @@ def test_an_image_without_a_group_is_a_unit_of_its_own(tmp_path: Path) -> None:
     write_rows(study / "split.csv", rows, rows[0])
     clusters_N = read_results(study).clusters_N
     assert len(np.unique(clusters_N)) == len(rows) > len(np.unique(results.clusters_N))
-    estimate = estimate_accuracy(read_results(study), results.variants[0], "test")
+    estimate = estimate_score(read_results(study), results.variants[0], "test")
     assert estimate is not None
     assert (estimate.num_clusters, estimate.cluster_noun) == (100, "images")
 
@@ -177,8 +177,8 @@ def test_an_image_without_a_group_is_a_unit_of_its_own(tmp_path: Path) -> None:
 def test_validation_by_folds_has_the_fold_for_the_unit_from_three_on(study: Path) -> None:
     results = read_results(study)
     by_label = {variant.label: variant for variant in results.variants}
-    of_three = estimate_accuracy(results, by_label["lenet5"], "val")
-    of_two = estimate_accuracy(results, by_label["vgg16+stn"], "val")
+    of_three = estimate_score(results, by_label["lenet5"], "val")
+    of_two = estimate_score(results, by_label["vgg16+stn"], "val")
     assert of_three is not None and of_two is not None
     assert (of_three.cluster_noun, of_three.num_clusters) == ("folds", 3)
     assert (of_two.cluster_noun, of_two.num_seeds) == ("tracks", 2)
@@ -191,7 +191,7 @@ def test_a_difference_is_paired_over_common_seeds(study: Path) -> None:
     assert gap is not None
     assert gap.num_seeds == 2
     assert gap.low <= gap.value <= gap.high
-    assert gap.verdict == "observed"
+    assert gap.verdict == judge.NOT_JUDGED
 
 
 def test_an_undertrained_network_is_never_compared(study: Path) -> None:
@@ -206,10 +206,10 @@ def test_three_seeds_may_separate_and_zero_inside_never_does(study: Path) -> Non
     by_label = {variant.label: variant for variant in results.variants}
     gap = estimate_difference(results, by_label["resnet34"], by_label["lenet5"], "test")
     assert gap is not None and gap.low > 0
-    assert gap.verdict == "separated"
+    assert gap.verdict == judge.DIFFERENT
     itself = estimate_difference(results, by_label["resnet34"], by_label["resnet34"], "test")
     assert itself is not None
-    assert (itself.value, itself.verdict) == (0.0, "not separated")
+    assert (itself.value, itself.verdict) == (0.0, judge.NOT_SEPARATED)
 
 
 def test_without_a_test_set_the_test_columns_stay_empty(tmp_path: Path) -> None:

@@ -25,8 +25,6 @@ from roadtest.analysis.budgets import DIVERGED, JUDGED, MISSING, TOO_LITTLE
 from roadtest.format import render_duration
 
 FAST = Ends(wrong=[(60, 40, 30), (50, 40, 20), (40, 40, 10)])
-
-
 SLOW = Ends(wrong=[(300, 60, 5), (320, 50, 5), (310, 40, 5)], epochs=(0.8, 2.5, 5.0), seconds=(330.0, 610.0, 1250.0))
 
 
@@ -198,11 +196,7 @@ def test_durations_are_short() -> None:
 
 
 FIVE = range(5)
-
-
 FAST_CROSSINGS = Ends(wrong=[(50 + seed, 40, 30) for seed in FIVE])
-
-
 LATE = Ends(wrong=[(250 - 3 * seed, 60 + seed, 5) for seed in FIVE])
 
 
@@ -344,7 +338,7 @@ def test_a_study_without_branches_says_nothing_of_budgets(tmp_path: Path) -> Non
 
 def test_one_validation_part_for_all_seeds_is_not_said_to_need_more_of_them(study_dir_crossings: Path) -> None:
     results = read_results(study_dir_crossings)
-    own = replace(results, info=replace(results.info, num_val=1000), kept={})
+    own = replace(results, info=replace(results.info, num_val=1000))
     assert budget_sentences(own)[0].endswith("(observed: with one validation part for all seeds this is not judged).")
 
 

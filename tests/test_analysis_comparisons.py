@@ -25,15 +25,15 @@ from roadtest.analysis import (
     plan_more_seeds,
     read_results,
     repeat_commands,
-    required_sample_size,
     seed_only_accuracy,
     seed_only_difference,
-    stn_benefit,
     stn_rows,
     summary_sentences,
     verdict_rows,
 )
 from roadtest.analysis import stats as judge
+from roadtest.analysis.factors import judge_benefit
+from roadtest.analysis.sample_size import required_to_separate
 
 COLUMNS = [
     "network_a",
@@ -104,7 +104,7 @@ def test_an_interval_that_leaves_out_zero_does_not_separate_where_many_were_comp
         for first, second in ((a, b), (b, a)):
             estimate = estimate_difference(results, first, second, "test")
             assert estimate is not None
-            assert (estimate.verdict == "separated") == (row["verdict"] == "different")
+            assert estimate.verdict == row["verdict"]
 
 
 def test_letters_and_the_leading_set_follow_the_verdicts(study: Path) -> None:
@@ -157,7 +157,7 @@ def worth(low: float, high: float, verdict: str = "not separated") -> str | None
         statement="",
         verdict=verdict,
     )
-    return stn_benefit(estimate, tolerance_points=0.5)
+    return judge_benefit(estimate, tolerance_points=0.5)
 
 
 def test_the_stn_pays_by_its_bounds_against_the_tolerance() -> None:
@@ -165,8 +165,8 @@ def test_the_stn_pays_by_its_bounds_against_the_tolerance() -> None:
     assert worth(0.0051, 0.02) == "pays"
     assert worth(-0.01, 0.0049) == "does not pay"
     assert worth(0.004, 0.02) == worth(-0.01, 0.01) == "not decided"
-    assert worth(0.01, 0.02, verdict="observed") == "not judged: needs 3 seeds, 5 are better"
-    assert stn_benefit(None, tolerance_points=0.5) is None
+    assert worth(0.01, 0.02, verdict=judge.NOT_JUDGED) == "not judged: needs 3 seeds, 5 are better"
+    assert judge_benefit(None, tolerance_points=0.5) is None
 
 
 @pytest.mark.slow
@@ -194,18 +194,18 @@ def test_where_tracks_hide_the_difference_no_number_of_seeds_is_promised(study: 
     # the tracks alone leave an error as large as the difference: 1.96 squared times as many tracks
     luckless = ((5, 0.0), (5, 0.0))
     hidden = replace(difference, estimate=0.01, seeds_each=luckless, cluster_variance=1e-4, cell_variance=0.0)
-    more = required_sample_size(results, hidden, split="test")
+    more = required_to_separate(results, hidden, split="test")
     assert more.times_tracks == pytest.approx(math.ceil(10 * 1.96**2) / 10)
     assert more.words == "no number of seeds separates them on this test set; about 3.9 times as many tracks would"
-    tiny = required_sample_size(
+    tiny = required_to_separate(
         results, replace(hidden, estimate=0.0009), split="test"
     )  # (1.96 / 0.09) squared is 474.3
     assert tiny.words is not None and "about 480 times as many tracks" in tiny.words
     lucky = replace(hidden, seeds_each=((5, 5e-5), (5, 5e-5)), cluster_variance=0.0)
-    seeds = required_sample_size(results, lucky, split="test")
+    seeds = required_to_separate(results, lucky, split="test")
     assert seeds.least_seeds is not None and seeds.most_seeds is not None
     assert seeds.words == f"between {seeds.least_seeds} and {seeds.most_seeds} more seeds"
-    assert required_sample_size(results, replace(hidden, estimate=0.0), split="test").words is not None
+    assert required_to_separate(results, replace(hidden, estimate=0.0), split="test").words is not None
 
 
 def test_one_more_seed_is_one_seed(study: Path) -> None:
@@ -215,10 +215,10 @@ def test_one_more_seed_is_one_seed(study: Path) -> None:
     # six seeds: 2.228 x sqrt(15e-6) = 0.0086 is less than 0.01; tracks alone leave 3.24 x 0.0039 for 90 %
     luckless = ((5, 0.0), (5, 0.0))
     near = replace(on_test, estimate=0.01, seeds_each=luckless, cluster_variance=15e-6, cell_variance=0.0)
-    assert required_sample_size(results, near, split="test").words == "at least 1 more seed"
+    assert required_to_separate(results, near, split="test").words == "at least 1 more seed"
     # six folds: 2.571 x sqrt(18e-6 x 5 / 6) = 0.00996; ten leave 3.544 x 0.003 for 90 %
     near = replace(in_folds, estimate=0.01, seeds_each=((5, 18e-6),))
-    words = required_sample_size(results, near, split="val").words
+    words = required_to_separate(results, near, split="val").words
     assert words == "1 more seed or more, and perhaps more than the 10 validation folds allow"
 
 
@@ -226,7 +226,7 @@ def test_seeds_beyond_the_folds_are_never_promised(study: Path) -> None:
     results = read_results(study)
     difference = difference_between(results, results.variants[0], results.variants[2], "val")
     assert difference is not None and difference.statement == judge.ON_NEW_FOLDS
-    far = required_sample_size(results, replace(difference, estimate=1e-5, seeds_each=((5, 1e-4),)), split="val")
+    far = required_to_separate(results, replace(difference, estimate=1e-5, seeds_each=((5, 1e-4),)), split="val")
     assert (far.least_seeds, far.words) == (None, "no number of seeds: there are 10 validation folds")
 
 
@@ -326,7 +326,7 @@ def test_where_seeds_are_not_the_reason_no_more_are_asked_for(tmp_path: Path) ->
     # one validation part for all seeds: a lowest recall has no honest interval there, however many seeds there are
     study = build_fake_study(tmp_path / "s", networks=["lenet5", "resnet34"], seeds=1, has_examples=False)
     results = read_results(study, metric="worst-class-recall")
-    judged = judge_networks(replace(results, info=replace(results.info, num_val=100), kept={}))
+    judged = judge_networks(replace(results, info=replace(results.info, num_val=100)))
     assert judged.remark == "not judged: a worst-class recall is judged over three validation folds or more"
     assert not judged.needs_seeds
 
@@ -379,7 +379,7 @@ def test_with_different_numbers_of_seeds_it_rests_on_those_of_the_difference(tmp
     early, late = replace(first, records=first.records[:3]), replace(second, records=second.records[3:])
     for a, b in ((first, late), (early, late)):  # some seeds in common, and none
         found = seed_only_difference(six, a, b)
-        judged = difference_between(replace(six, kept={}), a, b, "test")
+        judged = difference_between(replace(six), a, b, "test")
         assert found is not None and judged is not None
         assert found.estimate == pytest.approx(judged.estimate) and found.low < judged.estimate < found.high
 

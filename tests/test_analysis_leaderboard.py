@@ -16,7 +16,7 @@ from roadtest.analysis import (
 )
 from roadtest.analysis import stats as judge
 from roadtest.analysis.recommend import recommend
-from roadtest.records import Incumbent, IncumbentAnswers, incumbent_dir, read_incumbents, write_incumbent
+from roadtest.records import ExternalPredictions, ExternalSystem, external_dir, read_external, write_external
 from roadtest.study.api import Study
 
 FIRST_TEST, NUM_TEST = 10_000, 10_000  # of an exact study: 2 classes x 100 tracks x 50 frames
@@ -26,7 +26,7 @@ def add(study_dir: Path, name: str, wrong: list[int]) -> None:
     """A system that gets these test images wrong, counted from the first."""
     predicted_N = np.repeat([0, 1], NUM_TEST // 2)
     predicted_N[wrong] = 1 - predicted_N[wrong]
-    incumbent = Incumbent(
+    incumbent = ExternalSystem(
         name=name,
         data_fingerprint="",
         split_fingerprint="",
@@ -37,7 +37,7 @@ def add(study_dir: Path, name: str, wrong: list[int]) -> None:
         added_at="",
     )
     ids_N = np.arange(FIRST_TEST, FIRST_TEST + NUM_TEST)
-    write_incumbent(study_dir, IncumbentAnswers(incumbent=incumbent, image_ids_N=ids_N, predicted_N=predicted_N))
+    write_external(study_dir, ExternalPredictions(system=incumbent, image_ids_N=ids_N, predicted_N=predicted_N))
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_a_difference_is_paired_by_image_over_the_networks_mean(study_dir: Path)
 def test_a_system_with_the_networks_own_answers_is_not_apart_from_it(study_dir: Path) -> None:
     results = read_results(study_dir)
     (record, _) = next(v for v in results.variants if v.label == "lenet5+stn").records
-    outcome = results.outcome(record, "test")
+    outcome = results.predictions(record, "test")
     assert outcome is not None
     add(study_dir, "twin", np.flatnonzero(~outcome.is_correct_N).tolist())
     try:
@@ -103,9 +103,9 @@ def test_a_system_with_the_networks_own_answers_is_not_apart_from_it(study_dir: 
         assert [row["gain"] for row in rows] == [0.0]
         assert (rows[0]["num_only_network"], rows[0]["num_only_system"]) == (0.0, 0.0)
     finally:
-        for path in incumbent_dir(study_dir, "twin").iterdir():
+        for path in external_dir(study_dir, "twin").iterdir():
             path.unlink()
-        incumbent_dir(study_dir, "twin").rmdir()
+        external_dir(study_dir, "twin").rmdir()
 
 
 @pytest.mark.slow
@@ -142,13 +142,13 @@ def test_a_study_without_systems_has_no_rows(tmp_path: Path) -> None:
 )
 def test_a_damaged_folder_is_named_in_one_line(file: str, content: str, words: str, tmp_path: Path) -> None:
     add(tmp_path, "ours", [])
-    (incumbent_dir(tmp_path, "ours") / file).write_text(content)
+    (external_dir(tmp_path, "ours") / file).write_text(content)
     with pytest.raises(ValueError) as error:
-        read_incumbents(tmp_path, num_images=20_000, num_classes=2)
+        read_external(tmp_path, num_images=20_000, num_classes=2)
     assert words in str(error.value) and "\n" not in str(error.value)
 
 
 def test_what_was_broken_off_while_it_was_added_is_not_there(tmp_path: Path) -> None:
     add(tmp_path, "ours", [])
-    (incumbent_dir(tmp_path, "ours") / "incumbent.json").unlink()
-    assert read_incumbents(tmp_path, num_images=20_000, num_classes=2) == []
+    (external_dir(tmp_path, "ours") / "incumbent.json").unlink()
+    assert read_external(tmp_path, num_images=20_000, num_classes=2) == []

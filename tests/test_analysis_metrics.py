@@ -172,7 +172,7 @@ def test_what_chooses_orders_the_leaderboard_and_everything_judged(tmp_path: Pat
     assert [mean_score(by_worst, v, "val") for v in by_worst.variants] == pytest.approx([0.8, 0.0])
     # three tracks of 43 classes: all of class 0, nothing else
     assert mean_score(balanced, balanced.variants[1], "test") == pytest.approx(42 / 43)
-    assert weakest_classes(by_worst, by_worst.variants[1], "test")[0] == {
+    assert vars(weakest_classes(by_worst, by_worst.variants[1], "test")[0]) == {
         "label": 0,
         "class_name": "Speed limit 20",
         "recall": 0.0,

@@ -1,34 +1,40 @@
 """Limits as people type them, and the order from cheap to dear."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roadtest.analysis.costs import Costs
 from roadtest.analysis.recommend.limits import (
     BY_NAME,
-    LIMITS,
-    PREFERENCES,
+    Offer,
     cost_key,
     misses,
     read_limits,
     read_tolerance,
 )
+from roadtest.analysis.results import ClassRecall
 
-ROW = {
-    "num_parameters": 65_219,
-    "macs": 650_000,
-    "size_bytes": 264_000,
-    "latency_p50_ms": 0.33,
-    "train_seconds_mean": 90.0,
-    "peak_memory_bytes": 601_000_000,
-    "val_accuracy_mean": 0.98,
-    "val_weakest_recall": 0.85,
-    "weakest_classes": [
-        {"label": 27, "class_name": "Pedestrians", "recall": 0.85},
-        {"label": 3, "class_name": "3", "recall": 0.88},
-        {"label": 1, "class_name": "left", "recall": 0.97},
+COSTS = Costs(
+    num_parameters=65_219,
+    macs=650_000,
+    size_bytes=264_000,
+    latency_p50_ms=0.33,
+    num_threads=2,
+    train_seconds_mean=90.0,
+    peak_memory_bytes=601_000_000,
+)
+OFFER = Offer(
+    costs=COSTS,
+    val_accuracy=0.98,
+    weakest_classes=[
+        ClassRecall(label=27, class_name="Pedestrians", recall=0.85),
+        ClassRecall(label=3, class_name="3", recall=0.88),
+        ClassRecall(label=1, class_name="left", recall=0.97),
     ],
-}
+)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +82,7 @@ def test_any_text_is_a_number_or_one_line(text: str) -> None:
 
 
 def test_a_limit_that_was_not_given_is_left_out() -> None:
-    assert read_limits({limit.name: None for limit in LIMITS}) == {}
+    assert read_limits(dict.fromkeys(BY_NAME)) == {}
 
 
 @pytest.mark.parametrize("value", ["-0.1", "100", "x", "0.5%"])
@@ -88,14 +94,14 @@ def test_a_tolerance_is_a_number_of_points(value: str) -> None:
 
 def test_a_limit_is_met_where_it_is_just_reached() -> None:
     limits = {"max_latency_ms": 0.33, "max_train_minutes": 1.5, "max_memory_mb": 601, "min_accuracy": 0.98}
-    assert misses(ROW, limits) == []
-    (miss,) = misses(ROW, {**limits, "max_train_minutes": 1.4})
+    assert misses(OFFER, limits) == []
+    (miss,) = misses(OFFER, {**limits, "max_train_minutes": 1.4})
     assert miss.factor == pytest.approx(1.5 / 1.4)
 
 
 def test_misses_come_farthest_first_and_unmeasured_before_all() -> None:
-    row = {**ROW, "latency_p50_ms": None}
-    found = misses(row, {"min_accuracy": 0.99, "max_params": 50_000, "max_latency_ms": 1})
+    offer = replace(OFFER, costs=replace(COSTS, latency_p50_ms=None))
+    found = misses(offer, {"min_accuracy": 0.99, "max_params": 50_000, "max_latency_ms": 1})
     # errors: 2 % of 1 % allowed; parameters: 65,219 of 50,000
     assert [miss.limit for miss in found] == ["max_latency_ms", "min_accuracy", "max_params"]
     assert found[0].to_dict()["factor"] is None
@@ -103,27 +109,30 @@ def test_misses_come_farthest_first_and_unmeasured_before_all() -> None:
 
 
 def test_ties_are_broken_by_the_other_costs_and_the_unmeasured_is_dearest() -> None:
-    larger, unmeasured = {**ROW, "num_parameters": 70_000}, {**ROW, "latency_p50_ms": None}
-    assert cost_key(ROW, "latency") < cost_key(larger, "latency") < cost_key(unmeasured, "latency")
+    larger, unmeasured = (
+        replace(OFFER, costs=replace(COSTS, **change))
+        for change in ({"num_parameters": 70_000}, {"latency_p50_ms": None})
+    )
+    assert cost_key(OFFER, "latency") < cost_key(larger, "latency") < cost_key(unmeasured, "latency")
     assert cost_key(unmeasured, "params") < cost_key(larger, "params")
-    assert set(PREFERENCES.values()) <= set(ROW) >= {BY_NAME[name].column for name in BY_NAME}
 
 
 def test_a_limit_on_recall_names_every_class_below_it_weakest_first() -> None:
-    (miss,) = misses(ROW, read_limits({"min_class_recall": "90%"}))
+    (miss,) = misses(OFFER, read_limits({"min_class_recall": "90%"}))
     assert miss.words == "recall of Pedestrians (27) 85.00 %, 3 88.00 %, at least 90.00 % asked for"
     # 15 % of the images missed, 10 % allowed
     assert miss.factor == pytest.approx(1.5)
-    assert misses(ROW, {"min_class_recall": 0.85}) == []
-    many = [{"label": k, "class_name": f"c{k}", "recall": 0.5} for k in range(5)]
-    (miss,) = misses({**ROW, "weakest_classes": many}, {"min_class_recall": 0.9})
+    assert misses(OFFER, {"min_class_recall": 0.85}) == []
+    many = [ClassRecall(label=k, class_name=f"c{k}", recall=0.5) for k in range(5)]
+    (miss,) = misses(replace(OFFER, weakest_classes=many), {"min_class_recall": 0.9})
     assert "c0 (0) 50.00 %, c1 (1) 50.00 %, c2 (2) 50.00 % and 2 more classes, at least" in miss.words
-    (miss,) = misses({**ROW, "val_weakest_recall": None, "weakest_classes": []}, {"min_class_recall": 0.9})
+    (miss,) = misses(replace(OFFER, weakest_classes=[]), {"min_class_recall": 0.9})
     assert miss.words == "recall was not measured"
-    unseen = [*ROW["weakest_classes"], {"label": 9, "class_name": "Rare", "recall": None}]
-    (miss,) = misses({**ROW, "weakest_classes": unseen}, {"min_class_recall": 0.8})
+    rare = ClassRecall(label=9, class_name="Rare", recall=None)
+    unseen = replace(OFFER, weakest_classes=[*OFFER.weakest_classes, rare])
+    (miss,) = misses(unseen, {"min_class_recall": 0.8})
     assert (miss.found, miss.words.partition(":")[0]) == (None, "recall of Rare (9) was not measured")
-    (miss,) = misses({**ROW, "weakest_classes": unseen}, {"min_class_recall": 0.9})  # one that is too weak is told
+    (miss,) = misses(unseen, {"min_class_recall": 0.9})  # one that is too weak is told
     assert miss.words.startswith("recall of Pedestrians (27) 85.00 %")
 
 

@@ -194,7 +194,7 @@ def test_seeds_are_reported_as_correlated_where_they_are() -> None:
 def test_networks_judged_on_different_images_are_refused() -> None:
     with pytest.raises(ValueError, match="both must see the same images; align them"):
         judge.difference_interval(_correct("111"), _correct("11"), EVERY_IMAGE(3))
-    with pytest.raises(ValueError, match="one number an image"):
+    with pytest.raises(ValueError, match="one number per image"):
         judge.accuracy_interval(_correct("111"), EVERY_IMAGE(4))
 
 
@@ -235,11 +235,7 @@ def test_neither_the_images_order_nor_the_units_names_matter(seed: int) -> None:
 
 UNITS_OF_CLASS = (2, 3, 3, 4, 5, 6, 8, 8, 10, 12)
 """As uneven as GTSRB's test classes, which have 2 to 25 tracks."""
-
-
 TRACK_SIZE = 10
-
-
 SHARED, OWN, ONCE, SINGLE = (np.sqrt(share) for share in (0.45, 0.15, 0.15, 0.25))
 
 

@@ -21,7 +21,7 @@ from roadtest.cli.app import build_app, verb_names
 from roadtest.data.cache import default_cache_dir
 from roadtest.machine import Finding
 from roadtest.records import files as config
-from roadtest.records.schema import Event
+from roadtest.records.events import Event
 from roadtest.study import api as study
 
 VERBS = [
@@ -200,17 +200,17 @@ def test_compare_without_words_takes_the_drawn_signs_and_every_default(roadtest:
 
 
 def test_what_compare_passes_on_is_what_the_study_knows() -> None:
-    from roadtest.cli.compare import chosen_options
-    from roadtest.cli.options import CompareOptions
+    from roadtest.cli.options import CompareOptions, typed_options
+    from roadtest.study.options import build_options
 
     every = CompareOptions(
         networks=["lenet5"], stn="on", seeds="2", data_dir=Path("d"), is_subset_allowed=True, skip_broken=True,
         group="auto", stem="small", pretrained="both", flips="off", class_weights="balanced",
-        image_size=32, no_test=True, preset="quick", budget="10m", epochs=3, patience=2, batch_size=8, lr=0.1,
-        device="cpu", precision="float32", threads=1, jobs=1, out=Path("o"), fresh=True, keep_weights="none",
-        fail_fast=True, no_images=True,
+        image_size=32, reads_test=True, preset="quick", budget_seconds="10m", epochs=3, patience=2, batch_size=8,
+        lr=0.1, device="cpu", precision="float32", threads=1, jobs=1, out=Path("o"), fresh=True, keep_weights="none",
+        fail_fast=True, has_images=True,
     )  # fmt: skip
-    options = study.build_options(chosen_options(every))
+    options = build_options(typed_options(every))
     assert options.reads_test is False and options.has_images is False and options.budget_seconds == 600
     assert options.group == "auto"
     chosen = (options.stem, options.pretrained, options.flips, options.class_weights)

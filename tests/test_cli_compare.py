@@ -14,12 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadtest.cli.compare import MAX_SECONDS, MAX_SEEDS, parse_duration, parse_seeds, split_list
-from roadtest.records.schema import Event
+from roadtest.records.events import Event
 from roadtest.study.estimate import Plan
+from roadtest.study.options import MAX_SECONDS, MAX_SEEDS, parse_duration, parse_seeds, split_list
 
 Answer = Callable[..., tuple[int, str, str]]
-
 
 ROW: dict[str, Any] = {
     "network": "lenet5",
@@ -48,9 +47,7 @@ ROW: dict[str, Any] = {
     "reason": None,
 }
 
-
 SURE = {**ROW, "has_stn": False, "num_finished": 0, "num_epochs": 6.25, "run_seconds": 62.0, "total_seconds": 186.0}
-
 
 PLAN = Plan(
     study_dir=Path("runs/x"),

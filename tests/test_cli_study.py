@@ -18,8 +18,6 @@ from roadtest.study.api import read_study
 from roadtest.study.options import Options
 
 Captured = pytest.CaptureFixture[str]
-
-
 WRONG = {"lenet5": [25, 26, 25, 24, 26], "lenet5+stn": [5, 7, 6, 5, 6], "vgg16": [6, 5, 6, 7, 5]}
 
 

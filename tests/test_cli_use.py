@@ -19,11 +19,11 @@ from roadtest.analysis import leaderboard_rows
 from roadtest.analysis.costs import WHAT_IS_TIMED
 from roadtest.cli.tables import timing_words
 from roadtest.cli.use import class_title, print_predictions
+from roadtest.format import printable
 from roadtest.inference.export import Exported, measure
 from roadtest.records import read_record, read_rows, read_study_info
 from roadtest.records.lock import folder_lock
 from roadtest.records.measurements import read_devices
-from roadtest.records.schema import printable
 from roadtest.study import api as deploy
 from roadtest.study.api import read_run, read_study
 from roadtest.training.profile import LatencySample
@@ -232,8 +232,6 @@ def test_python_has_the_same_two_steps(study: Path, fake_export: list[dict[str, 
 
 
 Answer = Callable[..., tuple[int, str, str]]
-
-
 RGB = {"Red": 0, "Green": 1, "Blue": 2}
 
 

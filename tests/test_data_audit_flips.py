@@ -19,8 +19,6 @@ from roadtest.data.sources.gtsrb import MIRRORED_CLASSES, list_gtsrb
 from tiny import coloured_squares
 
 Draw = Callable[[int], np.ndarray]
-
-
 PAIRED = {label for pair in MIRRORED_CLASSES for label in pair}
 
 
@@ -137,11 +135,7 @@ def drawn(shapes: dict[str, tuple[slice, slice]], num_images: int = 80, *, noise
 
 
 LEFT, RIGHT = (slice(8, 24), slice(2, 10)), (slice(8, 24), slice(22, 30))
-
-
 TOP, MIDDLE = (slice(2, 10), slice(8, 24)), (slice(12, 20), slice(8, 24))
-
-
 CORNER = (slice(2, 10), slice(2, 10))
 
 

@@ -24,7 +24,7 @@ from roadtest.data.sources.gtsrb import CLASS_NAMES
 from roadtest.data.sources.images import read_image
 from roadtest.data.split import assign_folds, every_tenth_frame
 from roadtest.records import read_rows, write_rows
-from roadtest.records.schema import Job
+from roadtest.records.events import RunSpec
 from tiny import coloured_squares, write_tiny_study
 
 
@@ -325,14 +325,14 @@ def test_a_cache_that_cannot_be_written_to_stops_nobody(open_gtsrb: Open, monkey
     assert open_gtsrb()[1]
 
 
-def refusal(job: Job) -> str:
+def refusal(job: RunSpec) -> str:
     with pytest.raises(ValueError) as error:
         reopen_image_set(job.study_dir, job.pixels_path)
     assert "\n" not in str(error.value)
     return str(error.value)
 
 
-def rewrite(job: Job, row: int, **changes: str) -> None:
+def rewrite(job: RunSpec, row: int, **changes: str) -> None:
     rows = read_rows(job.study_dir / "split.csv")
     rows[row] |= changes
     write_rows(job.study_dir / "split.csv", rows, rows[0].keys())

@@ -23,8 +23,6 @@ from roadtest.data.signs.track import build_track
 from roadtest.data.sources.gtsrb import CLASS_NAMES
 
 KEYS = ("0/train/14/3/7", "0/train/0/0/0", "5/test/40/2/9", "0/train/14/3/8")
-
-
 VARIED_KEYS = ("0/wild/14/3/7", "0/wildtest/0/0/0", "0/home/40/2/9", "0/away/38/1/8")
 
 
@@ -188,8 +186,6 @@ def test_frames_of_one_track_look_far_more_alike_than_two_tracks_of_one_class(li
 
 
 GOLDEN_MEANS = (79.52, 136.11, 89.64, 81.66)
-
-
 GOLDEN_VARIED_MEANS = (32.29, 186.89, 25.89, 57.81)
 
 

@@ -24,8 +24,6 @@ from roadtest.data.signs.plates import (
 from roadtest.data.sources.gtsrb import MIRRORED_CLASSES
 
 MIDDLE = FACE_SIZE // 2
-
-
 VARIANTS = range(12)
 
 

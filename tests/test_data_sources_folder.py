@@ -272,7 +272,6 @@ def test_whole_groups_are_held_out_from_a_csv_file(tmp_path: Path) -> None:
 
 ROW = "1.png,a\n2.png,b\n"
 
-
 BAD_TABLES = [
     ("path;label\n1.png;a\n", "has the columns path;label: the first line must name path and label"),
     ("", "has the columns nothing"),

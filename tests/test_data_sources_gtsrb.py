@@ -40,15 +40,9 @@ from roadtest.data.sources.gtsrb import (
 )
 
 Files = dict[str, bytes]
-
-
 TRAIN_ZIP, TEST_ZIP, LABELS_ZIP = gtsrb.ARCHIVE_NAMES
-
-
 # Two classes; two tracks of three frames in one, one track of two in the other.
 FRAMES = [(14, 0, 0), (14, 0, 1), (14, 0, 2), (14, 3, 0), (14, 3, 1), (14, 3, 29), (33, 19, 5), (33, 19, 28)]
-
-
 TEST_LABELS = {"00000": 33, "00001": 14, "00002": 14, "00003": 2}
 
 
@@ -584,8 +578,6 @@ def test_the_unpacked_tree_of_the_real_archives_is_the_same_data_set(
 
 
 OFFICIAL = "Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId"
-
-
 KAGGLE = "Width,Height,Roi.X1,Roi.Y1,Roi.X2,Roi.Y2,ClassId,Path"
 
 
@@ -669,8 +661,6 @@ def test_whatever_was_written_is_read_back(labels: dict[str, int], is_kaggle: bo
 
 
 hostile_cells = st.one_of(st.text(max_size=8), st.sampled_from(["00000.ppm", "Test/00001.png", "7", "42", "43", '"']))
-
-
 hostile_lines = st.lists(hostile_cells, max_size=4).map(";".join)
 
 

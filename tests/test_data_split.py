@@ -240,8 +240,6 @@ def test_real_gtsrb_has_ten_folds_of_about_131_tracks(gtsrb_dir: Path, tmp_path:
 
 
 Pixels = npt.NDArray[np.uint8]
-
-
 Ints = npt.NDArray[np.int64]
 
 

@@ -13,9 +13,9 @@ from roadtest.cli.reference import render_reference
 from roadtest.protocol import GTSRB_V1, Augmentation, Protocol
 from roadtest.records import (
     Cost,
-    EpochRow,
+    EpochMetrics,
+    ExternalSystem,
     Failure,
-    Incumbent,
     Machine,
     PlannedRun,
     Predictions,
@@ -91,7 +91,7 @@ def described(page: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "kind",
-    [RunRecord, EpochRow, Cost, Machine, StudyInfo, SetResult, PlannedRun, Predictions, Incumbent],
+    [RunRecord, EpochMetrics, Cost, Machine, StudyInfo, SetResult, PlannedRun, Predictions, ExternalSystem],
     ids=lambda kind: kind.__name__,
 )
 def test_every_field_of_a_record_is_described(kind: Any) -> None:

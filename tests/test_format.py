@@ -18,8 +18,6 @@ ROWS = [
     {"network": "lenet5", "has_stn": True, "num_runs": 3, "val_accuracy_mean": 0.98314, "latency_p50_ms": None},
     {"network": "a|b_c & <i>", "has_stn": False, "num_runs": 1, "val_accuracy_mean": 0.5, "latency_p50_ms": 0.25},
 ]
-
-
 CELLS = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 
 

@@ -20,7 +20,7 @@ from roadtest.inference.export import Exported, bundle, export_run
 from roadtest.inference.export import bundle as pictures
 from roadtest.inference.export.onnx import open_session, run_logits
 from roadtest.records import read_predictions
-from roadtest.records.schema import Event
+from roadtest.records.events import Event
 from tiny import CLASS_NAMES, coloured_squares
 
 IMAGES = coloured_squares().images_NHWC

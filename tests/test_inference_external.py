@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from fake_study import build_fake_study
 from roadtest.data.sources.layout import class_finder
-from roadtest.inference.external import add_incumbent, image_finder, read_answers
-from roadtest.records import read_incumbents, read_rows
+from roadtest.inference.external import add_external, image_finder, read_external_predictions
+from roadtest.records import read_external, read_rows
 
 NAMES = ("Red", "Green", "Blue")
 
@@ -51,7 +51,7 @@ def right_answers(study_dir: Path) -> list[list[object]]:
 
 def add(study_dir: Path, rows: Sequence[Sequence[object]], *, name: str = "ours", separator: str = ",") -> Any:
     path = write_csv(study_dir.parent / "ours.csv", rows, separator)
-    return add_incumbent(study_dir, path, name=name, cache_dir=study_dir.parent / "cache")
+    return add_external(study_dir, path, name=name, cache_dir=study_dir.parent / "cache")
 
 
 def refusal(study_dir: Path, rows: Sequence[Sequence[object]], **more: Any) -> str:
@@ -64,9 +64,9 @@ def refusal(study_dir: Path, rows: Sequence[Sequence[object]], **more: Any) -> s
 
 def test_answers_become_a_folder_of_plain_files(study_dir: Path) -> None:
     added = add(study_dir, right_answers(study_dir))
-    assert (added.incumbent.num_test, added.incumbent.num_val, added.incumbent.source_name) == (30, 0, "ours.csv")
-    (read,) = read_incumbents(study_dir, num_images=60, num_classes=3)
-    assert read.incumbent == added.incumbent
+    assert (added.system.num_test, added.system.num_val, added.system.source_name) == (30, 0, "ours.csv")
+    (read,) = read_external(study_dir, num_images=60, num_classes=3)
+    assert read.system == added.system
     assert read.image_ids_N.tolist() == list(range(30, 60))
     assert read.predicted_N.tolist() == [0] * 10 + [1] * 10 + [2] * 10
     assert sorted(path.name for path in (study_dir / "incumbents" / "ours").iterdir()) == [
@@ -197,9 +197,9 @@ def test_no_name_leads_out_of_the_study(name: str, study_dir: Path) -> None:
     around = {path for path in study_dir.parent.rglob("*") if study_dir not in path.parents}
     add(study_dir, right_answers(study_dir), name=name)
     assert len(list((study_dir / "incumbents").iterdir())) == 1
-    assert read_incumbents(study_dir, num_images=60, num_classes=3)[0].incumbent.name == name
+    assert read_external(study_dir, num_images=60, num_classes=3)[0].system.name == name
     new = {path for path in study_dir.parent.rglob("*") if study_dir not in path.parents} - around
-    assert {path.name for path in new} == {"ours.csv", "cache", "test-reads.csv"}
+    assert {path.name for path in new} == {"ours.csv", "cache", "test-reads.csv", ".lock"}
 
 
 @pytest.mark.parametrize("name", ["incumbents", "incumbents/ours"])
@@ -217,7 +217,7 @@ def test_a_name_is_given_once(study_dir: Path) -> None:
     with pytest.raises(ValueError, match="has a 'ours' already: give another --name, or delete"):
         add(study_dir, right_answers(study_dir))
     add(study_dir, right_answers(study_dir), name="ours-2")
-    assert len(read_incumbents(study_dir, num_images=60, num_classes=3)) == 2
+    assert len(read_external(study_dir, num_images=60, num_classes=3)) == 2
 
 
 def test_a_study_that_never_reads_its_test_set_takes_no_answers_for_it(study_dir: Path) -> None:
@@ -238,15 +238,15 @@ def with_validation(study_dir: Path) -> None:
 def test_a_validation_part_is_answered_wholly_or_not_at_all(study_dir: Path) -> None:
     with_validation(study_dir)
     rows = [["image_id", "label"], *([i, 0] for i in range(30, 60))]
-    assert add(study_dir, rows).incumbent.num_val == 0
-    assert add(study_dir, [*rows, *([i, 0] for i in range(10))], name="both").incumbent.num_val == 10
+    assert add(study_dir, rows).system.num_val == 0
+    assert add(study_dir, [*rows, *([i, 0] for i in range(10))], name="both").system.num_val == 10
     with pytest.raises(ValueError, match="has no row for 1 of 10 val images"):
         add(study_dir, [*rows, *([i, 0] for i in range(9))], name="most")
 
 
 def refused_file(study_dir: Path, path: Path) -> str:
     with pytest.raises((ValueError, FileNotFoundError)) as error:
-        add_incumbent(study_dir, path, name="ours", cache_dir=study_dir.parent / "cache")
+        add_external(study_dir, path, name="ours", cache_dir=study_dir.parent / "cache")
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -287,7 +287,9 @@ def test_any_bytes_are_rows_or_one_line(content: bytes, tmp_path_factory: pytest
     path.write_bytes(b"path,label\n" + content)
     images, classes = image_finder(["a/1.png"], [0]), class_finder(NAMES)
     try:
-        assert all(image == 0 and label in range(3) for _, image, label in read_answers(path, images, classes))
+        assert all(
+            image == 0 and label in range(3) for _, image, label in read_external_predictions(path, images, classes)
+        )
     except ValueError as error:
         assert "\n" not in str(error)
 

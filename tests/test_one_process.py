@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.accuracy import one_process
-from roadtest.records.schema import Event
+from roadtest.records.events import Event
 from roadtest.study.launch import Task
 
 

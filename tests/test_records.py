@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import roadtest.records
-from roadtest.records import MAX_SEED, EpochRow, PlannedRun, SetResult, folder_name, network_label
+from roadtest.records import MAX_SEED, EpochMetrics, PlannedRun, SetResult, folder_name, network_label
 
 
 def test_rates_are_the_sums_divided_once() -> None:
@@ -23,7 +23,7 @@ def test_a_row_of_the_curve_knows_its_two_sets_apart() -> None:
     sums = {"train_num_seen": 4, "train_num_correct": 3, "train_loss_sum": 2.0}
     sums |= {"val_num_seen": 2, "val_num_correct": 1, "val_loss_sum": 3.0}
     times = dict.fromkeys(("learning_rate", "train_seconds", "data_seconds", "eval_seconds", "images_per_second"), 1.0)
-    row = EpochRow(epoch=1.0, step=5, **times, **sums)  # type: ignore[arg-type]
+    row = EpochMetrics(epoch=1.0, step=5, **times, **sums)  # type: ignore[arg-type]
     assert (row.train.accuracy, row.train.loss) == (0.75, 0.5)
     assert (row.val.accuracy, row.val.loss) == (0.5, 1.5)
 

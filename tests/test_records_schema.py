@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadtest.protocol import GTSRB_V1
-from roadtest.records import PlannedRun
-from roadtest.records import schema as checked
-from roadtest.records.schema import Event, Job, build, read_json
+from roadtest.records import PlannedRun, json_files
+from roadtest.records.events import Event, RunSpec
+from roadtest.records.json_files import build, read_json
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -159,7 +159,7 @@ def test_a_later_schema_asks_for_an_upgrade(tmp_path: Path) -> None:
 
 
 def test_a_file_without_end_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checked, "MAX_JSON_BYTES", 10)
+    monkeypatch.setattr(json_files, "MAX_JSON_BYTES", 10)
     assert "more than 10" in message(tmp_path / "a.json", '{"a": "12345678"}')
 
 
@@ -197,7 +197,7 @@ def test_every_field_is_documented() -> None:
         assert field.name in ("kind", "status") or field.name in (Event.__doc__ or ""), field.name
 
 
-JOB = Job(
+JOB = RunSpec(
     study_dir=Path("runs/ä b"),
     cache_dir=Path("/tmp/cache"),
     pixels_path=Path("/tmp/cache/images.npy"),
@@ -215,7 +215,7 @@ JOB = Job(
 
 
 def test_a_job_comes_back_as_it_went() -> None:
-    again = Job.from_json(JOB.to_json())
+    again = RunSpec.from_json(JOB.to_json())
     assert again == JOB
     assert again.protocol.fingerprint == JOB.protocol.fingerprint
 

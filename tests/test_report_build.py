@@ -9,14 +9,14 @@ import pytest
 
 from exact_study import build_exact_study
 from fake_study import build_fake_study
-from roadtest.analysis import leaderboard_rows, read_results, rows_with_externals
+from roadtest.analysis import read_results
 from roadtest.analysis.costs import WHAT_IS_TIMED
-from roadtest.records import Incumbent, IncumbentAnswers, read_rows, read_study_info, write_incumbent
+from roadtest.records import ExternalPredictions, ExternalSystem, read_rows, read_study_info, write_external
 from roadtest.records.measurements import add_device, replace_latencies
 from roadtest.report import build, write_report
-from roadtest.report.sections.costs import elsewhere_table
-from roadtest.report.sections.leaderboard import latency_table, leaderboard_table, systems_table
-from roadtest.report.tables import Table
+from roadtest.report.blocks import Context, Table
+from roadtest.report.sections.costs import latency_table, other_devices_table
+from roadtest.report.sections.leaderboard import leaderboard_table, systems_table
 
 FIRST_TEST, NUM_TEST = 10_000, 10_000  # of an exact study: 2 classes x 100 tracks x 50 frames
 
@@ -33,9 +33,9 @@ def study_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     predicted_N = np.repeat([0, 1], NUM_TEST // 2)
     predicted_N[:300] = 1
     words = dict.fromkeys(("data_fingerprint", "split_fingerprint", "source_name", "source_digest", "added_at"), "")
-    incumbent = Incumbent(name="lenet5", num_test=NUM_TEST, num_val=0, **words)
+    system = ExternalSystem(name="lenet5", num_test=NUM_TEST, num_val=0, **words)
     ids_N = np.arange(FIRST_TEST, FIRST_TEST + NUM_TEST)
-    write_incumbent(folder, IncumbentAnswers(incumbent=incumbent, image_ids_N=ids_N, predicted_N=predicted_N))
+    write_external(folder, ExternalPredictions(system=system, image_ids_N=ids_N, predicted_N=predicted_N))
     return folder
 
 
@@ -43,8 +43,7 @@ def study_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_system_stands_under_a_line_with_a_dash_for_every_cost_and_without_a_networks_letters(
     study_dir: Path,
 ) -> None:
-    results = read_results(study_dir)
-    table = leaderboard_table(results, rows_with_externals(results))
+    table = leaderboard_table(Context(results=read_results(study_dir)))
     assert list(table.lines) == [2] and table.lines[2].startswith("Added: not trained here")
     (system,) = texts(table)[2:]
     assert system[:5] == ["lenet5", "–", "97.00", "–", "one set of answers"]
@@ -74,7 +73,7 @@ def test_the_page_has_the_systems_and_the_figures_do_not(study_dir: Path, monkey
 def test_a_study_to_which_nothing_was_added_has_neither_table(tmp_path: Path) -> None:
     results = read_results(build_exact_study(tmp_path / "s", {"lenet5": [1, 2]}))
     assert systems_table(results) is None
-    assert elsewhere_table(results, leaderboard_rows(results)) is None
+    assert other_devices_table(Context(results=results)) is None
 
 
 def test_another_computers_latency_and_memory_stand_beside_this_ones(tmp_path: Path) -> None:
@@ -82,7 +81,7 @@ def test_another_computers_latency_and_memory_stand_beside_this_ones(tmp_path: P
     (tmp_path / "pi5.json").write_text(json.dumps(measurement(study)))
     add_device(study, tmp_path / "pi5.json")
     results = read_results(study)
-    table = elsewhere_table(results, leaderboard_rows(results))
+    table = other_devices_table(Context(results=results))
     assert table is not None and [column.title for column in table.columns] == ["Network", "Here", "pi5"]
     units = ["PyTorch, 2 threads", "ONNX Runtime, 4 threads, memory below"]
     assert [column.unit for column in table.columns[1:]] == units
@@ -101,7 +100,7 @@ def test_networks_that_were_measured_with_different_numbers_of_threads_say_so_ea
         where = {"network": network, "has_stn": False, "runtime": "onnxruntime", "device": "cpu"}
         replace_latencies(study, [{**sample, **where}])
     results = read_results(study)
-    table = elsewhere_table(results, leaderboard_rows(results))
+    table = other_devices_table(Context(results=results))
     assert table is not None and [column.unit for column in table.columns[1:]] == ["PyTorch, 2 threads", "ONNX Runtime"]
     assert {row[0].text: row[2].below for row in table.rows} == {"lenet5": "4 threads", "vgg16": "1 thread"}
 

@@ -4,6 +4,7 @@ Axes and labels: round ticks inside the range, room for points, names that do no
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,18 +18,20 @@ from PIL import Image
 from fake_study import build_fake_study
 from roadtest.analysis import leaderboard_rows, read_results
 from roadtest.analysis.costs import COSTS
-from roadtest.records import EpochRow
-from roadtest.report.build import build_figures
+from roadtest.records import EpochMetrics
+from roadtest.report.blocks import Context, unfold
+from roadtest.report.build import build_sections
 from roadtest.report.charts import (
     QUIET,
     WITH,
     WITHOUT,
+    Bar,
+    CostPoint,
     Figure,
-    accuracy_domain,
-    cost_axes,
+    IntervalPoint,
+    cost_domains,
     draw_bars,
-    gain_domain,
-    log_ticks,
+    interval_domain,
     place_labels,
     spread,
     unchecked,
@@ -36,10 +39,11 @@ from roadtest.report.charts import (
     write_figure_files,
 )
 from roadtest.report.sections import curves as rows_of
-from roadtest.report.sections.costs import cost_rows
+from roadtest.report.sections import errors
+from roadtest.report.sections.costs import cost_points
 from roadtest.report.sections.curves import curve_figures
-from roadtest.report.sections.errors import class_accuracy_rows, confusion_cells
-from roadtest.report.sections.pairs import _pair_figure, difference_rows
+from roadtest.report.sections.errors import class_points, confusion_cells
+from roadtest.report.sections.pairs import difference_figure, difference_points
 
 PAPER, DARK_PAPER = "#ffffff", "#15181b"
 
@@ -56,9 +60,9 @@ def figures(study: Path) -> dict[str, Figure]:
 
 
 def figures_of(study: Path) -> dict[str, Figure]:
-    results = read_results(study)
-    sections = build_figures(results, leaderboard_rows(results))
-    return {figure.name: figure for section in sections.values() for figure in section}
+    sections = build_sections(Context(results=read_results(study)))
+    blocks = [block for section in sections for block in unfold(section.blocks)]
+    return {block.name: block for block in blocks if isinstance(block, Figure)}
 
 
 @unchecked()
@@ -106,11 +110,11 @@ def test_with_and_without_the_stn_stand_side_by_side_on_equal_axes(figures: dict
 
 
 def test_a_long_label_keeps_its_end_and_a_number_has_room_behind_its_bar() -> None:
-    rows = [
-        {"label": "timm:mobilenetv3_small_100+stn", "cost": 60.0, "text": "1 min 00 s", "has_stn": True},
-        {"label": "timm:mobilenetv3_small_100", "cost": 30.0, "text": "30 s", "has_stn": False},
+    bars = [
+        Bar(label="timm:mobilenetv3_small_100+stn", cost=60.0, text="1 min 00 s", has_stn=True),
+        Bar(label="timm:mobilenetv3_small_100", cost=30.0, text="30 s", has_stn=False),
     ]
-    panel = draw_bars(rows, "Training time of a run", [row["label"] for row in rows])
+    panel = draw_bars(bars, "Training time of a run")
     spec = {**panel.chart.properties(width=190).to_dict(), "config": {"view": {"stroke": None}}}
     drawn = ElementTree.fromstring(vl_convert.vegalite_to_svg(spec))
     texts = {"".join(node.itertext()): node for node in drawn.iter("{http://www.w3.org/2000/svg}text")}
@@ -136,8 +140,8 @@ def test_training_and_validation_differ_in_more_than_colour(tmp_path: Path, figu
     assert [layer["mark"]["strokeDash"] for layer in layers if layer["mark"]["type"] == "line"] == [[4, 3], [1, 0]]
 
 
-def epoch_row(epoch: float, val_correct: int) -> EpochRow:
-    return EpochRow(
+def epoch_row(epoch: float, val_correct: int) -> EpochMetrics:
+    return EpochMetrics(
         epoch=epoch,
         step=1,
         learning_rate=0.1,
@@ -176,13 +180,13 @@ def test_a_band_of_long_runs_has_few_points(tmp_path: Path) -> None:
 
 
 def test_every_pair_has_both_intervals_and_its_verdict(study: Path) -> None:
-    rows, num_pairs = difference_rows(read_results(study))
+    rows, num_pairs = difference_points(read_results(study))
     assert len(rows) == num_pairs == 10  # five compared networks
     for row in rows:
-        assert row["low"] < row["value"] < row["high"]
-        if row["seeds_low"] is not None:  # a network that lost a seed has none
-            assert row["seeds_low"] < row["value"] < row["seeds_high"]
-    assert {row["verdict"] for row in rows} <= {"separated", "not separated", "not judged"}
+        assert row.low is not None and row.high is not None and row.low < row.value < row.high
+        if row.seeds_low is not None and row.seeds_high is not None:  # a network that lost a seed has none
+            assert row.seeds_low < row.value < row.seeds_high
+    assert {row.verdict for row in rows} <= {"separated", "not separated", "not judged"}
 
 
 @pytest.mark.slow
@@ -198,18 +202,18 @@ def test_a_reader_may_switch_both_axes_of_accuracy_against_cost(figures: dict[st
 @pytest.mark.slow
 def test_accuracy_against_cost_carries_its_interval(study: Path) -> None:
     for part in ("val", "test"):
-        for row in cost_rows(leaderboard_rows(study), COSTS[0], part):
-            assert row["low"] < row["accuracy"] < row["high"]
+        for point in cost_points(leaderboard_rows(study), COSTS[0], part):
+            assert point.low is not None and point.high is not None and point.low < point.accuracy < point.high
 
 
 def test_costs_are_set_against_validation_accuracy_with_the_front_marked(study: Path) -> None:
     board = leaderboard_rows(study)
-    rows = cost_rows(board, COSTS[0])
-    assert {row["label"] for row in rows} == {"lenet5", "lenet5+stn", "vgg16", "vgg16+stn", "resnet34"}
+    rows = cost_points(board, COSTS[0])
+    assert {row.label for row in rows} == {"lenet5", "lenet5+stn", "vgg16", "vgg16+stn", "resnet34"}
     means = {f"{row['network']}{'+stn' if row['has_stn'] else ''}": row["val_accuracy_mean"] for row in board}
-    assert all(row["accuracy"] == 100 * means[row["label"]] for row in rows)
+    assert all(row.accuracy == 100 * means[row.label] for row in rows)
     # vgg16 has more parameters than resnet34 and validates worse
-    assert [row["is_front"] for row in rows if row["label"] == "vgg16"] == [False]
+    assert [row.is_front for row in rows if row.label == "vgg16"] == [False]
 
 
 def test_undertrained_networks_show_their_costs_and_curves_but_no_accuracy_beside_others(
@@ -247,10 +251,10 @@ def test_of_too_many_classes_the_confused_ones_are_drawn(tmp_path: Path) -> None
         tmp_path / "s", networks=["lenet5"], seeds=1, class_names=names, tracks_per_class=1, frames_per_track=3
     )
     results = read_results(study)
-    cells, classes = confusion_cells(results, results.variants[0], "test")
-    assert len(classes) <= rows_of.MAX_CLASSES
-    assert any(cell["is_error"] for cell in cells)
-    assert len(class_accuracy_rows(results, results.variants[0], "test")) <= rows_of.MAX_CLASSES
+    cells, classes = confusion_cells(results, results.variants[0])
+    assert len(classes) <= errors.MAX_CLASSES
+    assert any(cell.is_error for cell in cells)
+    assert len(class_points(results, results.variants[0])) <= errors.MAX_CLASSES
 
 
 @pytest.mark.slow
@@ -309,7 +313,7 @@ def test_a_chart_that_vega_lite_does_not_know_would_be_found(figures: dict[str, 
 def test_differences_are_named_by_the_metric_that_chooses(study: Path) -> None:
     results = read_results(study, metric="macro-f1")
     with unchecked():
-        figure = _pair_figure(results)
+        figure = difference_figure(Context(results=results))
     assert figure is not None
     assert '"difference in macro-F1, percentage points"' in json.dumps(figure.page_specs())
 
@@ -317,79 +321,63 @@ def test_differences_are_named_by_the_metric_that_chooses(study: Path) -> None:
 POSITIVE = st.floats(1e-6, 1e12, allow_nan=False)
 
 
-def test_wide_ranges_get_powers_of_ten_and_narrow_ones_even_steps() -> None:
-    assert log_ticks(5e4, 2e8) == [1e5, 1e6, 1e7, 1e8]
-    assert log_ticks(0.1, 40.0) == [0.1, 1.0, 10.0]
-    assert log_ticks(0.3, 31.0) == [0.3, 1.0, 3.0, 10.0, 30.0]
-    assert log_ticks(500.0, 760.0) == [500.0, 550.0, 600.0, 650.0, 700.0, 750.0]
-
-
-@given(POSITIVE, st.floats(1.3, 1e9))
-def test_ticks_lie_inside_and_are_few(low: float, factor: float) -> None:
-    ticks = log_ticks(low, low * factor)
-    assert 2 <= len(ticks) <= 8
-    assert all(low * 0.999 <= tick <= low * factor * 1.001 for tick in ticks)
-    assert ticks == sorted(set(ticks))
-
-
 @given(st.lists(st.tuples(POSITIVE, st.floats(0, 100)), min_size=1, max_size=8))
 def test_every_point_lies_inside_its_axes(points: list[tuple[float, float]]) -> None:
-    axes = cost_axes([{"cost": cost, "accuracy": accuracy} for cost, accuracy in points])
-    assert all(axes.cost[0] < cost < axes.cost[1] for cost, _ in points)
-    assert all(axes.accuracy[0] < accuracy < axes.accuracy[1] for _, accuracy in points)
-    assert max(axes.accuracy_ticks, default=0.0) <= 100
+    costs, accuracies = cost_domains(cost_points_at(*points))
+    assert all(costs[0] < cost < costs[1] for cost, _ in points)
+    assert all(accuracies[0] < accuracy < accuracies[1] for _, accuracy in points)
+
+
+def interval(set: str, value: float, low: float, high: float) -> IntervalPoint:
+    return IntervalPoint(label="a", has_stn=False, set=set, n=3, value=value, low=low, high=high)
 
 
 def test_a_wide_validation_interval_may_leave_the_frame_and_a_test_interval_may_not() -> None:
-    rows = [
-        {"set": "test", "value": 97.0, "low": 95.0, "high": 98.0},
-        {"set": "validation", "value": 98.0, "low": 20.0, "high": 100.0},
-    ]
-    low, high = accuracy_domain(rows)
+    low, high = interval_domain([interval("test", 97.0, 95.0, 98.0), interval("validation", 98.0, 20.0, 100.0)])
     assert 90 < low < 95 and 98 < high <= 100
 
 
 def test_a_validation_interval_that_is_little_wider_lies_inside() -> None:
-    rows = [
-        {"set": "test", "value": 95.0, "low": 91.3, "high": 97.1},
-        {"set": "validation", "value": 97.4, "low": 91.8, "high": 99.2},
-    ]
-    low, high = accuracy_domain(rows)
+    low, high = interval_domain([interval("test", 95.0, 91.3, 97.1), interval("validation", 97.4, 91.8, 99.2)])
     assert low < 91.3 and 99.2 < high <= 100
 
 
 def test_the_axis_of_gains_always_shows_zero() -> None:
-    low, high = gain_domain([{"set": "test", "value": 2.0, "low": 1.0, "high": 3.0}])
+    low, high = interval_domain([interval("test", 2.0, 1.0, 3.0)], has_zero=True)
     assert low < 0 < 3.0 < high
 
 
-def points(*places: tuple[float, float]) -> list[dict[str, object]]:
+def cost_points_at(*places: tuple[float, float], is_front: bool = True) -> list[CostPoint]:
     return [
-        {"label": f"network-{n}", "cost": cost, "accuracy": accuracy, "is_front": True}
+        CostPoint(
+            label=f"network-{n}",
+            has_stn=False,
+            cost=cost,
+            text="",
+            accuracy=accuracy,
+            low=None,
+            high=None,
+            is_front=is_front,
+        )
         for n, (cost, accuracy) in enumerate(places)
     ]
 
 
 def test_names_of_neighbours_stand_on_different_sides() -> None:
-    rows = points((1.0, 90.0), (100.0, 97.0), (110.0, 97.2))
-    place_labels(rows)
-    assert rows[1]["place"] != rows[2]["place"]
+    placed = place_labels(cost_points_at((1.0, 90.0), (100.0, 97.0), (110.0, 97.2)))
+    assert placed[1].place != placed[2].place
 
 
 def test_a_crowd_off_the_front_is_left_to_the_pointer() -> None:
-    rows = points(*((10.0 + 0.01 * n, 95.0 + 0.01 * n) for n in range(30)))
-    for row in rows[1:]:
-        row["is_front"] = False
-    place_labels(rows)
-    assert rows[0]["place"] != "none"
-    assert sum(row["place"] == "none" for row in rows) >= 8
+    first, *others = cost_points_at(*((10.0 + 0.01 * n, 95.0 + 0.01 * n) for n in range(30)))
+    placed = place_labels([first, *(replace(other, is_front=False) for other in others)])
+    assert placed[0].place != "none"
+    assert sum(point.place == "none" for point in placed) >= 8
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_few_points_need_no_care(count: int) -> None:
-    rows = points(*[(1.0, 50.0)] * count)
-    place_labels(rows)
-    assert len(rows) == count
+    assert len(place_labels(cost_points_at(*[(1.0, 50.0)] * count))) == count
 
 
 def test_names_move_apart_keep_their_order_and_stay_inside() -> None:

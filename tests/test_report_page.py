@@ -396,7 +396,8 @@ def test_data_that_are_no_signs_are_not_spoken_of_as_signs(tmp_path: Path) -> No
     study = build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=3)
     assert "on new signs of this kind" in read_page(study).text
     path = study / "study.json"
-    path.write_text(path.read_text().replace('"data_title": "GTSRB"', '"data_title": "digits"'))
+    words = path.read_text().replace('"data_title": "GTSRB"', '"data_title": "digits"')
+    path.write_text(words.replace('"subject": "signs"', '"subject": "images"'))
     text = read_page(study).text
     assert "on new images of this kind" in text and "new signs" not in text
     assert not any("new signs" in table.read_text() for table in (study / "report" / "tables").glob("*.md"))

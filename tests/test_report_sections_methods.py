@@ -6,7 +6,13 @@ from pathlib import Path
 from fake_study import build_fake_study
 from roadtest.analysis import judge_networks, read_results
 from roadtest.records import read_rows, write_rows
-from roadtest.report.sections.methods import REFERENCES, _intervals, describe_methods, number_references, unit_words
+from roadtest.report.sections.methods import (
+    REFERENCES,
+    describe_intervals,
+    describe_methods,
+    number_references,
+    unit_words,
+)
 
 
 def test_references_are_numbered_as_they_are_called_for_and_only_those() -> None:
@@ -45,8 +51,8 @@ def test_a_validation_part_of_its_own_is_judged_by_units_and_not_by_folds(tmp_pa
     results = read_results(study)
     own = replace(results, info=replace(results.info, num_val=100))
     judged = judge_networks(results, "val")
-    assert "crossed random effects" in _intervals(own, judged) and "fold" not in _intervals(own, judged)
-    assert _intervals(results, judged).startswith("In validation by folds the fold is the unit")
+    assert "crossed random effects" in describe_intervals(own, judged) and "fold" not in describe_intervals(own, judged)
+    assert describe_intervals(results, judged).startswith("In validation by folds the fold is the unit")
 
 
 def test_judged_on_test_the_choice_by_folds_is_told_too(tmp_path: Path) -> None:
@@ -64,7 +70,7 @@ def test_a_single_network_with_many_seeds_is_not_said_to_have_one_or_two(tmp_pat
 def test_one_validation_part_for_all_seeds_is_not_said_to_vary(tmp_path: Path) -> None:
     results = read_results(build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=1, has_examples=False))
     assert "which vary the split, the initial weights" in " ".join(describe_methods(results).paragraphs)
-    own = replace(results, info=replace(results.info, num_val=100), kept={})
+    own = replace(results, info=replace(results.info, num_val=100))
     assert "which vary the initial weights" in " ".join(describe_methods(own).paragraphs)
 
 

@@ -7,11 +7,11 @@ import pytest
 
 from exact_study import build_exact_study, change_record
 from fake_study import build_fake_study
-from roadtest.analysis import Results, leaderboard_rows, read_results
+from roadtest.analysis import Results, read_results
+from roadtest.report.blocks import Context, Table
 from roadtest.report.sections import pairs as judged_tables
-from roadtest.report.sections.factors import stn_table, worth_words
+from roadtest.report.sections.factors import describe_benefit, stn_table
 from roadtest.report.sections.leaderboard import accuracy_table, leaderboard_table
-from roadtest.report.tables import Table
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def titles(table: Table | None) -> list[str]:
 
 @pytest.mark.slow
 def test_the_leaderboard_has_letters_the_leading_set_and_what_they_rest_on(judged: Results) -> None:
-    table = leaderboard_table(judged, leaderboard_rows(judged))
+    table = leaderboard_table(Context(results=judged))
     letters = dict(zip(column(table, "Network"), column(table, "Letters"), strict=True))
     assert letters["resnet34"] == "a" and "a" not in letters["lenet5"]
     below = {row[0].text: row[titles(table).index("Letters")].below for row in table.rows}
@@ -55,8 +55,8 @@ def test_the_leaderboard_has_letters_the_leading_set_and_what_they_rest_on(judge
 
 def test_a_pair_with_different_numbers_of_seeds_names_both(judged: Results) -> None:
     first, *others = judged.variants
-    fewer = replace(judged, variants=(replace(first, records=first.records[:3]), *others), kept={})
-    table = judged_tables.verdict_table(fewer)
+    fewer = replace(judged, variants=(replace(first, records=first.records[:3]), *others))
+    table = judged_tables.verdict_table(Context(results=fewer))
     assert column(table, "Rests on") == [
         "5 seeds, 129 tracks",
         "5 and 3 seeds, 129 tracks",
@@ -65,14 +65,14 @@ def test_a_pair_with_different_numbers_of_seeds_names_both(judged: Results) -> N
 
 
 def test_with_two_seeds_there_are_no_letters_and_no_verdicts(observed: Results) -> None:
-    assert "Letters" not in titles(leaderboard_table(observed, leaderboard_rows(observed)))
-    table = judged_tables.verdict_table(observed)
+    assert "Letters" not in titles(leaderboard_table(Context(results=observed)))
+    table = judged_tables.verdict_table(Context(results=observed))
     assert not {"Verdict", "p", "To separate them", "Trained again"} & set(titles(table))
     assert table is not None and "these trained weights, on new signs" in table.caption
 
 
 def test_both_statements_stand_beside_each_other_and_the_wider_one_is_wider(judged: Results) -> None:
-    table = accuracy_table(judged, leaderboard_rows(judged))
+    table = accuracy_table(Context(results=judged))
     assert table is not None
     again, new = column(table, "Trained again"), column(table, "New signs")
     on_test = [place for place, name in enumerate(column(table, "Set")) if name == "test"]
@@ -84,12 +84,12 @@ def test_both_statements_stand_beside_each_other_and_the_wider_one_is_wider(judg
 
 
 def test_below_three_seeds_nothing_is_said_of_training_again(observed: Results) -> None:
-    table = accuracy_table(observed, leaderboard_rows(observed))
+    table = accuracy_table(Context(results=observed))
     assert set(column(table, "Trained again")) == {"–"}
 
 
 def test_every_pair_is_there_with_its_verdict_and_who_is_better(judged: Results) -> None:
-    table = judged_tables.verdict_table(judged)
+    table = judged_tables.verdict_table(Context(results=judged))
     assert table is not None
     assert len(table.rows) == 3
     place = titles(table).index("Verdict")
@@ -104,7 +104,7 @@ def test_what_more_would_cost_stands_where_two_were_not_separated(tmp_path: Path
     study = build_exact_study(tmp_path / "s", {"lenet5": (10, 11, 10, 12, 9), "vgg16": (12, 12, 10, 14, 10)})
     for path in study.glob("*/seed-*/record.json"):
         change_record(path.parent, "test", None)
-    table = judged_tables.verdict_table(read_results(study))
+    table = judged_tables.verdict_table(Context(results=read_results(study)))
     assert column(table, "Verdict") == ["not separated"]
     (cell,) = column(table, "To separate them")
     assert "more seed" in cell or "no number of seeds" in cell
@@ -141,4 +141,4 @@ def test_what_a_gain_on_test_rests_on_stands_beside_it(judged: Results) -> None:
     ],
 )
 def test_the_stns_worth_in_a_word_or_why_there_is_none(worth: str | None, status: str, words: str) -> None:
-    assert worth_words({"worth": worth, "status": status}) == words
+    assert describe_benefit({"worth": worth, "status": status}) == words

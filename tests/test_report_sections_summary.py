@@ -11,16 +11,17 @@ import pytest
 
 from exact_study import build_exact_study
 from fake_study import SIX, build_fake_study
-from roadtest.analysis import leaderboard_rows, read_results
-from roadtest.analysis.recommend import recommend
-from roadtest.report.sections.summary import Conclusion, conclude, describe_standing
+from roadtest.analysis import Results, leading_sentence, read_results
+from roadtest.report.blocks import Command, Context
+from roadtest.report.sections.leaderboard import more_seeds_block
+from roadtest.report.sections.pairs import pairs_sentence
+from roadtest.report.sections.summary import Conclusion, conclude
 
 Build = Callable[..., Conclusion]
 
 
 def conclusion(study: Path) -> Conclusion:
-    results = read_results(study)
-    return conclude(results, recommend(results), leaderboard_rows(results))
+    return conclude(Context(results=read_results(study)))
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +117,7 @@ def test_where_the_best_is_also_the_cheapest_no_tolerance_changes_it(tmp_path: P
 
 def test_another_metric_speaks_in_its_own_words(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5", "resnet34"], seeds=3, has_examples=False)
-    results = read_results(study, metric="macro-f1")
-    text = " ".join(conclude(results, recommend(results), leaderboard_rows(results)).sentences)
+    text = " ".join(conclude(Context(results=read_results(study, metric="macro-f1"))).sentences)
     assert "resnet34 is the best network in validation by macro-F1" in text
     assert "% macro-F1 on the " in text and "accurate" not in text and "correctly" not in text
 
@@ -142,22 +142,25 @@ def test_a_network_alone_has_not_won(of: Build) -> None:
     assert left.headline == "Only lenet5 got far enough to be compared"
 
 
+def more_seeds(results: Results) -> Command:
+    block = more_seeds_block(Context(results=results))
+    assert block is not None
+    return block
+
+
 def test_one_seed_is_not_judged_and_the_command_that_helps_stands_there_with_its_time(tmp_path: Path) -> None:
-    study = build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=1, has_examples=False)
-    standing = describe_standing(read_results(study))
-    assert standing.leading == "Not judged: needs 3 seeds, 5 are better."
-    assert standing.more.startswith("This command gives every network 5 seeds: 8 more runs, about ")
-    assert standing.command.startswith("roadtest compare gtsrb --data-dir data --seeds 5 --out ")
+    results = read_results(build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=1, has_examples=False))
+    assert leading_sentence(results) == "Not judged: needs 3 seeds, 5 are better."
+    assert more_seeds(results).text.startswith("This command gives every network 5 seeds: 8 more runs, about ")
+    assert more_seeds(results).command.startswith("roadtest compare gtsrb --data-dir data --seeds 5 --out ")
 
 
 def test_the_command_takes_the_folder_that_was_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=1, has_examples=False)
     monkeypatch.chdir(tmp_path)
-    assert describe_standing(read_results(study)).command.endswith("--out s")
-    (study / "study.toml").write_text('out = "runs/first"\n')
-    assert describe_standing(read_results(study)).command.endswith("--out runs/first")
-    (study / "study.toml").write_text("out = [broken\n")
-    assert describe_standing(read_results(study)).command.endswith("--out s")
+    for config, folder in (("", "s"), ('out = "runs/first"\n', "runs/first"), ("out = [broken\n", "s")):
+        (study / "study.toml").write_text(config)
+        assert more_seeds(read_results(study)).command.endswith(f"--out {folder}")
 
 
 @pytest.mark.slow
@@ -166,37 +169,25 @@ def test_a_network_with_one_seed_is_said_to_be_unjudged_and_not_to_be_not_separa
     results = read_results(study)
     first, second, best = results.variants
     alone = replace(second, planned=second.planned[:1], records=second.records[:1])
-    leading = describe_standing(replace(results, variants=(first, alone, best))).leading
-    assert leading == (
-        "Leading on test: vgg16+stn, shown to be better than lenet5; with too few seeds to be judged against it: "
-        "resnet34."
-    )
-    standing = describe_standing(replace(results, variants=(first, alone, best)))
-    assert standing.more.startswith("This command gives every network 5 seeds: 4 more runs")
-    assert "--seeds 5" in standing.command
+    fewer = replace(results, variants=(first, alone, best))
+    assert leading_sentence(fewer).endswith("with too few seeds to be judged against it: resnet34.")
+    assert more_seeds(fewer).text.startswith("This command gives every network 5 seeds: 4 more runs")
+    assert "--seeds 5" in more_seeds(fewer).command
 
 
 @pytest.mark.slow
-def test_the_leading_set_is_everyone_not_shown_to_be_worse(tmp_path: Path) -> None:
+def test_pairs_are_counted_after_correction_where_there_are_several(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5", "resnet34", "vgg16+stn"], seeds=5, has_examples=False)
-    standing = describe_standing(read_results(study))
-    assert standing.leading.startswith("Leading on test: ")
-    assert "; not separated from it after correction for all 3 pairs: " in standing.leading
-    assert "lenet5" not in standing.leading
-    assert (
-        standing.pairs
-        == "On test, 2 of 3 pairs are separated after correction for all of them, on new signs of this kind."
-    )
-    assert standing.command == ""
+    results = read_results(study)
+    assert pairs_sentence(results).startswith("On test, 2 of 3 pairs are separated after correction for all of them, ")
+    assert more_seeds_block(Context(results=results)) is None
 
 
-def test_a_leader_far_ahead_leads_alone(tmp_path: Path) -> None:
+def test_a_single_pair_needs_no_correction(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5", "resnet34+stn"], seeds=5, has_examples=False)
-    standing = describe_standing(read_results(study))
-    assert standing.leading == "Leading on test: resnet34+stn, shown to be better than every other network."
-    assert standing.pairs == "On test, 1 of 1 pair is separated, on new signs of this kind."
+    assert pairs_sentence(read_results(study)).startswith("On test, 1 of 1 pair is separated, ")
 
 
-def test_a_single_network_has_nobody_to_lead(tmp_path: Path) -> None:
-    standing = describe_standing(read_results(build_exact_study(tmp_path / "s", {"lenet5": (1, 2, 3)})))
-    assert standing.leading == standing.pairs == standing.command == ""
+def test_a_single_network_needs_no_more_seeds(tmp_path: Path) -> None:
+    results = read_results(build_exact_study(tmp_path / "s", {"lenet5": (1, 2, 3)}))
+    assert more_seeds_block(Context(results=results)) is None

@@ -17,8 +17,9 @@ import fake_hub
 from roadtest.analysis import pretraining_rows
 from roadtest.inference.classifier import Classifier
 from roadtest.records import read_predictions, read_rows
-from roadtest.study.api import Interrupted, Study, build_options, compare, read_run, read_study
+from roadtest.study.api import Interrupted, Study, compare, read_run, read_study
 from roadtest.study.api import __name__ as study_name
+from roadtest.study.options import build_options
 from small_study import NUM_IMAGES, Told, compare_small, draw_images, own, prepare
 
 HERE = Path(__file__).parent

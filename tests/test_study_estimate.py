@@ -193,7 +193,6 @@ ROW: dict[str, Any] = {
     "reason": None,
 }
 
-
 PLAN = Plan(
     study_dir=Path("s"),
     num_runs=3,
@@ -315,7 +314,6 @@ SPEED = Speed(
     state_bytes=2 * 10**6,
     is_busy=False,
 )
-
 
 SURE = replace(GTSRB_V1, patience=0)
 

@@ -13,13 +13,12 @@ from fake_study import build_fake_study
 from roadtest.analysis.find_run import find_run
 from roadtest.records import read_record, read_rows, read_study_info, write_rows
 from roadtest.study import folder as folder_module
-from roadtest.study.folder import _command, check_protocol, keep_chosen_weights, make_folder, move_aside, write_plan
-from roadtest.study.options import Options, planned_runs
+from roadtest.study.folder import check_protocol, keep_chosen_weights, make_folder, move_aside, write_plan
+from roadtest.study.options import Options, to_command
+from roadtest.study.resolve import planned_runs
 from tiny import TINY, coloured_squares
 
 RUNS = planned_runs([("lenet5", False)], (0,))
-
-
 DEFAULTS = Options()
 
 
@@ -126,7 +125,7 @@ def test_the_command_has_every_option_that_was_given_and_none_of_this_machines_p
         lr=0.1,
         keep_weights="none",
     )
-    command = _command("gtsrb", options)
+    command = to_command("gtsrb", options)
     assert "secret" not in command
     for words in (
         "--networks 'lenet5,my net.py:build'",
@@ -142,7 +141,7 @@ def test_the_command_has_every_option_that_was_given_and_none_of_this_machines_p
         "--keep-weights none",
     ):
         assert words in command
-    assert _command("signs", Options()) == "roadtest compare signs"
+    assert to_command("signs", Options()) == "roadtest compare signs"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from PIL import Image
 from roadtest.data.signs import LEVEL, list_signs, read_image
 from roadtest.records import read_rows
 from roadtest.study.api import Study, compare
-from roadtest.study.options import Options, chosen_protocol, source_name, study_name
+from roadtest.study.options import Options
+from roadtest.study.resolve import chosen_protocol, source_name, study_name
 from small_study import compare_small, draw_images, own, prepare
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from roadtest.records.schema import Event
+from roadtest.records.events import Event
 from roadtest.study import launch
 from roadtest.study.launch import Outcome, Task, run_tasks
 from small_study import FAKE_WORKER, ctrl_c_when, wait_until

@@ -7,7 +7,8 @@ import pytest
 
 from roadtest.protocol import FOLDER_V1, GTSRB_V1, SIGNS_V1
 from roadtest.records import MAX_SEED
-from roadtest.study.options import Options, chosen_protocol, chosen_seeds, planned_runs, source_kind, source_name
+from roadtest.study.options import Options
+from roadtest.study.resolve import chosen_protocol, chosen_seeds, planned_runs, source_kind, source_name
 
 
 def refusal(**options: Any) -> str:
@@ -22,7 +23,7 @@ def refusal(**options: Any) -> str:
     [
         ({"preset": "fast"}, "--preset 'fast' is not known: choose one of quick, standard, thorough"),
         ({"precision": "float16"}, "choose one of auto, float32, bfloat16"),
-        ({"keep_weights": "best"}, "choose one of chosen, all, none"),
+        ({"keep_weights": "best"}, "choose one of all, chosen, none"),
         ({"stn": "yes"}, "choose one of off, on, both"),
         ({"stem": "tiny"}, "--stem 'tiny' is not known: choose one of small, small-s1, imagenet"),
         ({"pretrained": "yes"}, "--pretrained 'yes' is not known: choose one of off, on, both"),

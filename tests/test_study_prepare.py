@@ -20,13 +20,14 @@ from fake_looks import Shot, clean_shots, draw_folder_of, image_set_of, name
 from roadtest.data.dataset import ImageSet, Listing
 from roadtest.data.open import open_source
 from roadtest.records import PlannedRun
+from roadtest.records.events import Event
 from roadtest.records.files import read_config
-from roadtest.records.schema import Event
 from roadtest.study import prepare as check
 from roadtest.study import prepare as images
-from roadtest.study.api import ask, build_options, compare
-from roadtest.study.options import FOLDER_NETWORKS, Options, chosen_protocol
+from roadtest.study.api import ask, compare
+from roadtest.study.options import Options, build_options
 from roadtest.study.prepare import check_in_short, choose_variants, fetch_weights, list_originals, name_source, settle
+from roadtest.study.resolve import FOLDER_NETWORKS, chosen_protocol
 from small_study import Told, compare_small, draw_images, own, prepare
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from roadtest.records.schema import Event
+from roadtest.records.events import Event
 from roadtest.study.progress import (
     AT_WORK,
     DONE,

@@ -8,7 +8,7 @@ import pytest
 from roadtest import Classifier, compare
 from roadtest.protocol import PROTOCOLS
 from roadtest.records import read_rows
-from roadtest.study import options as options_module
+from roadtest.study import resolve as options_module
 from small_study import compare_small, own, prepare
 
 pytestmark = pytest.mark.slow

@@ -19,14 +19,14 @@ import pytest
 from roadtest.format import render_duration
 from roadtest.protocol import FOLDER_V1, GTSRB_V1
 from roadtest.records import PlannedRun, read_epochs, read_rows
+from roadtest.records.events import Event, RunSpec
 from roadtest.records.measurements import replace_latencies
-from roadtest.records.schema import Event, Job
 from roadtest.study import launch
 from roadtest.study import runner as spending_module
 from roadtest.study import runner as work
 from roadtest.study.api import Interrupted, read_study
 from roadtest.study.launch import Outcome, Task
-from roadtest.study.options import planned_runs
+from roadtest.study.resolve import planned_runs
 from roadtest.study.runner import (
     Size,
     chosen_rates,
@@ -59,8 +59,8 @@ def tasks(images: Path, monkeypatch: pytest.MonkeyPatch) -> list[Task]:
     return given
 
 
-def jobs_of(tasks: list[Task]) -> list[Job]:
-    return [Job.from_json(task.job_json) for task in tasks if task.kind == "run"]
+def jobs_of(tasks: list[Task]) -> list[RunSpec]:
+    return [RunSpec.from_json(task.job_json) for task in tasks if task.kind == "run"]
 
 
 @pytest.mark.slow
@@ -366,7 +366,7 @@ def test_ctrl_c_at_the_terminal_ends_a_study_with_130(images: Path) -> None:
 REAL_STUDY = """
 import signal, sys
 import roadtest
-from roadtest.study.api import Interrupted
+from roadtest.study import Interrupted
 signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     roadtest.compare(sys.argv[1], networks=["good.py:build"], lr=0.05, epochs=int(sys.argv[2]), patience=0,
@@ -415,12 +415,12 @@ def fake_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launch, "_run_task", run_task_here)
 
 
-def jobs_of_sweep(tmp_path: Path, *networks: str) -> list[Job]:
+def jobs_of_sweep(tmp_path: Path, *networks: str) -> list[RunSpec]:
     job = write_tiny_study(tmp_path, replace(TINY, sweep_rates=RATES, learning_rates=()))
     return [replace(job, run=PlannedRun(network=name, has_stn=False, seed=0)) for name in networks]
 
 
-def sweep(jobs: list[Job], **more: bool) -> tuple[dict[str, str], list[Event]]:
+def sweep(jobs: list[RunSpec], **more: bool) -> tuple[dict[str, str], list[Event]]:
     told: list[Event] = []
     reasons = sweep_rates(jobs[0].study_dir, jobs, num_parallel=2, tell=told.append, **more)
     return reasons, told

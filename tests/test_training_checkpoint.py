@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from roadtest.records import append_row, read_rows
-from roadtest.records.schema import Job
+from roadtest.records.events import RunSpec
 from roadtest.training.checkpoint import (
     BRANCH_STATE,
     RunMetadata,
@@ -29,7 +29,7 @@ ORIGIN = RunMetadata(identity="i", machine="m", precision="float32", precision_p
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Job:
+def job(tmp_path: Path) -> RunSpec:
     job = write_tiny_study(tmp_path)
     job.run_dir.mkdir(parents=True)
     return job
@@ -45,7 +45,7 @@ class Bomb:
         return os.mkdir, (str(self.trace),)
 
 
-def test_a_state_comes_back_as_it_went(job: Job) -> None:
+def test_a_state_comes_back_as_it_went(job: RunSpec) -> None:
     training = tiny_training()
     next(iter(train(training)))
     write_state(job, training, ORIGIN)
@@ -56,7 +56,7 @@ def test_a_state_comes_back_as_it_went(job: Job) -> None:
     assert [path.name for path in job.run_dir.iterdir()] == ["state.pt"]
 
 
-def test_a_state_keeps_the_most_memory_of_all_processes_so_far(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_state_keeps_the_most_memory_of_all_processes_so_far(job: RunSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     training = tiny_training()
     next(iter(train(training)))
     kept = []
@@ -69,7 +69,7 @@ def test_a_state_keeps_the_most_memory_of_all_processes_so_far(job: Job, monkeyp
     assert kept == [300, 300, 400]
 
 
-def test_a_state_from_before_memory_was_kept_is_gone_on_from(job: Job) -> None:
+def test_a_state_from_before_memory_was_kept_is_gone_on_from(job: RunSpec) -> None:
     training = tiny_training()
     next(iter(train(training)))
     state = training.to_state()
@@ -78,13 +78,13 @@ def test_a_state_from_before_memory_was_kept_is_gone_on_from(job: Job) -> None:
     assert training.progress.peak_memory_bytes == 0
 
 
-def test_before_the_plan_is_made_nothing_is_written(job: Job) -> None:
+def test_before_the_plan_is_made_nothing_is_written(job: RunSpec) -> None:
     write_state(job, tiny_training(), ORIGIN)
     assert read_state(job) is None
     assert list(job.run_dir.iterdir()) == []
 
 
-def test_a_full_disk_leaves_the_old_state(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_old_state(job: RunSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     training = tiny_training()
     happenings = train(training)
     next(happenings)
@@ -106,13 +106,13 @@ def test_a_full_disk_leaves_the_old_state(job: Job, monkeypatch: pytest.MonkeyPa
     assert [path.name for path in job.run_dir.iterdir()] == ["state.pt"]
 
 
-def test_what_a_killed_process_left_half_written_is_swept(job: Job) -> None:
+def test_what_a_killed_process_left_half_written_is_swept(job: RunSpec) -> None:
     (job.run_dir / ".state.pt.4711.part").write_bytes(b"half")
     assert read_state(job) is None
     assert list(job.run_dir.iterdir()) == []
 
 
-def test_a_damaged_or_hostile_state_is_refused_in_one_line_and_not_run(job: Job, tmp_path: Path) -> None:
+def test_a_damaged_or_hostile_state_is_refused_in_one_line_and_not_run(job: RunSpec, tmp_path: Path) -> None:
     path, trace = job.run_dir / "state.pt", tmp_path / "it ran"
 
     def write_pickle() -> None:
@@ -153,7 +153,7 @@ def test_a_state_is_saved_once_a_minute_and_less_often_where_saving_takes_long(m
     assert clock.is_due
 
 
-def test_a_branch_has_a_state_of_its_own(job: Job) -> None:
+def test_a_branch_has_a_state_of_its_own(job: RunSpec) -> None:
     training = tiny_training()
     next(iter(train(training)))
     write_state(job, training, ORIGIN, BRANCH_STATE)

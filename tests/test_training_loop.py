@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from roadtest.records import EpochRow
+from roadtest.records import EpochMetrics
 from roadtest.training import loop as train_module
 from roadtest.training import step as steps_module
 from roadtest.training.augment import AugmentationParameters
@@ -43,7 +43,7 @@ def test_an_evaluation_that_was_interrupted_is_made_up_for() -> None:
     assert training.progress.step > training.progress.last_eval_step == 0
     resumed = tiny_training()
     resumed.restore(training.to_state())
-    row = next(h for h in train(resumed) if isinstance(h, EpochRow))
+    row = next(h for h in train(resumed) if isinstance(h, EpochMetrics))
     assert row.step == training.progress.step
     assert row.images_per_second > 0  # of the steps before the interruption: there were none since
 

@@ -14,14 +14,12 @@ import torch
 from torch import nn
 
 from roadtest.machine import describe_machine
-from roadtest.records.schema import Job
+from roadtest.records.events import RunSpec
 from roadtest.training import precision as precision_module
 from roadtest.training.precision import FILE_NAME, choose_precision, probe_precision
 from tiny import TINY, TinyNet, write_tiny_study
 
 WHERE = {"device": "cpu", "image_size": 32, "num_classes": 3}
-
-
 Clock = Callable[[nn.Module, torch.Tensor, torch.Tensor, str], float]
 
 
@@ -157,7 +155,7 @@ HERE = describe_machine()
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Job:
+def job(tmp_path: Path) -> RunSpec:
     job = replace(write_tiny_study(tmp_path, TINY, num_seeds=2), precision="auto")
     job.run_dir.parent.mkdir(parents=True, exist_ok=True)
     return job
@@ -167,7 +165,7 @@ def probe(word: str) -> tuple[str, dict[str, float]]:
     return ("bfloat16", {"float32": 2.0, "bfloat16": 1.0}) if word == "auto" else (word, {})
 
 
-def test_the_first_run_probes_and_the_next_takes_what_it_found(job: Job) -> None:
+def test_the_first_run_probes_and_the_next_takes_what_it_found(job: RunSpec) -> None:
     assert choose_precision(job, HERE, probe) == ("bfloat16", {"float32": 2.0, "bfloat16": 1.0})
     later = replace(job, run=replace(job.run, seed=1))
     assert choose_precision(later, HERE, probe) == ("bfloat16", {})
@@ -175,7 +173,7 @@ def test_the_first_run_probes_and_the_next_takes_what_it_found(job: Job) -> None
     assert choose_precision(later, elsewhere, lambda word: ("float32", {"float32": 1.0}))[0] == "float32"
 
 
-def test_runs_that_begin_together_probe_once(job: Job) -> None:
+def test_runs_that_begin_together_probe_once(job: RunSpec) -> None:
     asked: list[str] = []
     found: list[str] = []
 
@@ -196,7 +194,7 @@ def test_runs_that_begin_together_probe_once(job: Job) -> None:
     assert asked == ["auto", "float32"] and found == ["float32", "float32"]
 
 
-def test_a_precision_that_was_asked_for_is_neither_probed_nor_kept(job: Job) -> None:
+def test_a_precision_that_was_asked_for_is_neither_probed_nor_kept(job: RunSpec) -> None:
     assert choose_precision(replace(job, precision="float32"), HERE, probe) == ("float32", {})
     assert not (job.run_dir.parent / FILE_NAME).exists()
 
@@ -204,6 +202,6 @@ def test_a_precision_that_was_asked_for_is_neither_probed_nor_kept(job: Job) -> 
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", '{"precision": "float64", "place": []}', '{"precision": 1, "place": 2}']
 )
-def test_a_damaged_note_says_nothing(text: str, job: Job) -> None:
+def test_a_damaged_note_says_nothing(text: str, job: RunSpec) -> None:
     (job.run_dir.parent / FILE_NAME).write_text(text)
     assert choose_precision(job, HERE, probe)[1] != {}

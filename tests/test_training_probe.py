@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from roadtest.networks import pretrained
-from roadtest.records.schema import Job
+from roadtest.records.events import RunSpec
 from roadtest.training import probe as speed_module
 from roadtest.training import worker
 from roadtest.training.probe import Speed, measure_speed, read_speed, try_rate, unlimited, write_speed
@@ -18,19 +18,19 @@ from tiny import TINY, tiny_training, write_tiny_study
 
 
 @pytest.fixture
-def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunSpec:
     monkeypatch.setattr(speed_module, "MEASURE_SECONDS", 0.05)
     monkeypatch.setattr(speed_module, "EVAL_SECONDS", 0.05)
     return unlimited(write_tiny_study(tmp_path))
 
 
-def measured(job: Job) -> Speed:
+def measured(job: RunSpec) -> Speed:
     image_set, training = build_training(job, lambda: False)
     return measure_speed(training, job, image_set.num_classes, lambda: False)
 
 
 @pytest.mark.slow
-def test_a_pretrained_network_is_as_fast_without_its_weights(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pretrained_network_is_as_fast_without_its_weights(job: RunSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pretrained, "find_weights", lambda *all, **more: pytest.fail("it looks for weights"))
     network = "timm:mobilenetv3_small_050+pretrained"
     job = replace(job, run=replace(job.run, network=network))
@@ -38,7 +38,7 @@ def test_a_pretrained_network_is_as_fast_without_its_weights(job: Job, monkeypat
     assert len(read_speed(job.run_dir).step_seconds) >= 3
 
 
-def test_steps_are_timed_one_by_one_without_the_first(job: Job) -> None:
+def test_steps_are_timed_one_by_one_without_the_first(job: RunSpec) -> None:
     image_set, training = build_training(job, lambda: False)
     speed = measure_speed(training, job, image_set.num_classes, lambda: False)
     assert training.progress.step == speed_module.NUM_UNTIMED_STEPS + len(speed.step_seconds)
@@ -53,7 +53,7 @@ def test_steps_are_timed_one_by_one_without_the_first(job: Job) -> None:
     assert speed.state_bytes - speed.weights_bytes == 4 * sum(p.numel() for p in training.network.parameters())
 
 
-def test_no_test_image_is_read(job: Job) -> None:
+def test_no_test_image_is_read(job: RunSpec) -> None:
     image_set, training = build_training(job, lambda: False)
     honest, seen = training.read_pixels, set[int]()
 
@@ -66,18 +66,18 @@ def test_no_test_image_is_read(job: Job) -> None:
     assert seen and not seen & set(image_set.indices_of("test").tolist())
 
 
-def test_a_budget_or_few_epochs_do_not_end_the_measuring(job: Job) -> None:
+def test_a_budget_or_few_epochs_do_not_end_the_measuring(job: RunSpec) -> None:
     short = unlimited(replace(job, protocol=replace(job.protocol, max_epochs=1, budget_seconds=0.1)))
     assert len(measured(short).step_seconds) >= 3
 
 
-def test_the_measuring_stops_when_it_is_asked_to(job: Job) -> None:
+def test_the_measuring_stops_when_it_is_asked_to(job: RunSpec) -> None:
     image_set, training = build_training(job, lambda: False)
     with pytest.raises(InterruptedError):
         measure_speed(training, job, image_set.num_classes, lambda: True)
 
 
-def test_what_was_measured_comes_back_as_it_went(job: Job, tmp_path: Path) -> None:
+def test_what_was_measured_comes_back_as_it_went(job: RunSpec, tmp_path: Path) -> None:
     speed = measured(job)
     write_speed(tmp_path / "new" / "folder", speed)
     assert read_speed(tmp_path / "new" / "folder") == speed

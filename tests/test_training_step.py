@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from roadtest.records import EpochRow
+from roadtest.records import EpochMetrics
 from roadtest.training import loop as train_module
 from roadtest.training.checkpoint import RunMetadata, read_state, write_state
 from roadtest.training.loop import ProgressUpdate, train
@@ -180,7 +180,7 @@ def test_a_graph_trains_like_plain_steps(capsys: pytest.CaptureFixture[str]) -> 
         copy.load_state_dict(first.state_dict())
     graph, plain = cuda_training(copies[0]), cuda_training(copies[1], is_capturable=False)
     assert can_capture(graph) and not can_capture(plain)
-    rows = [[row for row in train(one) if isinstance(row, EpochRow)] for one in (graph, plain)]
+    rows = [[row for row in train(one) if isinstance(row, EpochMetrics)] for one in (graph, plain)]
     assert "not recorded" not in capsys.readouterr().err
     assert torch.allclose(weights_of(graph), weights_of(plain), atol=1e-4)
     assert [row.learning_rate for row in rows[0]] == [row.learning_rate for row in rows[1]]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from roadtest.records import read_record, read_rows
+from roadtest.records.events import Event
 from roadtest.records.measurements import replace_latencies
-from roadtest.records.schema import Event
 from roadtest.training import worker
 from roadtest.training.worker import EXIT_FAILED, EXIT_STOPPED, measure_latencies, try_rates
 from tiny import TINY, write_tiny_study

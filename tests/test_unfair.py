@@ -21,8 +21,9 @@ from roadtest.data.open import reopen_image_set
 from roadtest.networks import build_network
 from roadtest.protocol import GTSRB_V1, SIGNS_V1
 from roadtest.records import PlannedRun, read_predictions, read_record, read_rows
-from roadtest.records.schema import Event, Job
-from roadtest.study.options import Options, chosen_protocol
+from roadtest.records.events import Event, RunSpec
+from roadtest.study.options import Options
+from roadtest.study.resolve import chosen_protocol
 from roadtest.training import loop as train_module
 from roadtest.training import run as run_figures
 from roadtest.training import run as run_module
@@ -34,7 +35,7 @@ from tiny import TINY, coloured_squares, tiny_training, write_tiny_study
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Job:
+def job(tmp_path: Path) -> RunSpec:
     return write_tiny_study(tmp_path, replace(TINY, max_epochs=1))
 
 
@@ -57,7 +58,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, set[int]]]:
     return seen
 
 
-def ids_of(job: Job, split: str) -> set[int]:
+def ids_of(job: RunSpec, split: str) -> set[int]:
     return {i for i, row in enumerate(read_rows(job.study_dir / "split.csv")) if row["split"] == split}
 
 
@@ -65,7 +66,7 @@ def ids_of(job: Job, split: str) -> set[int]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_no_frame_of_a_training_sign_is_in_validation(job: Job, seed: int) -> None:
+def test_no_frame_of_a_training_sign_is_in_validation(job: RunSpec, seed: int) -> None:
     job = replace(job, run=PlannedRun(network="lenet5", has_stn=False, seed=seed))
     image_set, training = build_training(job, lambda: False)
     train_signs = {image_set.groups[i] for i in training.train_ids_N}
@@ -77,7 +78,7 @@ def test_no_frame_of_a_training_sign_is_in_validation(job: Job, seed: int) -> No
     assert set(training.train_eval_ids_N) <= set(training.train_ids_N)
 
 
-def test_every_network_of_a_seed_has_the_same_split_order_and_augmentation(job: Job) -> None:
+def test_every_network_of_a_seed_has_the_same_split_order_and_augmentation(job: RunSpec) -> None:
     pairs = [("lenet5", False), ("lenet5", True)]
     runs = [PlannedRun(network=name, has_stn=has_stn, seed=2) for name, has_stn in pairs]
     trainings = [build_training(replace(job, run=run), lambda: False)[1] for run in runs]
@@ -92,7 +93,7 @@ def test_every_network_of_a_seed_has_the_same_split_order_and_augmentation(job: 
 
 @pytest.mark.slow
 def test_images_are_varied_in_training_only_and_copies_are_never_kept(
-    job: Job, reads: list[tuple[float, set[int]]], monkeypatch: pytest.MonkeyPatch
+    job: RunSpec, reads: list[tuple[float, set[int]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     varied: set[int] = set()
     honest = steps_module.augment_batch
@@ -112,7 +113,7 @@ def test_images_are_varied_in_training_only_and_copies_are_never_kept(
 
 
 @pytest.mark.slow
-def test_validation_and_test_images_are_judged_as_they_are(job: Job) -> None:
+def test_validation_and_test_images_are_judged_as_they_are(job: RunSpec) -> None:
     execute(job, emit=lambda event: None)
     image_set, _ = reopen_image_set(job.study_dir, job.pixels_path)
     record = read_record(job.run_dir)
@@ -188,7 +189,7 @@ def test_a_resnet_has_its_shortcuts(name: str) -> None:
 
 
 @pytest.mark.slow
-def test_loading_is_told_apart_and_evaluating_stands_outside(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loading_is_told_apart_and_evaluating_stands_outside(job: RunSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: Counter[str] = Counter()
 
     def slowed(honest: Callable[..., Any], seconds: float) -> Callable[..., Any]:
@@ -218,7 +219,7 @@ def test_loading_is_told_apart_and_evaluating_stands_outside(job: Job, monkeypat
 
 @pytest.mark.slow
 def test_the_test_set_is_read_once_after_training_and_after_its_line_in_the_ledger(
-    job: Job, reads: list[tuple[float, set[int]]], monkeypatch: pytest.MonkeyPatch
+    job: RunSpec, reads: list[tuple[float, set[int]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moments: dict[str, float] = {}
     honest = run_figures.note_test_read
@@ -244,7 +245,9 @@ def test_the_test_set_is_read_once_after_training_and_after_its_line_in_the_ledg
 
 
 @pytest.mark.slow
-def test_without_reading_the_test_set_not_a_pixel_of_it_is_seen(job: Job, reads: list[tuple[float, set[int]]]) -> None:
+def test_without_reading_the_test_set_not_a_pixel_of_it_is_seen(
+    job: RunSpec, reads: list[tuple[float, set[int]]]
+) -> None:
     execute(replace(job, reads_test=False), emit=lambda event: None)
     assert not set().union(*(ids for _, ids in reads)) & ids_of(job, "test")
     assert not (job.cache_dir / "test-reads.csv").exists()

@@ -10,8 +10,8 @@ from torch import nn
 from roadtest.data.dataset import ImageSet
 from roadtest.data.split import assign_folds, split_fingerprint, split_rows
 from roadtest.protocol import Protocol
-from roadtest.records import EpochRow, PlannedRun, StudyInfo, read_rows, to_json, write_atomically, write_rows
-from roadtest.records.schema import Job
+from roadtest.records import EpochMetrics, PlannedRun, StudyInfo, read_rows, to_json, write_atomically, write_rows
+from roadtest.records.events import RunSpec
 from roadtest.training.loop import train
 from roadtest.training.predict import pixel_reader
 from roadtest.training.state import TrainState
@@ -106,9 +106,9 @@ def tiny_training(
     return TrainState(**{**values, **more})  # type: ignore[arg-type]
 
 
-def rows_of(training: TrainState) -> list[EpochRow]:
+def rows_of(training: TrainState) -> list[EpochMetrics]:
     """Train to the end, and give the evaluations."""
-    return [happening for happening in train(training) if isinstance(happening, EpochRow)]
+    return [happening for happening in train(training) if isinstance(happening, EpochMetrics)]
 
 
 def weights_of(training: TrainState) -> torch.Tensor:
@@ -116,7 +116,7 @@ def weights_of(training: TrainState) -> torch.Tensor:
     return torch.cat([each.detach().flatten() for each in training.network.state_dict().values()]).cpu()
 
 
-def write_tiny_study(folder: Path, protocol: Protocol = TINY, num_seeds: int = 1, network: str = "lenet5") -> Job:
+def write_tiny_study(folder: Path, protocol: Protocol = TINY, num_seeds: int = 1, network: str = "lenet5") -> RunSpec:
     """Write study.json, split.csv and the pixels of the coloured squares, and return the job of the first run."""
     image_set = coloured_squares()
     study_dir, pixels_path = folder / "study", folder / "pixels.npy"
@@ -141,7 +141,7 @@ def write_tiny_study(folder: Path, protocol: Protocol = TINY, num_seeds: int = 1
         created_at="2026-01-01T00:00:00+00:00",
     )
     write_atomically(study_dir / "study.json", to_json(info))
-    return Job(
+    return RunSpec(
         study_dir=study_dir,
         cache_dir=folder / "cache",
         pixels_path=pixels_path,

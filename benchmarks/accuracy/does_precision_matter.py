@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.result_files import RESULTS
-from roadtest.analysis import Results, Variant, estimate_accuracy, read_results, render_table
+from roadtest.analysis import ACCURACY, Results, Variant, estimate_score, read_results, render_table
 from roadtest.analysis import stats as judge
 from roadtest.analysis.comparisons import difference_of, gather_predictions
 from roadtest.data.split import split_fingerprint
@@ -119,7 +119,7 @@ def judge_part(studies: Sequence[Results], pair: Sequence[Variant], part: str) -
         return None
     assert of_bfloat16.has_images_of(of_float32), "equal splits and seeds have equal images"
     gain = difference_of(of_bfloat16, of_float32, confidence=CONFIDENCE)
-    figures = [estimate_accuracy(*each, part) for each in zip(studies, pair, strict=True)]
+    figures = [estimate_score(*each, part, metric=ACCURACY) for each in zip(studies, pair, strict=True)]
     if gain is None or figures[0] is None or figures[1] is None:
         return None
     num_seeds = len(records[0])

@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 import torch
 
 from roadtest import cli
-from roadtest.records.schema import Event, FailureKind
+from roadtest.records.events import Event
+from roadtest.records.schema import FailureKind
 from roadtest.study import runner as work
 from roadtest.study.launch import Outcome, Task
 from roadtest.training.loop import DivergedError

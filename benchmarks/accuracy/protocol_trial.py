@@ -22,7 +22,7 @@ from roadtest.data.sources.gtsrb import list_gtsrb
 from roadtest.data.split import assign_folds, every_tenth_frame, split_for_seed
 from roadtest.networks import build_network, parse_label
 from roadtest.protocol import GTSRB_V1, Protocol
-from roadtest.records import EpochRow
+from roadtest.records import EpochMetrics
 from roadtest.training.loop import train
 from roadtest.training.predict import pixel_reader
 from roadtest.training.state import TrainState
@@ -94,7 +94,7 @@ def main(words: Sequence[str] | None = None) -> None:
     listing = list_gtsrb(options.data_dir, cache_dir=cache_dir) if options.source == "gtsrb" else list_signs()
     image_set = open_image_set(listing, image_size=GTSRB_V1.image_size, cache_dir=cache_dir)
     training = build_trial(image_set, change_protocol(options.set), options)
-    rows = [happening for happening in train(training) if isinstance(happening, EpochRow)]
+    rows = [happening for happening in train(training) if isinstance(happening, EpochMetrics)]
     figures = {"val_accuracy": rows[-1].val.accuracy, "val_loss": rows[-1].val.loss}
     said = {name: getattr(options, name) for name in ("network", "seed", "steps", "set")}
     print(json.dumps({**said, "learning_rate": training.learning_rate, **figures}))

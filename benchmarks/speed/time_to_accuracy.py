@@ -107,14 +107,14 @@ def plan(task: Task) -> dict[str, Any]:
 
 def train_seed(task: Task) -> dict[str, Any]:
     """Train one seed, and keep its weights at every evaluation: all of it off the clock."""
-    from roadtest.records import EpochRow
+    from roadtest.records import EpochMetrics
     from roadtest.training.checkpoint import write_weights
     from roadtest.training.loop import train
 
     _, training = open_training(task)
     rows: list[dict[str, Any]] = []
     for happening in train(training):
-        if isinstance(happening, EpochRow):
+        if isinstance(happening, EpochMetrics):
             write_weights(task.weights_path(len(rows)), training.network, {"network": task.network})
             rows.append(asdict(happening))
     return {"seed": task.seed, "rows": rows}

@@ -83,7 +83,7 @@ class Answers:
 
 def gather(results: Results, variant: Variant, part: str) -> Answers | None:
     """The answers of all seeds; None where one of them has none."""
-    outcomes = results.outcomes(variant, part)
+    outcomes = results.all_predictions(variant, part)
     if len(outcomes) < len(variant.records):
         return None
     num_folds = int(results.info.protocol["num_folds"])

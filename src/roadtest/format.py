@@ -27,6 +27,11 @@ def speak_of(text: str, data_title: str) -> str:
     return text if is_about_signs else text.replace("new signs", "new images")
 
 
+def printable(text: str) -> str:
+    """Text that does nothing to a terminal: a character that is not printable becomes a question mark."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 def format_points(difference: float) -> str:
     """-0.0093 as `−0.93`: percentage points with their sign."""
     text = f"{100 * abs(difference):.2f}"
@@ -52,17 +57,9 @@ def render_duration(seconds: float) -> str:
 
 
 Row = dict[str, Any]
-
-
 DASH = "–"
-
-
 MINUS = "−"
-
-
 _NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
-
-
 PART_WORDS = {"test": "test", "val": "validation"}
 
 
@@ -205,7 +202,6 @@ def plural_range(numbers: Sequence[int], singular: str) -> str:
 
 
 FORMATS = ("csv", "md", "json", "tex", "html")
-
 
 _TEX_SIGNS = {
     "\\": r"\textbackslash{}",

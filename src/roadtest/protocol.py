@@ -142,10 +142,9 @@ class Protocol:
 
 
 NORMALISATIONS = ("per-image", "fixed")
-
-
 CLASS_WEIGHTS = ("equal", "balanced")
-
+METRICS = ("accuracy", "balanced-accuracy", "macro-f1", "worst-class-recall")
+"""What may choose between networks: a choice of reading, no field of the protocol."""
 
 _BOUNDS = (
     ("image_size", 16, 512),
@@ -161,9 +160,7 @@ _BOUNDS = (
     ("drawn_fraction", 0.0, 0.99),
 )
 
-
 SIX_NETWORKS = ("lenet5", "vgg16", "resnet34")
-
 
 GTSRB_V1 = Protocol(
     name="gtsrb-v1",
@@ -178,10 +175,7 @@ GTSRB_V1 = Protocol(
     ),
 )
 
-
 SIGNS_V1 = replace(GTSRB_V1, name="signs-v1", sweep_seconds=20.0)
-
-
 # Image size and flips follow from the images (study/images.py). The lowest rate is for pretrained networks.
 FOLDER_V1 = replace(
     GTSRB_V1,
@@ -190,7 +184,6 @@ FOLDER_V1 = replace(
     sweep_rates=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1),
     sweep_seconds=30.0,
 )
-
 
 PROTOCOLS = {"gtsrb": GTSRB_V1, "signs": SIGNS_V1, "folder": FOLDER_V1}
 
@@ -214,11 +207,7 @@ PRESETS = {
     "standard": Preset(num_seeds=3, budget_seconds=None, signs_budget_seconds=None),
     "thorough": Preset(num_seeds=10, budget_seconds=None, signs_budget_seconds=None, runs_sweep=True),
 }
-
-
 UNDERTRAINED_EPOCHS = 2.0
 """A network that saw less is marked: too little training to compare. Convention."""
-
-
 BRANCH_FRACTIONS = (0.25, 0.5)
 """Of the budget: for these a copy of the network is annealed beside the run, where that is asked for."""

@@ -12,7 +12,6 @@ from roadtest.analysis.comparisons import (
     Judged,
     best_variant,
     difference_between,
-    estimate_accuracy,
     estimate_difference,
     estimate_score,
     judge_networks,
@@ -26,16 +25,9 @@ from roadtest.analysis.comparisons import (
 )
 from roadtest.analysis.costs import device_column, devices_of, latency_rows, pareto_front
 from roadtest.analysis.errors import class_rows, confusion_rows, error_split, pair_rows
-from roadtest.analysis.factors import pretraining_rows, stn_benefit, stn_rows
-from roadtest.analysis.leaderboard import (
-    external_difference_rows,
-    external_rows,
-    leaderboard_rows,
-    leading_sentence,
-    rows_with_externals,
-    seed_rows,
-    summary_sentences,
-)
+from roadtest.analysis.external import external_difference_rows, external_rows, rows_with_externals
+from roadtest.analysis.factors import pretraining_rows, stn_rows
+from roadtest.analysis.leaderboard import leaderboard_rows, leading_sentence, seed_rows, summary_sentences
 from roadtest.analysis.metrics import ACCURACY, METRICS, Metric, check_metric
 from roadtest.analysis.results import (
     Results,
@@ -45,14 +37,7 @@ from roadtest.analysis.results import (
     read_results,
     weakest_classes,
 )
-from roadtest.analysis.sample_size import (
-    GOOD_NUM_SEEDS,
-    RequiredSampleSize,
-    plan_more_seeds,
-    repeat_commands,
-    required_for_tolerance,
-    required_sample_size,
-)
+from roadtest.analysis.sample_size import GOOD_NUM_SEEDS, plan_more_seeds, repeat_commands
 from roadtest.format import render_table
 
 __all__ = [
@@ -63,7 +48,6 @@ __all__ = [
     "Estimate",
     "Judged",
     "Metric",
-    "RequiredSampleSize",
     "Results",
     "Variant",
     "best_variant",
@@ -77,7 +61,6 @@ __all__ = [
     "devices_of",
     "difference_between",
     "error_split",
-    "estimate_accuracy",
     "estimate_difference",
     "estimate_score",
     "external_difference_rows",
@@ -99,13 +82,10 @@ __all__ = [
     "read_results",
     "render_table",
     "repeat_commands",
-    "required_for_tolerance",
-    "required_sample_size",
     "rows_with_externals",
     "seed_only_accuracy",
     "seed_only_difference",
     "seed_rows",
-    "stn_benefit",
     "stn_rows",
     "summary_sentences",
     "target_rows",

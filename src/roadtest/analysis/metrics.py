@@ -1,6 +1,6 @@
 """What may choose between networks: accuracy, and three figures in which every class weighs the same.
 
-Balanced accuracy is the mean over classes of the recall (the share of a class's images that were called by its name).
+Balanced accuracy is the mean over classes of the recall (the share of a class's images that were recognised).
 Macro-F1 is the mean over classes of F1 = 2 x correct / (images of the class + images called so). Worst-class recall is
 the lowest recall. All three are over the classes that have images in the set. The metric is a choice of reading, no
 part of the protocol: every figure is computed again from the raw answers of a run. Pure arithmetic; results.py reads
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from roadtest.protocol import METRICS as METRIC_NAMES
+
 Ints = npt.NDArray[np.int64]
-
-
 Floats = npt.NDArray[np.float64]
 
 
@@ -34,8 +34,7 @@ class Metric:
     """What a better one is called."""
 
 
-ACCURACY, BALANCED, MACRO_F1, WORST = "accuracy", "balanced-accuracy", "macro-f1", "worst-class-recall"
-
+ACCURACY, BALANCED, MACRO_F1, WORST = METRIC_NAMES
 
 METRICS = {
     metric.name: metric
@@ -65,7 +64,7 @@ class ClassCounts:
 
     @property
     def recall_K(self) -> Floats:
-        """The share of each class's images that were called by its name; 0 for a class without images."""
+        """The share of each class's images that were recognised; 0 for a class without images."""
         return self.correct_K / np.maximum(self.images_K, 1)
 
     @property

@@ -1,25 +1,23 @@
-"""A study folder, read once: its plan, its finished runs, and what each of them predicted.
+"""A study folder, read once: its plan, its finished runs, what each of them predicted, and the metrics of that.
 
-All tables start here, so that a page with fifteen tables reads each file a single time. What is kept of a prediction
-is the winning class of each image: logits are dropped as soon as they are read. Nothing here computes a result. How
-the reader wants the study read (by which metric, with what tolerance) goes with it, so that no two tables disagree.
-Shapes: S runs (one per seed), N images.
-
-The metrics of a study's runs, each computed once from what the run answered.
+All tables start here, so that a page with fifteen tables reads each file a single time. Of a prediction the most
+probable class of each image is kept; logits are dropped as soon as they are read. How the reader wants the study read
+(by which metric, with what tolerance) goes with it, so that no two tables disagree. Shapes: S seeds, N images,
+K classes.
 """
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from roadtest.analysis.metrics import ACCURACY, METRICS, ClassCounts, Metric, check_metric, count_classes, score
-from roadtest.format import Row
+from roadtest.format import capitalise
 from roadtest.records import (
     Failure,
     PlannedRun,
@@ -36,37 +34,39 @@ from roadtest.records import (
 from roadtest.records.measurements import COLUMNS
 
 Ints = npt.NDArray[np.int64]
-
-
 Bools = npt.NDArray[np.bool_]
-
-
+Arguments = ParamSpec("Arguments")
+Value = TypeVar("Value")
 TOLERANCE_POINTS = 0.5
 """Percentage points below which a difference does not matter; a convention, `--tolerance` changes it."""
-
-
+MAX_NAMES = 3
+"""So many classes without an image are named."""
 _LATENCY_KINDS = dict.fromkeys(COLUMNS, str) | {"batch_size": int, "num_threads": int, "latency_ms": float}
-
-
 _SPLIT_KINDS: dict[str, type] = {"path": str, "label": int, "group": str, "split": str, "fold": int}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What one run answered on one set of images."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RunPredictions:
+    """What one run predicted on one set of images."""
 
     labels_N: Ints
     predicted_N: Ints
     image_ids_N: Ints
     """Row numbers in split.csv."""
+    num_classes: int
 
     @property
     def is_correct_N(self) -> Bools:
         """Which images were classified correctly."""
         return np.asarray(self.labels_N == self.predicted_N)
 
+    @cached_property
+    def counts(self) -> ClassCounts:
+        """The images, predictions and hits of each class."""
+        return count_classes(self.labels_N, self.predicted_N, self.num_classes)
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Variant:
     """One network with its STN switch, and all of its runs: a line of the leaderboard."""
 
@@ -82,6 +82,11 @@ class Variant:
         return network_label(self.network, self.has_stn)
 
     @property
+    def seeds(self) -> set[int]:
+        """The seeds whose runs are finished."""
+        return {record.seed for record in self.records}
+
+    @property
     def is_undertrained(self) -> bool:
         """At least one of its runs saw too little to be compared."""
         return any(record.is_undertrained for record in self.records)
@@ -89,13 +94,12 @@ class Variant:
     @property
     def diverged_seeds(self) -> tuple[int, ...]:
         """Seeds whose loss became infinite or no number: without them a mean over the others would flatter."""
-        finished = {record.seed for record in self.records}
         lost = {failure.seed for failure in self.failures if failure.kind == "diverged"}
-        return tuple(sorted(lost - finished))
+        return tuple(sorted(lost - self.seeds))
 
     @property
     def is_compared(self) -> bool:
-        """It has results that may stand beside the others'."""
+        """It has results that may be compared with the others'."""
         return bool(self.records) and not self.is_undertrained and not self.diverged_seeds
 
     @property
@@ -112,7 +116,7 @@ class Variant:
         return "failed" if self.failures else "waiting"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Results:
     """A study as far as it got."""
 
@@ -124,9 +128,9 @@ class Results:
     """What chooses: a key of METRICS."""
     tolerance_points: float = TOLERANCE_POINTS
     """Percentage points of the metric below which a difference does not matter."""
-    _outcomes: dict[tuple[str, str], Outcome | None] = field(default_factory=dict, repr=False, compare=False)
-    kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    """What several tables need and is computed once, by name: all pairs' verdicts (comparisons.py)."""
+    _predictions: dict[tuple[str, str], RunPredictions | None] = field(default_factory=dict, repr=False)
+    _computed: dict[Hashable, Any] = field(default_factory=dict, repr=False, init=False)
+    """Filled by `once_per_study`."""
 
     @property
     def chosen_by(self) -> Metric:
@@ -145,12 +149,10 @@ class Results:
 
     @cached_property
     def clusters_N(self) -> Ints:
-        """Per row of split.csv the number of its group; an image without a group is a unit of its own."""
+        """Per row of split.csv the number of its group; an image without a group is a cluster of its own."""
         numbers: dict[str, int] = {}
-        units = [
-            numbers.setdefault(row["group"] or f"\0{place}", len(numbers)) for place, row in enumerate(self.split_rows)
-        ]
-        return np.array(units, np.int64)
+        groups = (row["group"] or f"\0{place}" for place, row in enumerate(self.split_rows))
+        return np.array([numbers.setdefault(group, len(numbers)) for group in groups], np.int64)
 
     @cached_property
     def split_rows(self) -> list[dict[str, str]]:
@@ -166,19 +168,34 @@ class Results:
         """One network with its switch, or None where the study does not plan it."""
         return next((v for v in self.variants if (v.network, v.has_stn) == (network, has_stn)), None)
 
-    def outcome(self, record: RunRecord, split: str) -> Outcome | None:
-        """What a run answered on `val` or `test`; None where the file is not there."""
-        folder = record.run.folder
-        key = (folder, split)
-        if key not in self._outcomes:
-            path, num_classes = self.study_dir / folder / f"{split}.npz", len(self.info.class_names)
-            self._outcomes[key] = _read_outcome(path, len(self.split_rows), num_classes)
-        return self._outcomes[key]
+    def predictions(self, record: RunRecord, split: str) -> RunPredictions | None:
+        """What a run predicted on `val` or `test`; None where the file is not there."""
+        key = (record.run.folder, split)
+        if key not in self._predictions:
+            path, num_classes = self.study_dir / record.run.folder / f"{split}.npz", len(self.info.class_names)
+            self._predictions[key] = _read_run_predictions(path, len(self.split_rows), num_classes)
+        return self._predictions[key]
 
-    def outcomes(self, variant: Variant, split: str) -> list[Outcome]:
-        """The answers of all runs of a network, as far as they are there."""
-        found = (self.outcome(record, split) for record in variant.records)
-        return [outcome for outcome in found if outcome is not None]
+    def all_predictions(self, variant: Variant, split: str) -> list[RunPredictions]:
+        """The predictions of all runs of a network, as far as they are there."""
+        found = (self.predictions(record, split) for record in variant.records)
+        return [predictions for predictions in found if predictions is not None]
+
+
+def once_per_study(
+    function: Callable[Concatenate[Results, Arguments], Value],
+) -> Callable[Concatenate[Results, Arguments], Value]:
+    """Keep beside the results what a function of them and of hashable arguments returns: several tables need it."""
+
+    @wraps(function)
+    def cached(results: Results, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Value:
+        key = (function, args, *kwargs.items())
+        if key not in results._computed:
+            results._computed[key] = function(results, *args, **kwargs)
+        value: Value = results._computed[key]
+        return value
+
+    return cached
 
 
 def read_results(study: Path | Results, *, metric: str | None = None, tolerance_points: float | None = None) -> Results:
@@ -188,38 +205,42 @@ def read_results(study: Path | Results, *, metric: str | None = None, tolerance_
     ValueError says what is wrong with the folder or the metric.
     """
     if isinstance(study, Results):
-        found = study.metric if metric is None else check_metric(metric)
+        chosen = study.metric if metric is None else check_metric(metric)
         points = study.tolerance_points if tolerance_points is None else tolerance_points
-        is_same = (found, points) == (study.metric, study.tolerance_points)
-        if is_same:
+        if (chosen, points) == (study.metric, study.tolerance_points):
             return study
-        other = replace(study, metric=found, tolerance_points=points)
-        read = ("latency_rows", "split_rows", "units_N")  # files that say the same under every metric
-        vars(other).update({name: vars(study)[name] for name in read if name in vars(study)})
+        other = replace(study, metric=chosen, tolerance_points=points)
+        files = ("latency_rows", "split_rows", "clusters_N")  # they say the same under every metric
+        vars(other).update({name: vars(study)[name] for name in files if name in vars(study)})
         return other
     info = read_study_info(study)
     chosen = check_metric(info.metric, given_by=f"{study / 'study.json'}: metric")
-    chosen = chosen if metric is None else check_metric(metric)
     failures = read_failures(study)
-    labels = dict.fromkeys((run.network, run.has_stn) for run in info.runs)
-    variants = tuple(_read_variant(study, info, failures, network, has_stn) for network, has_stn in labels)
-    points = TOLERANCE_POINTS if tolerance_points is None else tolerance_points
-    return Results(study_dir=study, info=info, variants=variants, metric=chosen, tolerance_points=points)
+    return Results(
+        study_dir=study,
+        info=info,
+        variants=tuple(
+            _read_variant(study, info, failures, network, has_stn)
+            for network, has_stn in dict.fromkeys((run.network, run.has_stn) for run in info.runs)
+        ),
+        metric=chosen if metric is None else check_metric(metric),
+        tolerance_points=TOLERANCE_POINTS if tolerance_points is None else tolerance_points,
+    )
 
 
 def _read_variant(study_dir: Path, info: StudyInfo, failures: list[Failure], network: str, has_stn: bool) -> Variant:
     planned = tuple(run for run in info.runs if (run.network, run.has_stn) == (network, has_stn))
-    done = [study_dir / run.folder for run in planned if is_finished(study_dir / run.folder)]
+    folders = [study_dir / run.folder for run in planned]
     return Variant(
         network=network,
         has_stn=has_stn,
         planned=planned,
-        records=tuple(read_record(run_dir) for run_dir in done),
+        records=tuple(read_record(folder) for folder in folders if is_finished(folder)),
         failures=tuple(failure for failure in failures if (failure.network, failure.has_stn) == (network, has_stn)),
     )
 
 
-def _read_outcome(path: Path, num_images: int, num_classes: int) -> Outcome | None:
+def _read_run_predictions(path: Path, num_images: int, num_classes: int) -> RunPredictions | None:
     if not path.exists():
         return None
     predictions = read_predictions(path)
@@ -231,42 +252,36 @@ def _read_outcome(path: Path, num_images: int, num_classes: int) -> Outcome | No
         raise ValueError(f"{path} answers with {columns} classes: the study has {num_classes}; repeat the run")
     # numpy searches float16 element by element; float32 is several times faster and changes no order
     predicted_N = predictions.logits_NK.astype(np.float32).argmax(axis=1)
-    return Outcome(labels_N=predictions.labels_N, predicted_N=predicted_N, image_ids_N=ids_N)
-
-
-MAX_NAMES = 3
+    return RunPredictions(
+        labels_N=predictions.labels_N, predicted_N=predicted_N, image_ids_N=ids_N, num_classes=num_classes
+    )
 
 
 def run_score(results: Results, record: RunRecord, split: str, metric: str) -> float | None:
-    """One run's figure on `val` or `test`; None where it has none. Accuracy is what the record says."""
+    """Return one run's figure on `val` or `test`; None where it has none. Accuracy is what the record says."""
     if metric == ACCURACY:
         seen = record.val if split == "val" else record.test
         return None if seen is None else seen.accuracy
-    counts = _class_counts(results, record, split)
-    return None if counts is None else score(counts, metric)
+    found = results.predictions(record, split)
+    return None if found is None or not len(found.labels_N) else score(found.counts, metric)
 
 
 def run_scores(results: Results, records: Sequence[RunRecord], split: str, metric: str) -> list[float]:
-    """The figures of the runs that have one."""
+    """Return the figures of the runs that have one."""
     found = (run_score(results, record, split, metric) for record in records)
     return [value for value in found if value is not None]
 
 
 def mean_score(results: Results, variant: Variant, split: str, metric: str | None = None) -> float | None:
-    """The mean over a network's runs, by the study's metric where none is named; None where one of them has none."""
+    """Return the mean over a network's runs, by the study's metric where none is named; None where a run has none."""
     values = run_scores(results, variant.records, split, metric or results.metric)
     return statistics.fmean(values) if values and len(values) == len(variant.records) else None
 
 
-def outcome_counts(results: Results, outcome: Outcome) -> ClassCounts:
-    """What a run answered, by class."""
-    return count_classes(outcome.labels_N, outcome.predicted_N, len(results.info.class_names))
-
-
 def added_counts(results: Results, variant: Variant, split: str) -> ClassCounts | None:
-    """What all runs of a network answered, by class, added up; None where one of them has no answers."""
-    found = [_class_counts(results, record, split) for record in variant.records]
-    counts = [one for one in found if one is not None]
+    """Add up by class what all runs of a network predicted; None where one of them has no predictions."""
+    found = [results.predictions(record, split) for record in variant.records]
+    counts = [one.counts for one in found if one is not None and len(one.labels_N)]
     if not counts or len(counts) < len(found):
         return None
     return ClassCounts(
@@ -276,45 +291,44 @@ def added_counts(results: Results, variant: Variant, split: str) -> ClassCounts 
     )
 
 
-def weakest_classes(results: Results, variant: Variant, split: str) -> list[Row]:
-    """Every class with its recall over the answers of all runs, the weakest first; nothing without answers.
+@dataclass(frozen=True, kw_only=True)
+class ClassRecall:
+    """How often the images of a class were recognised, over all runs of a network."""
 
-    The added-up answers name a class more surely than the worst one of each run, which is another in each fold. Classes
-    without an image in the part come last, with a recall of None: with few seeds no fold may hold one.
+    label: int
+    class_name: str
+    recall: float | None
+    """None without an image: with few seeds no fold may hold one."""
+
+
+def weakest_classes(results: Results, variant: Variant, split: str) -> list[ClassRecall]:
+    """Return the recall of every class, the weakest first and those without an image last; nothing without predictions.
+
+    The sum over all runs names a class with more certainty than the worst one of each run, which differs by fold.
     """
     counts = added_counts(results, variant, split)
     if counts is None:
         return []
-    names, recall_K = results.info.class_names, counts.recall_K
-    present = {int(k) for k in counts.present_K}
-    recalls = {k: float(recall_K[k]) if k in present else None for k in range(len(names))}
-    rows = [{"label": k, "class_name": names[k], "recall": recall} for k, recall in recalls.items()]
-    return sorted(rows, key=lambda row: (row["recall"] is None, row["recall"], row["label"]))
+    recalls = [
+        ClassRecall(label=k, class_name=name, recall=float(counts.recall_K[k]) if counts.images_K[k] else None)
+        for k, name in enumerate(results.info.class_names)
+    ]
+    return sorted(recalls, key=lambda one: (one.recall is None, one.recall, one.label))
 
 
 def missing_class_sentence(results: Results) -> str:
-    """Which classes the metric leaves out for want of images in validation; empty where none, and of an accuracy."""
+    """Say which classes the metric leaves out for want of images in validation; empty for an accuracy."""
     if results.metric == ACCURACY:
         return ""
     found = [added_counts(results, variant, "val") for variant in results.variants if variant.is_compared]
     known = [counts for counts in found if counts is not None]
     seen = {int(k) for counts in known for k in counts.present_K}
-    lost = [name for k, name in enumerate(results.info.class_names) if k not in seen] if known else []
+    names = results.info.class_names
+    lost = [name for k, name in enumerate(names) if k not in seen] if known else []
     if not lost:
         return ""
     more = f" and {len(lost) - MAX_NAMES} more" if len(lost) > MAX_NAMES else ""
-    words, num_classes = results.chosen_by.words, len(results.info.class_names)
     return (
-        f"{words[0].upper()}{words[1:]} in validation leaves out {len(lost)} of {num_classes} classes, "
+        f"{capitalise(results.chosen_by.words)} in validation leaves out {len(lost)} of {len(names)} classes, "
         f"which have no image there: {', '.join(lost[:MAX_NAMES])}{more}."
     )
-
-
-def _class_counts(results: Results, record: RunRecord, split: str) -> ClassCounts | None:
-    key = f"classes of {record.label} {record.seed} on {split}"
-    if key not in results.kept:
-        outcome = results.outcome(record, split)
-        has_images = outcome is not None and len(outcome.labels_N) > 0
-        results.kept[key] = outcome_counts(results, outcome) if outcome is not None and has_images else None
-    found: ClassCounts | None = results.kept[key]
-    return found

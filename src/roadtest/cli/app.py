@@ -11,21 +11,18 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError, Group
 
-from roadtest.cli import compare, study, use
 from roadtest.cli import compare as compare_verb
 from roadtest.cli import compare as plan_verb
 from roadtest.cli import data as data_verbs
+from roadtest.cli import study, use
 from roadtest.cli import use as export_verbs
 from roadtest.cli import use as use_verbs
 from roadtest.cli.hints import answer_option, answer_surplus, answer_verb
-from roadtest.records.schema import printable
+from roadtest.format import printable
+from roadtest.study import Interrupted
 
 ABOUT = "Road-test image classifiers: train several fairly, measure their costs, see which differences are real."
-
-
 COMPLETION = "Let the shell complete verbs and options; says what it changed."
-
-
 EPILOGUE = "roadtest VERB --help says more. Without data and without a network: roadtest demo."
 
 
@@ -71,8 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     _forgive_encodings()
     try:
         return _call(words)
-    except KeyboardInterrupt as stop:
-        return _say_interrupted(words, has_begun=compare.HAS_BEGUN in stop.args)
+    except Interrupted:
+        return _say_interrupted(words, has_begun=True)
+    except KeyboardInterrupt:
+        return _say_interrupted(words, has_begun=False)
     except BrokenPipeError:  # `roadtest leaderboard STUDY | head`: the reader has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

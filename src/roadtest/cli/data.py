@@ -31,14 +31,8 @@ if TYPE_CHECKING:
     from roadtest.format import Row
 
 SHEET = Path("sheet.png")
-
-
 WIDE = 110  # characters from which on a finding and its advice stand side by side
-
-
 MAX_CLASSES = 20  # that the terminal shows: the smallest are those to look at
-
-
 Source = Annotated[str, Parameter(help="gtsrb, signs, or the path of an image folder or csv.")]
 
 
@@ -67,7 +61,8 @@ def check(
     from roadtest.data.audit.contact_sheet import write_findings_sheet
     from roadtest.data.cache import default_cache_dir
     from roadtest.data.open import list_grouped_source
-    from roadtest.records.schema import Event, counting, printable
+    from roadtest.format import printable
+    from roadtest.records.events import Event, counting
     from roadtest.study.progress import show_progress
 
     _check_picture(out)
@@ -120,7 +115,7 @@ def preview(
     from roadtest.data.audit.contact_sheet import write_contact_sheet
     from roadtest.data.cache import default_cache_dir
     from roadtest.data.open import open_source
-    from roadtest.records.schema import counting
+    from roadtest.records.events import counting
     from roadtest.study.progress import show_progress
 
     _check_picture(out)

@@ -42,9 +42,7 @@ VERBS = {
     "help": "write roadtest --help, or roadtest VERB --help",
 }
 
-
 _NO_WORKERS = "images are decoded once and read from memory; see --jobs (runs at a time) and --threads"
-
 
 OPTIONS = {
     "--workers": _NO_WORKERS,

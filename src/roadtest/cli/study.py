@@ -18,7 +18,6 @@ from cyclopts import Group, Parameter
 
 from roadtest.cli.options import (
     DATA,
-    PLACEHOLDERS,
     FormatOption,
     ImageSize,
     NoImages,
@@ -29,6 +28,7 @@ from roadtest.cli.options import (
 )
 from roadtest.cli.tables import MINUS, Column, count, print_rows, print_table
 from roadtest.format import Row
+from roadtest.protocol import METRICS
 from roadtest.records import row_label
 
 if TYPE_CHECKING:
@@ -71,7 +71,6 @@ def doctor(*, format: FormatOption = None, verbose: Verbose = False) -> int:
 
 MANY = 20
 """So many networks take long enough for a word about it."""
-
 
 COLUMNS = (
     Column(title="network", text=row_label, is_right=False),
@@ -122,17 +121,17 @@ def network_rows(names: Sequence[str], *, image_size: int, num_classes: int) -> 
 
 
 def _count(name: str, has_stn: bool, *, image_size: int, num_classes: int) -> tuple[Row, str | None]:
-    from roadtest.networks import build_on_paper, describe_network
+    from roadtest.networks import build_on_meta, describe_network
     from roadtest.networks.advice import remark_on_maps
     from roadtest.networks.shapes import probe_network
-    from roadtest.networks.user_file import is_own
+    from roadtest.networks.user_file import is_user_defined
     from roadtest.training.profile import (  # brings torch in: not before the names are known
         count_macs,
         count_parameters,
     )
 
-    network = build_on_paper(name, num_classes=num_classes, image_size=image_size, has_stn=has_stn)
-    bare = build_on_paper(name, num_classes=num_classes, image_size=image_size, has_stn=False) if has_stn else network
+    network = build_on_meta(name, num_classes=num_classes, image_size=image_size, has_stn=has_stn)
+    bare = build_on_meta(name, num_classes=num_classes, image_size=image_size, has_stn=False) if has_stn else network
     probe = probe_network(bare, image_size)
     row: Row = {
         "network": name,
@@ -142,40 +141,21 @@ def _count(name: str, has_stn: bool, *, image_size: int, num_classes: int) -> tu
         "map_sides": " ".join(map(str, probe.sides)),
         "about": describe_network(name) if not has_stn else "the same behind a spatial transformer",
     }
-    is_looked_at = not is_own(name)
+    is_looked_at = not is_user_defined(name)
     remark = remark_on_maps(name, bare, num_classes=num_classes, image_size=image_size) if is_looked_at else None
     return row, remark
 
 
 CHOICE = Group("Choice", sort_key=2)
 
-
-PLACEHOLDERS |= {"--metric": "WORD", "--tolerance": "POINTS"}
-
-
-MetricWord = Literal["accuracy", "balanced-accuracy", "macro-f1", "worst-class-recall"]
-
-
 MetricOption = Annotated[
-    MetricWord | None,
+    Literal[METRICS] | None,  # type: ignore[valid-type]
     option(
         "--metric",
         help="What chooses: accuracy, balanced-accuracy, macro-f1, worst-class-recall. Default: the study's own.",
         group=CHOICE,
     ),
 ]
-
-
-OwnMetric = Annotated[
-    MetricWord | None,
-    option(
-        "--metric",
-        help="What chooses between the networks, the study's own from now on: accuracy (the default), "
-        "balanced-accuracy, macro-f1, worst-class-recall. It changes no training.",
-        group=Group("Choice", sort_key=4),
-    ),
-]
-
 
 ToleranceOption = Annotated[
     str | None,
@@ -200,7 +180,7 @@ def leaderboard(
     """Print the table of a study: accuracy, size, operations, time, latency, memory; and which differences are real."""
     from roadtest.analysis import rows_with_externals, summary_sentences
     from roadtest.cli.tables import caution, print_leaderboard
-    from roadtest.records.schema import printable
+    from roadtest.format import printable
 
     results = read_as(study, metric, tolerance)
     rows = rows_with_externals(results)
@@ -249,11 +229,6 @@ def read_points(tolerance: str | None) -> float | None:
 
 
 LIMITS = Group("Limits", sort_key=1)
-
-
-PLACEHOLDERS |= {"--min-class-recall": "RATE"}
-
-
 Prefer = Literal["latency", "params", "macs", "size", "train-time"]
 
 
@@ -330,8 +305,8 @@ def recommend(
 def _print(found: "Recommendation", format: str) -> None:
     """The table and the sentences; with json the whole answer, with csv and md the table, sentences on stderr."""
     from roadtest.cli.tables import print_rows
+    from roadtest.format import printable
     from roadtest.records import row_label
-    from roadtest.records.schema import printable
 
     if format == "json":
         sys.stdout.write(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) + "\n")

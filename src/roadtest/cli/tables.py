@@ -10,26 +10,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from roadtest.format import Row
+from roadtest.format import Row, printable
 from roadtest.records import row_label
-from roadtest.records.schema import printable
 
 if TYPE_CHECKING:
     from rich.console import JustifyMethod
     from rich.table import Table
 
 MINUS = "–"  # not measured
-
-
 GAP = 2
-
-
 ALWAYS = 99
-
-
 P50 = "_latency_p50_ms"  # how the columns with latencies elsewhere end
-
-
 STYLES = {"ok": "green", "slow": "yellow", "missing": "red", "note": "cyan", "warning": "yellow", "error": "red"}
 
 
@@ -110,18 +101,14 @@ LEADERBOARD = (
     Column(title="memory", text=lambda row: size(row["peak_memory_bytes"]), rank=1),
 )
 
-
 LEVEL = Column(title="level", text=lambda row: str(row.get("level") or MINUS), is_right=False)
 """Of training on drawn signs alone: what it owes to real ones."""
-
-
 FINDINGS = (
     Column(title="", text=lambda row: str(row["status"]), is_right=False),
     Column(title="topic", text=lambda row: str(row["topic"]), is_right=False),
     Column(title="here", text=lambda row: str(row["text"]), is_right=False, is_folding=True),
     Column(title="what to do", text=lambda row: str(row["advice"] or ""), is_right=False, is_folding=True),
 )
-
 
 SECTIONS = {
     "complete": "",

@@ -22,7 +22,6 @@ from roadtest.cli.options import (
     DATA,
     MACHINE,
     OUTPUT,
-    PLACEHOLDERS,
     WHAT,
     DataDir,
     Format,
@@ -37,30 +36,20 @@ from roadtest.cli.options import (
     option,
 )
 from roadtest.cli.tables import Column, count, interval, percent, print_rows, print_table
-from roadtest.format import Row
+from roadtest.format import Row, printable
 from roadtest.records import row_label
-from roadtest.records.schema import printable
 
 if TYPE_CHECKING:
     from roadtest.inference.evaluate import Evaluation
     from roadtest.inference.export import Exported
     from roadtest.records.measurements import Measurement
 
-PLACEHOLDERS |= {"--name": "NAME", "--network": "FILE", "--split": "WORD", "--top": "N"}
-
-
 STDIN_WORD = "<stdin>"
 """What app.py puts in place of a lone `-`, which the parser would take for an option."""
-
-
 RunPath = Annotated[Path, Parameter(help="The folder of a run, or of a study: then its recommended network.")]
-
-
 ImageWords = Annotated[
     str, Parameter(help="Image files, folders, patterns; - reads paths from standard input.", show_default=False)
 ]
-
-
 OwnNetwork = Annotated[
     str | None,
     option("--network", help="Your own network's file.py:build again: a run folder never runs code.", group=WHAT),
@@ -88,7 +77,7 @@ def predict(
     _check_top(top)
     from roadtest.inference.classifier import Classifier
 
-    classifier = Classifier.from_run(_found(run, is_quiet=quiet), own_network=network)
+    classifier = Classifier.from_run(_found(run, is_quiet=quiet), network_file=network)
     num_images = num_broken = 0
 
     def counted() -> Iterator[Row]:
@@ -146,7 +135,7 @@ def evaluate(
         found = evaluate_run(
             path,
             source,
-            own_network=network,
+            network_file=network,
             split=split,
             skip_unknown=skip_unknown,
             data_dir=data_dir,
@@ -177,9 +166,9 @@ def add(
 ) -> int:
     """Put a system that is in use already beside the networks, by its answers on the study's test images."""
     from roadtest.analysis import external_difference_rows, external_rows, read_results
-    from roadtest.inference.external import add_incumbent
+    from roadtest.inference.external import add_external
 
-    add_incumbent(study, predictions, name=name)
+    add_external(study, predictions, name=name)
     results = read_results(study)
     row = next(row for row in external_rows(results) if row["network"] == name)
     differences = [each for each in external_difference_rows(results) if each["system"] == name]
@@ -218,11 +207,6 @@ def _print_added(row: Row, differences: list[Row], data_title: str, format: Form
 
 
 BUNDLE = Group("The bundle", sort_key=1)
-
-
-PLACEHOLDERS |= {"--check-on": "WORD"}
-
-
 ENGINES = {"pytorch": "PyTorch", "onnxruntime": "ONNX Runtime", "onnxruntime-int8": "ONNX Runtime, int8"}
 
 
@@ -275,7 +259,7 @@ def export(
             has_int8=int8,
             has_own_images=with_images,
             check_on=check_on,
-            own_network=network,
+            network_file=network,
             num_threads=threads,
             tell=on_event,
         )
@@ -382,8 +366,6 @@ def _print_measured(device: str, measurement: "Measurement", format: str) -> Non
 
 
 COLUMNS = ("path", "rank", "class_id", "class_name", "probability", "error")
-
-
 PATH_WIDTH, CLASS_WIDTH, SMALLEST_PATH = 40, 40, 16
 """Characters: where paths and classes are longer, a terminal's width decides, and a file takes them whole."""
 
@@ -512,7 +494,7 @@ CLASSES = (
 
 def system_sentences(row: Row, data_title: str) -> list[str]:
     """A line for each part that a system answered: its accuracy, its interval, and what that speaks of."""
-    from roadtest.analysis.leaderboard import THIS_SYSTEM
+    from roadtest.analysis.external import THIS_SYSTEM
     from roadtest.format import speak_of
 
     lines, statement = [], speak_of(THIS_SYSTEM, data_title)

@@ -66,8 +66,6 @@ from roadtest.records.lock import is_alive, this_machine
 
 PREPROCESSING = "rgb-bilinear-1"
 """Changes whenever the same files would give other pixels."""
-
-
 BROKEN = "broken images were left out: "
 """In the note that says so, after their number."""
 
@@ -283,31 +281,15 @@ def writable_folder(folder: Path) -> Path:
 
 MAX_PIXELS = 100_000_000
 """Larger images are refused as broken: a file of a few bytes can ask for any amount of memory. Convention."""
-
-
 NO_IMAGE = "it is no image of a kind that is read"
-
-
 DIGEST_BYTES = 16
-
-
 FEW_IMAGES = 2000
-
-
 FEW_BYTES = 64 << 20
 """Below both, starting processes costs more than it saves."""
-
-
 CHUNK_IMAGES = 128
-
-
 CHUNK_BYTES = 8 << 20
 """A chunk's decoded pixels at most: bounds the memory of a worker."""
-
-
 _STRIP_PIXELS = 4 << 20
-
-
 item_values = attrgetter(*(f.name for f in fields(Item)))
 """An Item as a plain tuple, in the order of its fields."""
 
@@ -431,8 +413,6 @@ def find_decoded(cache_dir: Path, *, fingerprint: str, image_size: int) -> Itera
 
 SWEEP_SECONDS = 24 * 3600
 """Leftovers of other machines, whose processes cannot be seen from here, are kept for this long."""
-
-
 _PREFIX = ".building"
 
 

@@ -12,8 +12,6 @@ import numpy.typing as npt
 from PIL import Image
 
 TRAIN, VAL, TEST = "train", "val", "test"
-
-
 PART_ORDER = {TRAIN: 0, VAL: 1, TEST: 2}
 
 

@@ -187,8 +187,6 @@ def _kept_or_recovered(image_set: ImageSet, test_N: npt.NDArray[np.int64]) -> np
 
 LISTING = "gtsrb-listing-1"
 """Changes whenever the same archives would be listed otherwise."""
-
-
 LISTED = (".zip", ".csv", ".ppm", ".png")
 """What a listing looks at, besides folders."""
 

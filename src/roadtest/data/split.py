@@ -40,8 +40,6 @@ from roadtest.records import PlannedRun, append_row, read_rows, utc_now, write_r
 from roadtest.records.lock import folder_lock
 
 Ints = npt.NDArray[np.int64]
-
-
 FOLD_KEY = 20110804
 """Of the generator that deals folds; another number is another split. Convention: when GTSRB was presented."""
 
@@ -199,8 +197,6 @@ def every_tenth_frame(image_set: ImageSet, train_indices_N: Ints) -> Ints:
 
 
 COLUMNS = ("read_at", "data_fingerprint", "study", "network", "has_stn", "seed", "protocol_fingerprint")
-
-
 WAIT_SECONDS = 60
 """For another run's line; one takes milliseconds."""
 
@@ -228,17 +224,11 @@ def copy_test_reads(cache_dir: Path, study_dir: Path, data_fingerprint: str) -> 
 
 THUMBNAIL_SIZE = 8
 """Pixels along each side: enough for light, colour and background; finer detail differs between frames."""
-
-
 TRACKS_PER_CLUSTER = 1.5
 """Of 0.7, 1, 1.5 and 2, on a third of the training tracks (as many as the test set has), this one gave small CNNs
 standard errors nearest to the true-track ones: 0.97 to 1.04 of them. 1 gave 0.91 to 0.98, 2 gave 0.95 to 1.15."""
-
-
 METHOD = f"ward-{THUMBNAIL_SIZE}-{TRACKS_PER_CLUSTER:g}"
 """What a kept answer was made with: another method asks again."""
-
-
 MAX_IMAGES_PER_CLASS = 20_000
 """Clustering holds every pair's distance: 20,000 images take 1.6 GB."""
 

@@ -32,25 +32,25 @@ from roadtest.data.sources.images import picture_suffixes
 from roadtest.data.sources.layout import ClassFinder, class_finder, name_some
 from roadtest.data.split import note_test_read, split_fingerprint
 from roadtest.records import (
-    Incumbent,
-    IncumbentAnswers,
+    ExternalPredictions,
+    ExternalSystem,
     PlannedRun,
     StudyInfo,
     append_row,
-    incumbent_dir,
+    external_dir,
     read_rows,
     read_study_info,
     utc_now,
-    write_incumbent,
+    write_external,
 )
 
 SPLIT_COLUMNS = ("path", "label", "group", "split", "fold")
-
-
 MAX_NAME = 60
 
 
-def add_incumbent(study_dir: Path, predictions: Path, *, name: str, cache_dir: Path | None = None) -> IncumbentAnswers:
+def add_external(
+    study_dir: Path, predictions: Path, *, name: str, cache_dir: Path | None = None
+) -> ExternalPredictions:
     """Read a csv file of answers and keep them as an entry of the study; a ValueError in one line says what is wrong.
 
     Answers for training images are left out. `cache_dir` is where the ledger lies.
@@ -63,7 +63,7 @@ def add_incumbent(study_dir: Path, predictions: Path, *, name: str, cache_dir: P
     answers: dict[int, int] = {}
     seen: dict[int, int] = {}
     finder = image_finder([row["path"] for row in rows], wanted)
-    for line, image, label in read_answers(predictions, finder, class_finder(info.class_names)):
+    for line, image, label in read_external_predictions(predictions, finder, class_finder(info.class_names)):
         if seen.setdefault(image, line) != line:
             raise ValueError(
                 f"{predictions}, line {line}: {rows[image]['path']!r} was answered in line {seen[image]}: each image "
@@ -76,8 +76,8 @@ def add_incumbent(study_dir: Path, predictions: Path, *, name: str, cache_dir: P
     kept = sorted(image for part, ids in parts.items() if counts[part] for image in ids)
     if counts.get(TEST):
         _note_reading(study_dir, info, name, cache_dir or default_cache_dir())
-    added = IncumbentAnswers(
-        incumbent=Incumbent(
+    added = ExternalPredictions(
+        system=ExternalSystem(
             name=name,
             data_fingerprint=info.data_fingerprint,
             split_fingerprint=split_fingerprint(rows),
@@ -90,7 +90,7 @@ def add_incumbent(study_dir: Path, predictions: Path, *, name: str, cache_dir: P
         image_ids_N=np.array(kept, np.int64),
         predicted_N=np.array([answers[image] for image in kept], np.int64),
     )
-    write_incumbent(study_dir, added)
+    write_external(study_dir, added)
     return added
 
 
@@ -101,7 +101,7 @@ def _check_name(study_dir: Path, info: StudyInfo, name: str) -> None:
         )
     if name in {run.label for run in info.runs}:
         raise ValueError(f"--name {name!r} is a network of the study: it must be another; try {name}-ours")
-    folder = incumbent_dir(study_dir, name)
+    folder = external_dir(study_dir, name)
     if (folder / "incumbent.json").exists():
         raise ValueError(f"{study_dir} has a {name!r} already: give another --name, or delete {folder} first")
 
@@ -151,14 +151,8 @@ def _digest(path: Path) -> str:
 
 
 PATHS, IDS = ("path", "filename", "file", "image"), ("image_id",)
-
-
 LABELS = ("label", "class_id", "class_name", "classid")
-
-
 SEPARATORS = ",;\t"
-
-
 SUM_TOLERANCE = 0.05
 """Probabilities of a thousand classes, rounded to four digits, may miss 1 by this much."""
 
@@ -198,7 +192,7 @@ def image_finder(paths: Sequence[str], wanted: Sequence[int]) -> ImageFinder:
     return ImageFinder(num_images=len(paths), by_path=by_path, by_name=by_name)
 
 
-def read_answers(path: Path, images: ImageFinder, classes: ClassFinder) -> Iterator[tuple[int, int, int]]:
+def read_external_predictions(path: Path, images: ImageFinder, classes: ClassFinder) -> Iterator[tuple[int, int, int]]:
     """Give (line, image, class) row by row; a ValueError in one line where a row cannot be taken."""
     lines = read_lines(path, advice="give labels in place of probabilities, or fewer digits")
     header_line = next(lines, "").strip("\r\n")

@@ -17,16 +17,10 @@ from roadtest.machine import environment
 from roadtest.machine.device import choose_device
 
 GIB = 1 << 30
-
-
 MATMUL_SIDE = 768
 """Matrices large enough to keep every core busy, small enough for a few milliseconds each."""
-
-
 EXTRAS = {"export": ("onnx", "onnxscript", "onnxruntime")}
 """Optional parts of roadtest and the modules they need."""
-
-
 GTSRB_FILES = ("GTSRB_Final_Training_Images.zip", "GTSRB_Final_Test_Images.zip", "GTSRB_Final_Test_GT.zip")
 
 

@@ -22,19 +22,11 @@ from roadtest.records import Machine
 
 LIBRARIES = ("roadtest", "torch", "torchvision", "timm", "numpy", "pillow")
 """The packages whose code runs in training."""
-
-
 DECIDING_FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_tile", "amx_bf16", "asimd", "sve", "bf16")
 """Vector instructions of x86 and ARM that decide the speed of float32 and bfloat16."""
-
-
 NATIVE_BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
-
-
 SHORTEST_WATCH_SECONDS = 0.2
 """Processor time comes in ticks of 10 ms: over a shorter while a single tick would look like a busy machine."""
-
-
 CHECKOUT = Path(__file__).resolve().parents[3]
 """Where roadtest's own checkout is, if it runs from one."""
 

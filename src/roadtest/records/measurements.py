@@ -1,4 +1,4 @@
-"""Other computers that a study's networks were measured on: what `measure.py` wrote there, checked and kept.
+"""Measurements of a study's networks on other devices: what `measure.py` wrote there, checked and kept.
 
     STUDY/devices/pi5/lenet5+stn.json    the whole measurement: machine, memory, differences, samples
     STUDY/latency.csv                    its samples, as rows with the runtime onnxruntime and the device pi5
@@ -16,43 +16,25 @@ from typing import Any
 import numpy as np
 
 from roadtest.format import Row
-from roadtest.records.files import read_rows, read_study_info, refuse_link, to_json, write_atomically, write_rows
-from roadtest.records.schema import PlannedRun, StudyInfo, build, folder_name, network_label, read_json
+from roadtest.records.atomic import refuse_link, write_atomically
+from roadtest.records.csv_files import read_rows, write_rows
+from roadtest.records.files import read_study_info
+from roadtest.records.json_files import DamagedFileError, build, read_json, to_json
+from roadtest.records.schema import PlannedRun, StudyInfo, folder_name, network_label
 
 KIND = "roadtest measurement"
-
-
 ONNXRUNTIME, INT8 = "onnxruntime", "onnxruntime-int8"
 """Runtimes of latency.csv that run exported networks."""
-
-
+RUNTIMES = {"float32": ONNXRUNTIME, "int8": INT8}
 HERE = "cpu"
 """The device of ONNX Runtime's rows that `export` measured on the study's computer."""
-
-
-RUNTIMES = {"float32": ONNXRUNTIME, "int8": INT8}
-
-
 COLUMNS = (
     *("network", "has_stn", "runtime", "device", "batch_size", "num_threads"),
     *("round", "sample", "latency_ms", "is_busy"),
 )
-
-
 RESERVED = ("auto", "cpu", "cuda", "mps", "onnx", "latency")
 """The last two begin columns that the leaderboard has already."""
-
-
-MAX_SAMPLES = 100_000
-
-
-MAX_TEXT = 300
-
-
-MAX_LATENCY_MS = 1e7
-"""Almost three hours for a batch."""
-
-
+MAX_SAMPLES, MAX_TEXT = 100_000, 300
 _WANTED = "give what `python measure.py > pi5.json` wrote on the device"
 
 
@@ -129,9 +111,10 @@ def read_measurement(path: Path) -> Measurement:
         if plain.get("kind") != KIND:
             raise ValueError(f"its kind is {str(plain.get('kind'))[:40]!r}")
         measurement = build(Measurement, plain, path)
-        _check(measurement)
+        _check_numbers(measurement)
+        _check_texts(measurement)
     except ValueError as error:
-        reason = str(error).removeprefix(f"{path} is damaged (").partition("): restore it")[0]
+        reason = error.reason if isinstance(error, DamagedFileError) else error
         raise ValueError(f"{path} is no measurement ({reason}): {_WANTED}") from None
     return measurement
 
@@ -139,15 +122,23 @@ def read_measurement(path: Path) -> Measurement:
 def add_device(study_dir: Path, path: Path, name: str | None = None) -> tuple[str, Measurement]:
     """Keep a measurement in a study under a device's name, in place of an earlier one of the same network.
 
-    The name is the file's without a word: pi5.json is pi5. Nothing is written where a ValueError is raised.
+    The name is the file's where none is given: pi5.json is pi5. Nothing is written where a ValueError is raised.
     """
-    device = _checked_name(path.stem if name is None else name, is_given=name is not None)
+    device = path.stem if name is None else name
+    if not _is_name(device):
+        raise ValueError(
+            f"{f'--name {name!r}' if name is not None else f'the file name {device!r}'} is no name for a device: small "
+            f"letters, digits and _ begin with a letter, at most 24, and not {', '.join(RESERVED)}; give --name pi5"
+        )
     info, measurement = read_study_info(study_dir), read_measurement(path)
     _check_is_of(info, measurement, study_dir, path)
     folder = refuse_link(refuse_link(study_dir / "devices") / device)
-    replace_latencies(study_dir, _latency_rows(measurement, device))
+    run = {"network": measurement.run.network, "has_stn": measurement.run.has_stn, "device": device}
+    run["runtime"] = RUNTIMES[measurement.variant]
+    replace_latencies(study_dir, [run | asdict(sample) for sample in measurement.samples])
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / _file_name(measurement), to_json(measurement))
+    suffix = "-int8" if measurement.variant == "int8" else ""
+    write_atomically(folder / f"{folder_name(measurement.label)}{suffix}.json", to_json(measurement))
     return device, measurement
 
 
@@ -184,10 +175,14 @@ def latency_summary(measurement: Measurement, device: str) -> list[Row]:
 
 def replace_latencies(study_dir: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows of exported networks into latency.csv, in place of those of the same network, runtime and device."""
+
+    def key(row: Mapping[str, Any]) -> tuple[str, ...]:
+        return tuple(str(row[name]) for name in ("network", "has_stn", "runtime", "device"))
+
     path = study_dir / "latency.csv"
     new = [{name: row[name] for name in COLUMNS} for row in rows]
-    replaced = {_key(row) for row in new}
-    kept = [row for row in read_rows(path, COLUMNS) if _key(row) not in replaced]
+    replaced = {key(row) for row in new}
+    kept = [row for row in read_rows(path, COLUMNS) if key(row) not in replaced]
     write_rows(path, [*kept, *new], COLUMNS)
 
 
@@ -196,32 +191,8 @@ def is_exported(row: Mapping[str, Any]) -> bool:
     return str(row["runtime"]) in RUNTIMES.values()
 
 
-def _key(row: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(row[name]) for name in ("network", "has_stn", "runtime", "device"))
-
-
-def _latency_rows(measurement: Measurement, device: str) -> list[Row]:
-    where = {"network": measurement.run.network, "has_stn": measurement.run.has_stn, "device": device}
-    where["runtime"] = RUNTIMES[measurement.variant]
-    return [where | asdict(sample) for sample in measurement.samples]
-
-
-def _file_name(measurement: Measurement) -> str:
-    return folder_name(measurement.label) + ("-int8" if measurement.variant == "int8" else "") + ".json"
-
-
 def _is_name(name: str) -> bool:
     return re.fullmatch(r"[a-z][a-z0-9_]{0,23}", name) is not None and name not in RESERVED
-
-
-def _checked_name(name: str, *, is_given: bool) -> str:
-    if _is_name(name):
-        return name
-    what = f"--name {name!r}" if is_given else f"the file's name {name!r}"
-    raise ValueError(
-        f"{what} is no name for a device: small letters, digits and _ begin with a letter, at most 24, and not "
-        f"{', '.join(RESERVED)}; give --name pi5"
-    )
 
 
 def _check_is_of(info: StudyInfo, measurement: Measurement, study_dir: Path, path: Path) -> None:
@@ -234,47 +205,41 @@ def _check_is_of(info: StudyInfo, measurement: Measurement, study_dir: Path, pat
         raise ValueError(f"{path} measures {measurement.label}, seed {run.seed}, no run of {study_dir}: name its study")
 
 
-def _check(measurement: Measurement) -> None:
+def _check_numbers(measurement: Measurement) -> None:
     """Bounds that no real measurement exceeds; a ValueError says which one is."""
     if measurement.variant not in RUNTIMES:
         raise ValueError(f"variant is {measurement.variant[:40]!r}, not float32 or int8")
-    if not 0 < len(measurement.samples) <= MAX_SAMPLES:
-        raise ValueError(f"it has {len(measurement.samples):,} samples, not 1 to {MAX_SAMPLES:,}")
-    for sample in measurement.samples:
-        _check_sample(sample)
+    bounds: list[tuple[str, float, float, float]] = [
+        ("the number of samples", len(measurement.samples), 1, MAX_SAMPLES),
+        ("num_checked", measurement.num_checked, 0, 10_000),
+        ("num_changed", measurement.num_changed, 0, measurement.num_checked),
+        ("largest_difference", measurement.largest_difference, 0, 1e30),
+        ("peak_memory_bytes", measurement.peak_memory_bytes or 0, 0, 2**50),
+        ("num_cores", measurement.machine.num_cores, 1, 10_000),
+        ("the number of versions", len(measurement.machine.versions), 0, 20),
+    ]
+    for sample in measurement.samples[: MAX_SAMPLES + 1]:
+        bounds += [
+            ("batch_size", sample.batch_size, 1, 65_536),
+            ("num_threads", sample.num_threads, 1, 4096),
+            ("round", sample.round, 0, MAX_SAMPLES),
+            ("sample", sample.sample, 0, MAX_SAMPLES),
+            ("latency_ms", sample.latency_ms, 1e-6, 1e7),
+        ]
+    for name, value, low, high in bounds:
+        if not low <= value <= high:
+            raise ValueError(f"{name} is {value:g}, not {low:g} to {high:g}")
     if not any(sample.batch_size == 1 for sample in measurement.samples):
         raise ValueError("it has no sample of one image alone")
-    if not 0 <= measurement.num_changed <= measurement.num_checked <= 10_000 or measurement.largest_difference < 0:
-        raise ValueError("num_checked, num_changed and largest_difference do not fit together")
-    if not 0 <= (measurement.peak_memory_bytes or 0) <= 2**50:
-        raise ValueError(f"peak_memory_bytes is {measurement.peak_memory_bytes}")
-    _check_texts(measurement)
 
 
 def _check_texts(measurement: Measurement) -> None:
     """Texts are of one line and short; a title, which nothing prints, is only short."""
     machine, run = measurement.machine, measurement.run
-    if not 1 <= machine.num_cores <= 10_000 or len(machine.versions) > 20:
-        raise ValueError("num_cores or versions of the machine are out of range")
     if re.fullmatch(r"([0-9a-f]{64})?", measurement.model_sha256) is None:
         raise ValueError(f"model_sha256 is {measurement.model_sha256[:40]!r}, not 64 hexadecimal digits")
-    for text in (run.protocol_name, run.data_title):
-        if len(text) > MAX_TEXT:
-            raise ValueError(f"{text[:40]!r} is longer than {MAX_TEXT} characters")
     pairs = (word for pair in machine.versions.items() for word in pair)
-    for text in (machine.cpu_name, machine.system, machine.python, measurement.measured_at, *pairs):
-        if len(text) > MAX_TEXT or not text.isprintable():
+    lines = (machine.cpu_name, machine.system, machine.python, measurement.measured_at, *pairs)
+    for text in (run.protocol_name, run.data_title, *lines):
+        if len(text) > MAX_TEXT or (text in lines and not text.isprintable()):
             raise ValueError(f"{text[:40]!r} is no text of one line and at most {MAX_TEXT} characters")
-
-
-def _check_sample(sample: MeasuredSample) -> None:
-    bounds = (
-        ("batch_size", 1, 65_536),
-        ("num_threads", 1, 4096),
-        ("round", 0, MAX_SAMPLES),
-        ("sample", 0, MAX_SAMPLES),
-        ("latency_ms", 1e-6, MAX_LATENCY_MS),
-    )
-    for name, low, high in bounds:
-        if not low <= getattr(sample, name) <= high:
-            raise ValueError(f"{name} is {getattr(sample, name):g}, not {low:g} to {high:g}")

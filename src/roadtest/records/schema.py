@@ -1,39 +1,17 @@
-"""The values that a run and a study leave behind, field by field. Counts and sums are kept, never rates.
-
-What a study tells while it works: one small value per happening, for whoever wants to show it.
-
-Floor of plain words: the worker writes events as JSON lines, the study passes them on, the display draws them.
-
-What a worker process is told: one run, or one trial of the sweep, as a value that travels as JSON.
-
-Plain values from a file, turned into a dataclass whose fields have the types they claim to have.
-
-The file may come from anybody: whatever is missing, of another type or not a number is a ValueError in one line that
-names the field. Unknown fields are left out, so that files of a later version with the same schema stay readable.
-"""
+"""The values that a run and a study leave on disk, field by field. Counts and sums are kept, never rates."""
 
 import hashlib
-import json
-import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from roadtest.protocol import Protocol
-
 SCHEMA_VERSION = 1
-
-
 MAX_SEED = 2**31 - 1
-
-
 MAX_FOLDER_NAME = 100
 """Characters; file systems take 255 bytes, and Windows 260 characters of a whole path."""
 
@@ -63,7 +41,7 @@ class SetResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EpochRow:
+class EpochMetrics:
     """One evaluation while training; a row of `epochs.csv`. Sums are over the images of the set."""
 
     epoch: float
@@ -99,11 +77,11 @@ class EpochRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BranchRow(EpochRow):
-    """The end of a branch: a copy of the network, annealed beside the run; a row of `branches.csv`.
+class CooldownMetrics(EpochMetrics):
+    """The end of a cooldown copy: a copy of the network, annealed beside the run; a row of `branches.csv`.
 
-    Steps and seconds are the run's up to the branch and the branch's own from there: what a run with that fraction of
-    the budget would have taken.
+    Steps and seconds are the run's up to the copy and the copy's own from there: what a run with that fraction of the
+    budget would have taken.
     """
 
     budget_fraction: float
@@ -200,7 +178,7 @@ class RunRecord:
     """The data set that the test images were taken from; empty where it is the same."""
     test_fingerprint: str = ""
     level: str = ""
-    """What training on drawn signs alone owes to real ones: `zero-real`, `statistics`, `real-selected`; else empty."""
+    """How much real data the synthetic training used: `zero-real`, `statistics`, `real-selected`; else empty."""
     num_jobs: int = 1
     """Runs that the study did at the same time, at most, this one included: times hold for so many side by side."""
     subject: str = ""
@@ -273,7 +251,7 @@ class StudyInfo:
     """The data set that the test images are taken from; empty where it is the same."""
     test_fingerprint: str = ""
     level: str = ""
-    """What training on drawn signs alone owes to real ones: `zero-real`, `statistics`, `real-selected`; else empty."""
+    """How much real data the synthetic training used: `zero-real`, `statistics`, `real-selected`; empty for others."""
     subject: str = ""
     """What the images show: `signs` for GTSRB and synthetic signs, else `images`; sentences say "on new signs"."""
     group_origin: str = ""
@@ -332,192 +310,3 @@ def folder_name(label: str) -> str:
 def utc_now() -> str:
     """This moment as records write it: UTC, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """One happening. `kind` says which of the other fields are set.
-
-    | kind | when | fields |
-    |---|---|---|
-    | download | a data set is fetched | num_done, num_total: bytes |
-    | data | images are decoded | num_done, num_total |
-    | planned | the study knows its runs | text: "12 runs, about 2 h 05 min, 6.4 GB"; num_total: number of runs |
-    | queued | once per run, at the start | label, seed, status: "waiting" or "finished" (found complete) |
-    | started | a run begins or goes on | label, seed, text: "from the start" or "from epoch 3.2" |
-    | phase | a run does something else than train | label, seed, text: "probing precision", "evaluating", "test" |
-    | step | about every half second of training | label, seed, epoch, images_per_second, train_seconds, seconds_left |
-    | row | an evaluation | the same, and train_loss, train_accuracy, val_loss, val_accuracy |
-    | finished | a run is complete | label, seed, train_seconds, val_accuracy, test_accuracy |
-    | failed | a run failed | label, seed, text: the reason, status: a FailureKind |
-    | done | the worker has done all that it was told to: the last it tells | |
-    | trial | the worker tried a rate | label, learning_rate, epoch, train_seconds, val_loss, val_accuracy |
-    | sweep | the same in words | label, text: "rate 0.05: validation loss 0.31" |
-    | latency | latencies are measured | num_done, num_total |
-    | note | something that was decided | text |
-    | warning | something to beware of | text |
-    """
-
-    kind: str
-    label: str = ""
-    seed: int | None = None
-    text: str = ""
-    status: str = ""
-    num_done: int | None = None
-    num_total: int | None = None
-    epoch: float | None = None
-    images_per_second: float | None = None
-    train_seconds: float | None = None
-    seconds_left: float | None = None
-    train_loss: float | None = None
-    train_accuracy: float | None = None
-    val_loss: float | None = None
-    val_accuracy: float | None = None
-    test_accuracy: float | None = None
-    learning_rate: float | None = None
-
-    def to_line(self) -> str:
-        """One line of JSON, without the fields that are not set."""
-        return json.dumps({key: value for key, value in asdict(self).items() if value not in (None, "")})
-
-    @classmethod
-    def from_line(cls, line: str) -> "Event":
-        """Read `to_line` back; a ValueError where the line is something else."""
-        plain: Any = json.loads(line)
-        if not isinstance(plain, dict) or "kind" not in plain or not set(plain) <= {f.name for f in fields(cls)}:
-            raise ValueError(f"not an event: {line[:80]!r}")
-        return cls(**plain)
-
-
-def printable(text: str) -> str:
-    """Text that does nothing to a terminal: what is no printed sign becomes a question mark."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
-
-
-def counting(tell: Callable[[Event], None], kind: str) -> Callable[[int, int], None]:
-    """A function of what is done and what there is in all, which tells both as events of one kind."""
-    return lambda done, total: tell(Event(kind=kind, num_done=done, num_total=total))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """What a run is told; JSON on its way to another process."""
-
-    study_dir: Path
-    cache_dir: Path
-    pixels_path: Path
-    """The decoded images in the cache; their rows are those of the study's split.csv."""
-    split_fingerprint: str
-    """Of the study's split.csv, which holds the folds."""
-    run: PlannedRun
-    protocol: Protocol
-    learning_rate: float
-    device: str
-    precision: str
-    num_threads: int
-    num_jobs: int = 1
-    """Runs that the study does at the same time, at most, this one included."""
-    reads_test: bool = True
-    keeps_weights: bool = True
-    anneals: bool = False
-    """Copies are annealed at a quarter and a half of the budget, beside the run."""
-    max_steps: int | None = None
-    """Set for a trial of the sweep: train this many steps, report the validation figures, leave no folder."""
-
-    @property
-    def run_dir(self) -> Path:
-        """The run's own folder."""
-        return self.study_dir / self.run.folder
-
-    def to_json(self) -> str:
-        """The job as text for another process."""
-        plain = {name: str(value) if isinstance(value, Path) else value for name, value in vars(self).items()}
-        return json.dumps({**plain, "run": vars(self.run), "protocol": self.protocol.to_dict()})
-
-    @classmethod
-    def from_json(cls, text: str) -> "Job":
-        """Read `to_json` back."""
-        plain: dict[str, Any] = json.loads(text)
-        for name in ("study_dir", "cache_dir", "pixels_path"):
-            plain[name] = Path(plain[name])
-        plain["run"], plain["protocol"] = PlannedRun(**plain["run"]), Protocol.from_dict(plain["protocol"])
-        return cls(**plain)
-
-    def event(self, kind: str, **values: Any) -> Event:
-        """An event about this run."""
-        return Event(kind=kind, label=self.run.label, seed=self.run.seed, **values)
-
-
-T = TypeVar("T")
-
-
-MAX_JSON_BYTES = 20_000_000
-"""A record has about 5 kB; one with 20,000 classes, half a megabyte."""
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file that this version understands."""
-    try:
-        if path.exists() and not path.is_file():  # a device or a pipe has no bytes, and no end
-            raise ValueError("it is no plain file")
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise ValueError(f"it has {path.stat().st_size:,} bytes, more than {MAX_JSON_BYTES:,}")
-        plain = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
-        if not isinstance(plain, dict):
-            raise ValueError("it must hold one object")
-    except (FileNotFoundError, NotADirectoryError):
-        raise ValueError(f"{path.parent} holds no {path.name}: give the folder that `roadtest compare` wrote") from None
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged ({error}): restore it or repeat the run") from None
-    version = plain.get("schema_version", 0)
-    if not isinstance(version, int) or version > SCHEMA_VERSION:
-        raise ValueError(f"{path} has schema {version!r}: this roadtest reads up to {SCHEMA_VERSION}; upgrade roadtest")
-    return plain
-
-
-def build(kind: type[T], plain: object, where: Path) -> T:
-    """Make a dataclass of plain values; a ValueError names the file and the field that is wrong."""
-    try:
-        return _build(kind, plain)
-    except ValueError as error:
-        raise ValueError(f"{where} is damaged ({error}): restore it or repeat the run") from None
-
-
-def _build(kind: type[T], plain: object) -> T:
-    if not isinstance(plain, Mapping):
-        raise ValueError(f"a {kind.__name__} must be an object, not {_short(plain)}")
-    hints, values = get_type_hints(kind), {}
-    for field in fields(kind):  # type: ignore[arg-type]
-        if field.name in plain:
-            values[field.name] = _value(hints[field.name], plain[field.name], field.name)
-        elif field.default is MISSING:
-            raise ValueError(f"a {kind.__name__} lacks {field.name}")
-    return kind(**values)
-
-
-def _value(hint: Any, value: object, name: str) -> Any:
-    if get_origin(hint) is UnionType:  # always `something | None` here
-        return None if value is None else _value(get_args(hint)[0], value, name)
-    if type(value) is int and not -(2**63) <= value < 2**63:  # neither a float nor an array could hold it
-        raise ValueError(f"{name} is {_short(value)}")
-    if hint is Any:
-        return value
-    if is_dataclass(hint):
-        return _build(hint, value)  # type: ignore[arg-type]
-    if get_origin(hint) is tuple and isinstance(value, list):
-        return tuple(_value(get_args(hint)[0], one, name) for one in value)
-    if get_origin(hint) is dict and isinstance(value, dict):
-        return {key: _value(get_args(hint)[1], one, f"{name}[{key[:20]!r}]") for key, one in value.items()}
-    if hint is float and type(value) in (int, float) and math.isfinite(value):  # type: ignore[arg-type]
-        return float(value)  # type: ignore[arg-type]
-    if isinstance(hint, type) and type(value) is hint and hint is not float:
-        return value
-    raise ValueError(f"{name} is {_short(value)}")
-
-
-def _short(value: object) -> str:
-    return repr(value)[:60]
-
-
-def _refuse_constant(word: str) -> float:
-    raise ValueError(f"{word} is no number in JSON")

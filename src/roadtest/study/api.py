@@ -10,9 +10,8 @@ The work is done by `inference/export` and `records/measurements.py`; here the s
 latency.csv is written. A bundle that was written stays written: a study that cannot be written to gives a warning.
 """
 
-import difflib
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +21,11 @@ from roadtest.analysis.recommend import Recommendation, recommend
 from roadtest.data.cache import default_cache_dir
 from roadtest.data.dataset import ImageSet
 from roadtest.data.join import check_sources, open_joined
-from roadtest.inference.external import add_incumbent
+from roadtest.inference.external import add_external
 from roadtest.machine import choose_device
 from roadtest.protocol import Protocol
 from roadtest.records import (
-    EpochRow,
+    EpochMetrics,
     Failure,
     PlannedRun,
     Predictions,
@@ -39,12 +38,13 @@ from roadtest.records import (
     read_record,
     read_study_info,
 )
+from roadtest.records.events import Event, counting
 from roadtest.records.lock import folder_lock
 from roadtest.records.measurements import Measurement, add_device, is_exported, replace_latencies
-from roadtest.records.schema import Event, counting
 from roadtest.report import write_report
+from roadtest.study import Interrupted
 from roadtest.study.folder import check_own_networks, check_place, check_protocol, make_folder, move_aside, write_plan
-from roadtest.study.options import Options, chosen_protocol, chosen_seeds, planned_runs, source_kind, study_name
+from roadtest.study.options import Options, build_options
 from roadtest.study.prepare import (
     Source,
     announce_weights,
@@ -53,24 +53,16 @@ from roadtest.study.prepare import (
     fetch_weights,
     list_originals,
     name_source,
-    refuse_objects,
     settle,
     tell_notes,
 )
 from roadtest.study.progress import write_trouble
+from roadtest.study.resolve import chosen_protocol, chosen_seeds, planned_runs, source_kind, study_name
 from roadtest.study.runner import Tell, finish, train_missing
 
 if TYPE_CHECKING:
     from roadtest.inference.evaluate import Evaluation
     from roadtest.inference.export import Exported
-
-
-class Interrupted(Exception):  # noqa: N818
-    """Ctrl-C: every finished run and the last state of the others are kept in `study_dir`."""
-
-    def __init__(self, study_dir: Path) -> None:
-        super().__init__(f"interrupted: {study_dir} keeps everything; the same command goes on where it stopped")
-        self.study_dir = study_dir
 
 
 @dataclass(frozen=True)
@@ -85,7 +77,7 @@ class Run:
         return read_record(self.path)
 
     @property
-    def epochs(self) -> list[EpochRow]:
+    def epochs(self) -> list[EpochMetrics]:
         """Its evaluations while training."""
         return read_epochs(self.path)
 
@@ -141,7 +133,7 @@ class Study:
 
     def add(self, predictions: str | Path, *, name: str) -> list[dict[str, Any]]:
         """Add a system that was not trained here by its answers, a csv file; return how far each network is from it."""
-        add_incumbent(self.path, Path(predictions), name=name)
+        add_external(self.path, Path(predictions), name=name)
         return [row for row in external_difference_rows(self.path) if row["system"] == name]
 
     def add_device(self, measurement: str | Path, *, name: str | None = None) -> str:
@@ -271,31 +263,6 @@ def ask(source: Source, options: dict[str, Any], tell: Tell, *, is_plan: bool = 
         image_set=image_set,
         cache_dir=cache_dir,
     )
-
-
-def build_options(words: dict[str, Any]) -> Options:
-    """Options from keyword arguments or a study.toml; a ValueError names a wrong word."""
-    known = {f.name for f in fields(Options)}
-    if words.get("mix") is not None:
-        raise ValueError(
-            f"there is no option 'mix' any more (mix={words['mix']!r}): mixing gave no gain (docs/log.md); leave it out"
-        )
-    for word in words:
-        if word not in known:
-            near = difflib.get_close_matches(word, known, n=1)
-            hint = f"did you mean {near[0]!r}" if near else f"choose from {', '.join(sorted(known))}"
-            raise ValueError(f"there is no option {word!r}: {hint}")
-    refuse_objects(words.get("networks"))
-    plain: dict[str, Any] = {
-        name: value if isinstance(value, str) or not isinstance(value, Iterable) else tuple(value)
-        for name, value in words.items()
-    }
-    for name in ("data_dir", "out"):
-        if isinstance(plain.get(name), str | Path):
-            plain[name] = Path(plain[name]).expanduser()
-    if isinstance(plain.get("networks"), str):
-        plain["networks"] = (plain["networks"],)
-    return Options(**plain)
 
 
 def export_and_note(

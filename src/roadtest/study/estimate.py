@@ -35,11 +35,12 @@ from roadtest.format import Row, plural, render_duration
 from roadtest.machine.environment import count_usable_memory_bytes
 from roadtest.protocol import UNDERTRAINED_EPOCHS, Protocol
 from roadtest.records import PlannedRun, read_record, read_study_info, row_label
-from roadtest.records.schema import Event, Job
+from roadtest.records.events import Event, RunSpec
 from roadtest.study.api import Asked, ask
 from roadtest.study.folder import check_data, write_plan
 from roadtest.study.launch import Outcome, Task, run_tasks
-from roadtest.study.options import Options, chosen_seeds
+from roadtest.study.options import Options
+from roadtest.study.resolve import chosen_seeds
 from roadtest.study.runner import Size, branch_share, chosen_rates, count_disk_bytes, job_template, render_bytes
 from roadtest.training.schedule import TrainProgress, consider_patience, plan, planned_cooldowns
 
@@ -147,7 +148,7 @@ def _measure(
     return speeds, {outcome.task.label: _reason(outcome) for outcome in outcomes if outcome not in done}
 
 
-def _task(job: Job, asked: Asked) -> Task:
+def _task(job: RunSpec, asked: Asked) -> Task:
     label = job.run.label
     rate = asked.protocol.learning_rate(label) or min(asked.protocol.sweep_rates)
     return Task(
@@ -210,11 +211,7 @@ def _summed_up(asked: Asked, networks: Sequence[_Network]) -> Plan:
 
 TENTH = 10.0
 """Percentile of the timed steps that bounds a time from below; 100 minus it bounds it from above. Convention."""
-
-
 NUM_LATENCY_VISITS = 10
-
-
 LATENCY_SECONDS = 0.5
 """Rounds times batch sizes, and the least of each visit: warm-up and samples (`training/profile.py`)."""
 
@@ -392,8 +389,6 @@ def _product(steps: Span, step: Span) -> Span:
 HALF_WIDTHS = {3: "0.9 to 1.2", 5: "0.5 to 0.6", 10: "0.3 to 0.4"}
 """By seeds, in percentage points: half of the 95 % interval of a validation difference near 99.5 % accuracy, from the
 simulation in docs/statistics.md."""
-
-
 MAX_SHARE = 0.9
 """Of the free memory: more leaves nothing to the rest of the machine. Convention."""
 

@@ -1,7 +1,6 @@
 """The files that say what a study is: study.json, study.toml and split.csv; written once, checked ever after."""
 
-import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ from roadtest.analysis import ACCURACY
 from roadtest.analysis.recommend import recommend
 from roadtest.data.dataset import ImageSet
 from roadtest.data.split import assign_folds, split_fingerprint, split_rows
-from roadtest.networks.user_file import check_unchanged, is_own
+from roadtest.networks.user_file import check_unchanged, is_user_defined
 from roadtest.protocol import Protocol
 from roadtest.records import (
     PlannedRun,
@@ -27,7 +26,8 @@ from roadtest.records import (
 )
 from roadtest.records.files import write_config
 from roadtest.records.lock import refuse_if_locked
-from roadtest.study.options import Options, source_kind, source_name
+from roadtest.study.options import Options, to_command
+from roadtest.study.resolve import source_kind, source_name
 
 WAY_OUT = "use another --out, or --fresh to move the old study aside"
 
@@ -65,7 +65,7 @@ def write_plan(
         protocol=protocol.to_dict(),
         protocol_fingerprint=protocol.fingerprint,
         runs=all_runs,
-        command=_command(source, options),
+        command=to_command(source, options),
         created_at=created_at,
         reads_test=options.reads_test,
         notes=image_set.notes,
@@ -129,7 +129,7 @@ def check_place(study_dir: Path) -> None:
 
 def check_own_networks(study_dir: Path, runs: Iterable[PlannedRun]) -> None:
     """Refuse networks of the user's own whose files were changed since runs of them were finished."""
-    names = dict.fromkeys(run.network for run in runs if is_own(run.network))
+    names = dict.fromkeys(run.network for run in runs if is_user_defined(run.network))
     if names and (study_dir / "study.json").exists():
         records = read_records(study_dir)
         for name in names:
@@ -175,38 +175,3 @@ def _num_tracks(image_set: ImageSet) -> int:
     train = image_set.indices_of("train")
     groups = [image_set.groups[i] for i in train]
     return len({group for group in groups if group}) + sum(not group for group in groups)
-
-
-def _command(source: str, options: Options) -> str:
-    """The command line that repeats the study; paths of this machine are left to the reader."""
-    words = ["roadtest", "compare", source]
-    for name, value in vars(options).items():
-        if value != Options.__dataclass_fields__[name].default and name in _FLAGS:
-            words += _FLAGS[name](value)
-    return shlex.join(words)
-
-
-def _joined(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _flag(name: str) -> Callable[[object], list[str]]:
-    return lambda value: [name, _joined(value)]
-
-
-_SAME_NAMES = (
-    "networks stn seeds preset epochs patience group image_size batch_size lr device precision threads jobs "
-    "keep_weights metric validate_on test_on stem pretrained flips class_weights"
-)
-
-
-_FLAGS: dict[str, Callable[[object], list[str]]] = {
-    **{name: _flag("--" + name.replace("_", "-")) for name in _SAME_NAMES.split()},
-    "budget_seconds": lambda value: ["--budget", f"{float(str(value)):g}s"],
-    "budget_total_seconds": lambda value: ["--budget-total", f"{float(str(value)):g}s"],
-    "anneal": lambda value: ["--anneal"],
-    "reads_test": lambda value: ["--no-test"],
-    "is_subset_allowed": lambda value: ["--subset"],
-    "skip_broken": lambda value: ["--skip-broken"],
-    "has_images": lambda value: ["--no-images"],
-}

@@ -16,17 +16,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from roadtest.records import refuse_link
-from roadtest.records.schema import Event, FailureKind
+from roadtest.records.events import Event
+from roadtest.records.schema import FailureKind
 from roadtest.training.worker import EXIT_STOPPED
 
 WORKER = (sys.executable, "-P", "-m", "roadtest.training.worker")
 """-P: a file random.py in the current folder must not stand in for the library's."""
-
-
 SPIN_COUNT = 10_000
 """Turns of a waiting thread before it sleeps (GNU's OpenMP, whose own default is 300,000)."""
-
-
 STOP_SECONDS = 60.0
 """How long a worker may take to save its state and go, before it is killed."""
 

@@ -1,43 +1,415 @@
-"""What the user asked for, turned into a protocol and a list of runs. Words and numbers only; nothing is read or built.
+"""Every option of a study, once: its name, type, default, check, flag and help.
 
-Every option has one meaning and one place here: the command line, `study.toml` and `roadtest.compare` pass the same
-names. A mistake is a ValueError in one line: what was given, what is allowed, what to do.
+The command line (`cli/options.py`), `roadtest.compare`, `study.toml`, the command that repeats a study and docs/cli.md
+all follow from the fields of `Options`; `resolve.py` says what they mean for a source. Imported at start-up: no numpy,
+no torch. A mistake is a ValueError in one line: what was given, what is allowed, what to do.
 """
 
+import difflib
+import inspect
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+import shlex
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import NoneType
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from roadtest.analysis import check_metric
-from roadtest.data.signs import is_drawn, parse_drawing
-from roadtest.data.sources.gtsrb import CLASS_NAMES, MIRRORED_CLASSES
-from roadtest.networks import STEMS
-from roadtest.protocol import CLASS_WEIGHTS, PRESETS, PROTOCOLS, SIX_NETWORKS, Augmentation, Protocol
-from roadtest.records import MAX_SEED, PlannedRun
+from roadtest.networks.registry import STEMS
+from roadtest.protocol import CLASS_WEIGHTS, METRICS, PRESETS
 
-STN_WORDS = ("off", "on", "both")
-
-
-FLIP_WORDS = ("auto", "on", "off")
+WHAT, DATA, TRAINING, CHOICE = "What is compared", "Data", "How much training", "Choice"
+MACHINE, FOLDER, OUTPUT = "Machine", "The study's folder", "Output"
+SWITCH = ("off", "on", "both")
+MAX_SECONDS = 30 * 86400.0  # beyond a month a duration is a typing error
+MAX_SEEDS = 1000
 
 
-FLIP_PROBABILITY = 0.5
+@dataclass(frozen=True)
+class Flag:
+    """How an option stands on the command line."""
+
+    names: str
+    """Its flag, then others that mean the same, with blanks between them."""
+    group: str
+    help: str
+    placeholder: str = ""
+    """What stands for its value on the help page; empty for a switch."""
+    choices: tuple[str, ...] = ()
+    low: int | None = None
+    read: Callable[[str, str], Any] | None = None
+    """From the text that was typed and the flag to the value; None where the type says it all."""
+    write: Callable[[Any], str] = lambda value: ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    """From the value to what is typed."""
+    is_repeated: bool = True
+    """Part of the command that repeats a study; paths of this machine are left to the reader."""
+
+    @property
+    def name(self) -> str:
+        """`--image-size`."""
+        return self.names.split()[0]
 
 
-FOLDER_NETWORKS = ("lenet5", "torchvision:resnet18", "timm:mobilenetv3_small_100", "timm:efficientnet_lite0")
-"""Small and middling ones that are in use: what is compared on images of one's own where nobody says."""
+def parse_duration(text: str, flag: str) -> float:
+    """Read `10m`, `2h`, `90s`, `1h30m` or plain seconds, `45`, as seconds."""
+    units = {"d": 86400.0, "h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0, "sec": 1.0}
+    part = r"([0-9]+(?:\.[0-9]+)?)\s*(d|h|min|m|sec|s)"
+    words = text.strip().lower()
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", words):
+        seconds = float(words)
+    elif re.fullmatch(rf"(?:{part}\s*)+", words):
+        parts = [(float(number), units[unit]) for number, unit in re.findall(part, words)]
+        scales = [scale for _, scale in parts]
+        if scales != sorted(set(scales), reverse=True):
+            raise ValueError(f"{flag} {text!r} is out of order: hours, minutes, seconds, each once; write 1h30m")
+        seconds = sum(number * scale for number, scale in parts)
+    else:
+        raise ValueError(f"{flag} {text!r} is no duration: write 90s, 10m, 2h or 1h30m; a bare number is seconds")
+    if not 0 < seconds <= MAX_SECONDS:
+        raise ValueError(f"{flag} {text!r} is {seconds:g} seconds: it must be above 0 and at most 30d; change it")
+    return seconds
 
 
-WEIGHT_WORDS = ("chosen", "all", "none")
+def parse_seeds(text: str, flag: str = "--seeds") -> list[int]:
+    """Read `3` as the seeds 0, 1, 2, and `0,4` (or `4,`) as just these."""
+    words = [word.strip() for word in text.split(",")]
+    if len(words) > 1 and words[-1] == "":
+        words.pop()
+    if not all(re.fullmatch(r"[0-9]{1,9}", word) for word in words):
+        raise ValueError(f"{flag} {text!r} is no number: 3 means the seeds 0, 1 and 2; 0,4 means these two")
+    numbers = [int(word) for word in words]
+    if "," not in text:
+        numbers = list(range(min(numbers[0], MAX_SEEDS + 1)))
+    if not 1 <= len(numbers) <= MAX_SEEDS:
+        raise ValueError(f"{flag} {text!r}: between 1 and {MAX_SEEDS} seeds are possible; 3 is a good number")
+    if len(set(numbers)) < len(numbers):
+        raise ValueError(f"{flag} {text!r} names a seed twice: each is one run; name it once")
+    return numbers
 
 
-GROUP_WORDS = ("auto",)
+def split_list(words: Sequence[str], flag: str) -> list[str]:
+    """Split `a,b` and repeated options into one list of words."""
+    parts = [part.strip() for word in words for part in word.split(",") if part.strip()]
+    if not parts:
+        raise ValueError(f"{flag} is empty: name one or more, with commas between them")
+    return parts
 
 
-KIND_WORDS: dict[Any, str] = {
+def _seconds(value: float) -> str:
+    return f"{value:g}s"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Everything `compare` takes besides the source; None means the preset's or the protocol's value."""
+
+    networks: Annotated[
+        tuple[str, ...] | None,
+        Flag(
+            "--networks --models -m",
+            WHAT,
+            "Names, lists with commas, wildcards: lenet5,resnet34 or lenet5+stn or timm:resnet*. Default: "
+            "lenet5,vgg16,resnet34; for images of your own four that are in use. See roadtest networks.",
+            "NAMES",
+        ),
+    ] = None
+    stn: Annotated[
+        str | None,
+        Flag(
+            "--stn",
+            WHAT,
+            "A spatial transformer in front: off, on, both. Default: both for lenet5, vgg16, resnet34, else off.",
+            "WORD",
+            SWITCH,
+        ),
+    ] = None
+    stem: Annotated[
+        str | None,
+        Flag(
+            "--stem",
+            WHAT,
+            "First layers of timm's and torchvision's networks: small (3x3, stride 2, no pool), small-s1 (stride 1), "
+            "imagenet (their own, the default). For one of them: torchvision:resnet18@small.",
+            "WORD",
+            STEMS,
+        ),
+    ] = None
+    pretrained: Annotated[
+        str,
+        Flag(
+            "--pretrained",
+            WHAT,
+            "Start timm's networks from pretrained weights: off (the default), on, both. For one of them: "
+            "timm:resnet18+pretrained.",
+            "WORD",
+            SWITCH,
+        ),
+    ] = "off"
+    seeds: Annotated[
+        tuple[int, ...] | int | None,
+        Flag(
+            "--seeds", WHAT, "3 means the seeds 0, 1, 2; 0,4 means these. Default: the preset's.", "N", read=parse_seeds
+        ),
+    ] = None
+    data_dir: Annotated[
+        Path | None,
+        Flag(
+            "--data-dir", DATA, "Where GTSRB lies. Default: ROADTEST_GTSRB, else downloaded.", "DIR", is_repeated=False
+        ),
+    ] = None
+    is_subset_allowed: Annotated[
+        bool, Flag("--subset", DATA, "Take a part of GTSRB, and call it a subset everywhere.")
+    ] = False
+    skip_broken: Annotated[bool, Flag("--skip-broken", DATA, "Leave unreadable images out.")] = False
+    group: Annotated[
+        str | None,
+        Flag(
+            "--group",
+            DATA,
+            "auto: keep images together that look like frames of one thing (numbered names, near copies). For image "
+            "folders, and csv files with images without a group.",
+            "WORD",
+            ("auto",),
+        ),
+    ] = None
+    image_size: Annotated[
+        int | None,
+        Flag(
+            "--image-size --imgsz",
+            DATA,
+            "Side of the images in pixels. Default: 32; compare takes up to 224 where your own images are larger.",
+            "N",
+        ),
+    ] = None
+    flips: Annotated[
+        str,
+        Flag(
+            "--flips",
+            DATA,
+            "Mirror training images left to right: on, off, or auto (the default): where the images show that no class "
+            "changes; never for signs.",
+            "WORD",
+            ("auto", "on", "off"),
+        ),
+    ] = "auto"
+    validate_on: Annotated[
+        str | None,
+        Flag("--validate-on", DATA, "Validate on the training images of another source, such as gtsrb.", "SOURCE"),
+    ] = None
+    test_on: Annotated[
+        str | None, Flag("--test-on", DATA, "Test on the test images of another source, such as gtsrb.", "SOURCE")
+    ] = None
+    reads_test: Annotated[bool, Flag("--no-test", DATA, "Develop without reading the test set.")] = True
+    preset: Annotated[
+        str,
+        Flag(
+            "--preset",
+            TRAINING,
+            "quick: 1 seed, 5 minutes of training a run (30 seconds on signs). standard: 3 seeds, early stopping, at "
+            "most 100 epochs. thorough: 10 seeds, learning rates searched first. Default: quick.",
+            "WORD",
+            tuple(PRESETS),
+        ),
+    ] = "quick"
+    budget_seconds: Annotated[
+        float | None,
+        Flag(
+            "--budget",
+            TRAINING,
+            "Training time of each run: 90s, 10m, 1h30m.",
+            "TIME",
+            read=parse_duration,
+            write=_seconds,
+        ),
+    ] = None
+    budget_total_seconds: Annotated[
+        float | None,
+        Flag(
+            "--budget-total",
+            TRAINING,
+            "Training time of all runs, divided equally.",
+            "TIME",
+            read=parse_duration,
+            write=_seconds,
+        ),
+    ] = None
+    anneal: Annotated[
+        bool,
+        Flag(
+            "--anneal",
+            TRAINING,
+            "Also anneal copies at a quarter and a half of the budget: who wins with less time. About 30 % more time.",
+        ),
+    ] = False
+    epochs: Annotated[int | None, Flag("--epochs", TRAINING, "At most so many epochs.", "N", low=1)] = None
+    patience: Annotated[
+        int | None, Flag("--patience", TRAINING, "Stop after so many evaluations without progress; 0 never.", "N")
+    ] = None
+    class_weights: Annotated[
+        str | None,
+        Flag(
+            "--class-weights",
+            TRAINING,
+            "balanced: in the training loss every class counts the same.",
+            "WORD",
+            CLASS_WEIGHTS,
+        ),
+    ] = None
+    batch_size: Annotated[int | None, Flag("--batch-size -b", TRAINING, "Images per step. Default: 128.", "N")] = None
+    lr: Annotated[
+        float | None,
+        Flag("--lr", TRAINING, "One learning rate for all. Default: the protocol's table, else a sweep.", "RATE"),
+    ] = None
+    metric: Annotated[
+        str | None,
+        Flag(
+            "--metric",
+            CHOICE,
+            "What chooses between the networks, the study's own from now on: accuracy (the default), "
+            "balanced-accuracy, macro-f1, worst-class-recall. It changes no training.",
+            "WORD",
+            METRICS,
+        ),
+    ] = None
+    device: Annotated[str, Flag("--device", MACHINE, "auto, cpu, cuda, cuda:1 or mps. Default: auto.", "NAME")] = "auto"
+    precision: Annotated[
+        str,
+        Flag(
+            "--precision",
+            MACHINE,
+            "auto measures which is faster here; float32; bfloat16.",
+            "WORD",
+            ("auto", "float32", "bfloat16"),
+        ),
+    ] = "auto"
+    threads: Annotated[
+        int | None, Flag("--threads", MACHINE, "Processor threads of a run. Default: all cores.", "N", low=1)
+    ] = None
+    jobs: Annotated[
+        int, Flag("--jobs", MACHINE, "Runs at the same time. Default: 1, the fair one for times.", "N", low=1)
+    ] = 1
+    out: Annotated[
+        Path | None,
+        Flag(
+            "--out -o",
+            FOLDER,
+            "The study's folder. Default: runs/<source>-<protocol>-<fingerprint>.",
+            "PATH",
+            is_repeated=False,
+        ),
+    ] = None
+    fresh: Annotated[
+        bool,
+        Flag(
+            "--fresh", FOLDER, "Move a study that is there aside and begin anew. Nothing is deleted.", is_repeated=False
+        ),
+    ] = False
+    keep_weights: Annotated[
+        str,
+        Flag(
+            "--keep-weights",
+            FOLDER,
+            "Whose weights stay: all, chosen (the recommended network's) or none. Default: all.",
+            "WORD",
+            ("all", "chosen", "none"),
+        ),
+    ] = "all"
+    fail_fast: Annotated[
+        bool,
+        Flag(
+            "--fail-fast",
+            FOLDER,
+            "Stop at the first run that fails; the others go on otherwise.",
+            is_repeated=False,
+        ),
+    ] = False
+    has_images: Annotated[bool, Flag("--no-images", OUTPUT, "Leave pictures of the data out of the page.")] = True
+
+    def __post_init__(self) -> None:
+        for name, kinds in KINDS.items():
+            _check(name, getattr(self, name), kinds, FLAGS[name])
+        if self.lr is not None and not 0 < self.lr <= 100:
+            raise ValueError(f"--lr {self.lr} is out of range: it must lie above 0 and not above 100; try 0.05")
+        if self.budget_seconds is not None and self.budget_total_seconds is not None:
+            raise ValueError("--budget and --budget-total were both given: one is per run, one for all; give one")
+
+
+_HINTS = get_type_hints(Options, include_extras=True)
+FLAGS: dict[str, Flag] = {name: get_args(hint)[1] for name, hint in _HINTS.items()}
+"""The flag of each option, by the field's name."""
+KINDS: dict[str, tuple[Any, ...]] = {
+    name: get_args(get_args(hint)[0]) or (get_args(hint)[0],) for name, hint in _HINTS.items()
+}
+"""The types that an option may have."""
+DEFAULTS: dict[str, Any] = {one.name: one.default for one in fields(Options)}
+
+
+def build_options(words: Mapping[str, Any]) -> Options:
+    """Options from keyword arguments or a study.toml; a ValueError names a wrong word."""
+    if words.get("mix") is not None:
+        raise ValueError(
+            f"there is no option 'mix' any more (mix={words['mix']!r}): mixing gave no gain (docs/log.md); leave it out"
+        )
+    for word in words:
+        if word not in FLAGS:
+            near = difflib.get_close_matches(word, FLAGS, n=1)
+            hint = f"did you mean {near[0]!r}" if near else f"choose from {', '.join(sorted(FLAGS))}"
+            raise ValueError(f"there is no option {word!r}: {hint}")
+    _refuse_objects(words.get("networks"))
+    plain: dict[str, Any] = {
+        name: value if isinstance(value, str) or not isinstance(value, Iterable) else tuple(value)
+        for name, value in words.items()
+    }
+    for name in ("data_dir", "out"):
+        if isinstance(plain.get(name), str | Path):
+            plain[name] = Path(plain[name]).expanduser()
+    if isinstance(plain.get("networks"), str):
+        plain["networks"] = (plain["networks"],)
+    return Options(**plain)
+
+
+def _refuse_objects(networks: object) -> None:
+    """Refuse functions, classes and modules in place of names: a run is a process of its own and reads a file."""
+    is_many = isinstance(networks, Iterable) and not isinstance(networks, str) and not callable(networks)
+    given = networks if is_many and isinstance(networks, Collection) else [] if is_many else [networks]
+    for one in given:
+        if one is None or isinstance(one, str):
+            continue
+        name = getattr(one, "__name__", "build")
+        word = name if name.isidentifier() else "build"
+        shown = " ".join(repr(one).split())[:60]
+        raise ValueError(
+            f"network {shown} is an object of this session: runs are processes of their own, and read networks from "
+            f"files; {_line_for(one, word)}"
+        )
+
+
+def _line_for(one: object, name: str) -> str:
+    """How the object becomes a name: its library's, its file's, or that of the cell it was defined in."""
+    library = str(getattr(one, "__module__", "")).partition(".")[0]
+    if library in ("timm", "torchvision") and hasattr(one, "__name__"):
+        return f"name it '{library}:{name}'"
+    if callable(one) and getattr(one, "__module__", "__main__") != "__main__":
+        try:
+            path = inspect.getsourcefile(one)
+        except TypeError:
+            path = None
+        if path is not None and Path(path).suffix == ".py" and Path(path).is_file():
+            return f"name it {path + ':' + name!r}"
+    return f"put %%writefile my_net.py into the first line of its cell, run it, and name it 'my_net.py:{name}'"
+
+
+def to_command(source: str, options: Options) -> str:
+    """The command line that repeats a study."""
+    words = ["roadtest", "compare", source]
+    for name, flag in FLAGS.items():
+        value = getattr(options, name)
+        if value != DEFAULTS[name] and flag.is_repeated:
+            words += [flag.name] if isinstance(value, bool) else [flag.name, flag.write(value)]
+    return shlex.join(words)
+
+
+_KIND_WORDS: dict[Any, str] = {
     bool: "true or false",
     int: "a whole number",
     float: "a number",
@@ -48,167 +420,17 @@ KIND_WORDS: dict[Any, str] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """Everything `compare` can be told besides the source; None means the preset's or the protocol's value."""
-
-    data_dir: Path | None = None
-    networks: tuple[str, ...] | None = None
-    stn: str | None = None
-    """`off`, `on` or `both`; None is `both` for the three classic networks and `off` for others."""
-    stem: str | None = None
-    """`small`, `small-s1` or `imagenet`, for the networks of timm and torchvision that name none; None is their own."""
-    pretrained: str = "off"
-    """`off`, `on` or `both`, for the networks of timm that name neither."""
-    seeds: tuple[int, ...] | int | None = None
-    """A number of seeds, from 0, or the seeds themselves."""
-    preset: str = "quick"
-    epochs: int | None = None
-    patience: int | None = None
-    budget_seconds: float | None = None
-    budget_total_seconds: float | None = None
-    anneal: bool = False
-    """Also end copies of every run as if they had been given a quarter and a half of its budget."""
-    image_size: int | None = None
-    """Pixels; None is the protocol's, and what the originals allow for images of one's own."""
-    flips: str = "auto"
-    """`auto` asks the images of one's own, and is off for signs; `on`, `off`."""
-    class_weights: str | None = None
-    batch_size: int | None = None
-    lr: float | None = None
-    device: str = "auto"
-    precision: str = "auto"
-    threads: int | None = None
-    jobs: int = 1
-    out: Path | None = None
-    fail_fast: bool = False
-    fresh: bool = False
-    reads_test: bool = True
-    is_subset_allowed: bool = False
-    skip_broken: bool = False
-    group: str | None = None
-    """`auto`: groups are proposed by names and looks; None keeps those that the data brought."""
-    validate_on: str | None = None
-    """Another source, whose training images validate."""
-    test_on: str | None = None
-    """Another source, whose test images test."""
-    keep_weights: str = "all"
-    metric: str | None = None
-    """What chooses between the networks; None is what the study has, accuracy at first. No part of the protocol."""
-    has_images: bool = True
-
-    def __post_init__(self) -> None:
-        _check_kinds(self)
-        _check_choice("--preset", self.preset, tuple(PRESETS))
-        _check_choice("--precision", self.precision, ("auto", "float32", "bfloat16"))
-        _check_choice("--keep-weights", self.keep_weights, WEIGHT_WORDS)
-        if self.stn is not None:
-            _check_choice("--stn", self.stn, STN_WORDS)
-        if self.metric is not None:
-            check_metric(self.metric)
-        _check_choice("--flips", self.flips, FLIP_WORDS)
-        _check_choice("--pretrained", self.pretrained, STN_WORDS)
-        if self.stem is not None:
-            _check_choice("--stem", self.stem, STEMS)
-        if self.class_weights is not None:
-            _check_choice("--class-weights", self.class_weights, CLASS_WEIGHTS)
-        if self.group is not None:
-            _check_choice("--group", self.group, GROUP_WORDS)
-        for name, value in (("--jobs", self.jobs), ("--threads", self.threads), ("--epochs", self.epochs)):
-            if value is not None and value < 1:
-                raise ValueError(f"{name} {value} is too small: it must be 1 or more; leave it out for the default")
-        if self.lr is not None and not 0 < self.lr <= 100:
-            raise ValueError(f"--lr {self.lr} is out of range: it must lie above 0 and not above 100; try 0.05")
-        if self.budget_seconds is not None and self.budget_total_seconds is not None:
-            raise ValueError("--budget and --budget-total were both given: one is per run, one for all; give one")
-
-
-def source_kind(source: str) -> str:
-    """`gtsrb`, `signs` or `folder`: which of the published protocols a source is compared under."""
-    if is_drawn(source):
-        return "signs"
-    return source if source in PROTOCOLS else "folder"
-
-
-def study_name(source: str, options: Options, protocol: Protocol) -> str:
-    """The study folder's name, `gtsrb-gtsrb-v1-1a2b3c4d`: another protocol or source name is another folder.
-
-    Other data of the same name has the same folder, and is refused there.
-    """
-    name = source_name(source)
-    for word, other in (("val", options.validate_on), ("on", options.test_on)):
-        name += f"-{word}-{source_name(other)}" if other is not None else ""
-    return f"{name}-{protocol.name}-{protocol.fingerprint[:8]}"
-
-
-def source_name(source: str) -> str:
-    """The source as it stands in the study folder's name; drawn signs with their settings, `signs-20000-skewed`."""
-    if is_drawn(source):
-        return re.sub("[:,=]", "-", parse_drawing(source).word)
-    return source if source in PROTOCOLS else (Path(source).resolve().stem or "root")
-
-
-def chosen_seeds(options: Options) -> tuple[int, ...]:
-    """The seeds, ascending; `3` means 0, 1, 2."""
-    seeds = PRESETS[options.preset].num_seeds if options.seeds is None else options.seeds
-    if isinstance(seeds, int):
-        seeds = tuple(range(seeds))
-    if not seeds or not 0 <= min(seeds) <= max(seeds) <= MAX_SEED or len(set(seeds)) < len(seeds):
-        raise ValueError(f"--seeds {options.seeds} cannot be used: give a number above 0, or distinct seeds as 0,1,4")
-    return tuple(sorted(seeds))
-
-
-def chosen_protocol(source: str, options: Options, num_runs: int) -> Protocol:
-    """The source's published protocol with the user's changes; budget_total is divided over the runs."""
-    kind, preset = source_kind(source), PRESETS[options.preset]
-    protocol = PROTOCOLS[kind]
-    budget = options.budget_seconds
-    if options.budget_total_seconds is not None:
-        budget = options.budget_total_seconds / num_runs
-    elif budget is None and options.epochs is None:  # who counts epochs does not want the preset's clock
-        budget = preset.signs_budget_seconds if kind == "signs" else preset.budget_seconds
-    rates = () if preset.runs_sweep else protocol.learning_rates
-    if options.lr is not None:
-        rates = (("*", options.lr),)
-    changes = {
-        "budget_seconds": budget,
-        "learning_rates": rates,
-        "max_epochs": options.epochs,
-        "patience": options.patience,
-        "image_size": options.image_size,
-        "batch_size": options.batch_size,
-        "class_weights": options.class_weights,
-        "augmentation": _flipping(protocol, has_signs=kind != "folder") if options.flips == "on" else None,
-    }
-    kept = {"budget_seconds", "learning_rates"}
-    return replace(protocol, **{k: v for k, v in changes.items() if v is not None or k in kept})  # type: ignore[arg-type]
-
-
-def planned_runs(networks: Sequence[tuple[str, bool]], seeds: Sequence[int]) -> tuple[PlannedRun, ...]:
-    """All runs, seed by seed, so that a study broken off early has compared every network at least once."""
-    return tuple(PlannedRun(network=name, has_stn=has_stn, seed=seed) for seed in seeds for name, has_stn in networks)
-
-
-def default_networks(source: str) -> tuple[str, ...]:
-    """The three classic ones, with their STN switch six; for images of one's own, networks that are in use."""
-    return FOLDER_NETWORKS if source_kind(source) == "folder" else SIX_NETWORKS
-
-
-def _flipping(protocol: Protocol, *, has_signs: bool) -> Augmentation:
-    """The protocol's augmentation with flips, which only images of one's own may have."""
-    if has_signs:
-        pairs = ", ".join(f"{CLASS_NAMES[one]!r} and {CLASS_NAMES[other]!r}" for one, other in MIRRORED_CLASSES)
-        raise ValueError(f"--flips on would turn signs into others: mirror images are {pairs}; leave it out")
-    return replace(protocol.augmentation, flip_probability=FLIP_PROBABILITY)
-
-
-def _check_kinds(options: Options) -> None:
-    """Refuse what a study.toml or Python can give and a command line cannot: a text for a number, `"no"` for false."""
-    for one in fields(options):
-        value, kinds = getattr(options, one.name), get_args(one.type) or (one.type,)
-        if not any(_is_of(value, kind) for kind in kinds):
-            words = " or ".join(KIND_WORDS[kind] for kind in kinds if kind is not NoneType)
-            raise ValueError(f"{one.name} = {value!r} cannot be used: give {words}, or leave it out")
+def _check(name: str, value: Any, kinds: Sequence[Any], flag: Flag) -> None:
+    """Refuse what a study.toml or Python can give and a command line cannot, and what lies outside of the choices."""
+    if not any(_is_of(value, kind) for kind in kinds):
+        words = " or ".join(_KIND_WORDS[kind] for kind in kinds if kind is not NoneType)
+        raise ValueError(f"{name} = {value!r} cannot be used: give {words}, or leave it out")
+    if flag.choices and value is not None and value not in flag.choices:
+        raise ValueError(f"{flag.name} {value!r} is not known: choose one of {', '.join(flag.choices)}")
+    if flag.low is not None and value is not None and value < flag.low:
+        raise ValueError(
+            f"{flag.name} {value} is too small: it must be {flag.low} or more; leave it out for the default"
+        )
 
 
 def _is_of(value: object, kind: Any) -> bool:
@@ -218,8 +440,3 @@ def _is_of(value: object, kind: Any) -> bool:
     if isinstance(value, bool):
         return kind is bool
     return isinstance(value, int | float if kind is float else kind)
-
-
-def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} {value!r} is not known: choose one of {', '.join(choices)}")

@@ -16,9 +16,8 @@ Which networks run, with which stem, from which start, with or without a spatial
 `timm:resnet18+pretrained` and `lenet5+stn` overrule them. Where a switch cannot hold for a network, one line says so.
 """
 
-import inspect
 import shlex
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ from roadtest.data.open import list_grouped_source, list_source
 from roadtest.data.sources.arrays import is_arrays, short_side, store_arrays
 from roadtest.data.sources.images import IMAGE_SIZES, read_headers
 from roadtest.networks import (
-    Spelling,
+    ModelName,
     default_stn,
     parse_label,
     parse_network,
@@ -42,18 +41,15 @@ from roadtest.networks import (
     why_no_stem,
     why_not_pretrained,
 )
-from roadtest.networks.registry import OWN_STEM
+from roadtest.networks.registry import ORIGINAL_STEM
 from roadtest.records import PlannedRun, is_finished
-from roadtest.records.schema import Event, counting
-from roadtest.study.options import Options, default_networks, source_kind
+from roadtest.records.events import Event, counting
+from roadtest.study.options import Options
+from roadtest.study.resolve import default_networks, source_kind
 
 Source = str | Path | tuple[Any, Any]
 """A word, a path, or the arrays images_NHWC and labels_N."""
-
-
 MAX_CLASSES = 1_000
-
-
 MAX_IMAGES = 1_000_000
 """What can be compared: with fewer images a test part of 15 % says nothing, and more were never tried."""
 
@@ -156,8 +152,6 @@ def _check_limits(listing: Listing) -> None:
 
 
 _BROKEN = ("files", "error")
-
-
 MAX_CHECKED_IMAGES = 200_000
 """Some minutes at 128 x 128: more are left to the verb, which is asked for."""
 
@@ -207,8 +201,6 @@ def check_in_short(
 
 
 Tell = Callable[[Event], None]
-
-
 SWITCHES: dict[str, tuple[bool, ...]] = {"off": (False,), "on": (True,), "both": (False, True)}
 
 
@@ -223,7 +215,7 @@ def choose_variants(source: str, options: Options, tell: Tell) -> list[tuple[str
     for spelling, has_stn in asked:
         switch = SWITCHES[options.stn or default_stn(str(spelling))] if has_stn is None else (has_stn,)
         for is_pretrained in starts[spelling]:
-            stem = None if spelling.stem == OWN_STEM else spelling.stem
+            stem = None if spelling.stem == ORIGINAL_STEM else spelling.stem
             network = str(replace(spelling, stem=stem, is_pretrained=is_pretrained))
             pairs += [(network, each) for each in switch if (network, each) not in pairs]
     return pairs
@@ -256,50 +248,19 @@ def _pretrained(runs: Iterable[PlannedRun], study_dir: Path, is_fresh: bool) -> 
     return list(dict.fromkeys(run.network for run in missing if parse_network(run.network).is_pretrained))
 
 
-def refuse_objects(networks: object) -> None:
-    """Refuse functions, classes and modules in place of names: a run is a process of its own and reads a file."""
-    is_many = isinstance(networks, Iterable) and not isinstance(networks, str) and not callable(networks)
-    given = networks if is_many and isinstance(networks, Collection) else [] if is_many else [networks]
-    for one in given:
-        if one is None or isinstance(one, str):
-            continue
-        name = getattr(one, "__name__", "build")
-        word = name if name.isidentifier() else "build"
-        shown = " ".join(repr(one).split())[:60]
-        raise ValueError(
-            f"network {shown} is an object of this session: runs are processes of their own, and read networks from "
-            f"files; {_line_for(one, word)}"
-        )
-
-
-def _line_for(one: object, name: str) -> str:
-    """How the object becomes a name: its library's, its file's, or that of the cell it was defined in."""
-    library = str(getattr(one, "__module__", "")).partition(".")[0]
-    if library in ("timm", "torchvision") and hasattr(one, "__name__"):
-        return f"name it '{library}:{name}'"
-    if callable(one) and getattr(one, "__module__", "__main__") != "__main__":
-        try:
-            path = inspect.getsourcefile(one)
-        except TypeError:
-            path = None
-        if path is not None and Path(path).suffix == ".py" and Path(path).is_file():
-            return f"name it {path + ':' + name!r}"
-    return f"put %%writefile my_net.py into the first line of its cell, run it, and name it 'my_net.py:{name}'"
-
-
-def _with_stem(spelling: Spelling, stem: str | None) -> Spelling:
+def _with_stem(spelling: ModelName, stem: str | None) -> ModelName:
     is_meant = stem is not None and spelling.stem is None and why_no_stem(spelling) is None
     return parse_network(str(replace(spelling, stem=stem))) if is_meant else spelling
 
 
-def _check_stem(stem: str | None, spellings: Sequence[Spelling]) -> None:
+def _check_stem(stem: str | None, spellings: Sequence[ModelName]) -> None:
     if stem is not None and all(why_no_stem(spelling) is not None for spelling in spellings):
         raise ValueError(
             f"--stem {stem} goes with networks of timm and torchvision, and none is named: name one, or leave it out"
         )
 
 
-def _starts(spellings: Sequence[Spelling], switch: str, tell: Tell) -> dict[Spelling, tuple[bool, ...]]:
+def _starts(spellings: Sequence[ModelName], switch: str, tell: Tell) -> dict[ModelName, tuple[bool, ...]]:
     """Per network whether it starts pretrained, from nothing, or both; one line names those that cannot."""
     starts = {spelling: SWITCHES["on" if spelling.is_pretrained else "off"] for spelling in spellings}
     if switch == "off":

@@ -21,7 +21,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, TextIO
 
-from roadtest.records.schema import Event, printable
+from roadtest.format import printable
+from roadtest.records.events import Event
 
 if TYPE_CHECKING:
     from rich.console import Console, Group, JustifyMethod
@@ -46,11 +47,7 @@ def _number(value: float | None, digits: int) -> str:
 
 
 _GAP = 2
-
-
 _MAX_LABEL = 32
-
-
 _ENDS = {
     "download": "{megabytes:,.0f} MB downloaded",
     "data": "{total:,} images decoded",
@@ -153,17 +150,9 @@ def _live(screen: "Console") -> Iterator[Callable[[Event], None]]:
 
 
 _LOUD = {"planned": "bold", "note": "", "warning": "yellow", "failed": "red"}
-
-
 WAITING, AT_WORK, DONE, FAILED = "waiting", "at work", "done", "failed"
-
-
 _STYLES = {WAITING: "dim", AT_WORK: "bold", DONE: "", FAILED: "red"}
-
-
 _MARKS = {WAITING: ("·", "."), AT_WORK: ("▸", ">"), DONE: ("✓", "+"), FAILED: ("✗", "x")}
-
-
 _MARK_STYLES = {WAITING: "dim", AT_WORK: "cyan", DONE: "green", FAILED: "red"}
 
 
@@ -330,13 +319,8 @@ def _foot(board: Board, *, is_plain: bool) -> str:
 
 
 _ASIDES = ("download", "data", "latency", "sweep", "phase")
-
-
 _STATES = {"started": AT_WORK, "phase": AT_WORK, "step": AT_WORK, "row": AT_WORK, "finished": DONE, "failed": FAILED}
-
-
 _PHASES = {"probing precision": "probing", "final evaluation": "evaluating", "reading the test set": "testing"}
-
 
 _NUMBERS = (
     "epoch",

@@ -27,7 +27,7 @@ from roadtest.data.split import copy_test_reads, split_fingerprint
 from roadtest.format import plural, render_duration
 from roadtest.machine import choose_device, count_usable_cores
 from roadtest.networks.advice import remark_on_networks
-from roadtest.networks.user_file import is_own
+from roadtest.networks.user_file import is_user_defined
 from roadtest.protocol import BRANCH_FRACTIONS, Protocol
 from roadtest.records import (
     Failure,
@@ -42,8 +42,9 @@ from roadtest.records import (
     utc_now,
     write_rows,
 )
+from roadtest.records.events import Event, RunSpec
 from roadtest.records.measurements import is_exported
-from roadtest.records.schema import Event, FailureKind, Job
+from roadtest.records.schema import FailureKind
 from roadtest.report import write_report
 from roadtest.study.folder import keep_chosen_weights
 from roadtest.study.launch import Outcome, Task, run_tasks
@@ -100,7 +101,7 @@ def train_missing(
     def is_over(outcome: Outcome) -> bool:
         if outcome.reason is not None:
             _append_failure(
-                study_dir, Job.from_json(outcome.task.job_json).run, outcome.reason, tell, kind=outcome.kind
+                study_dir, RunSpec.from_json(outcome.task.job_json).run, outcome.reason, tell, kind=outcome.kind
             )
         return outcome.reason is not None and options.fail_fast
 
@@ -152,12 +153,12 @@ def job_template(
     protocol: Protocol,
     options: Options,
     tell: Tell,
-) -> Job:
+) -> RunSpec:
     """A job with all that the study's runs have in common."""
     device, reason = choose_device(options.device)
     if reason:
         tell(Event(kind="warning", text=reason))
-    return Job(
+    return RunSpec(
         study_dir=study_dir.resolve(),
         cache_dir=cache_dir.resolve(),
         pixels_path=Path(str(image_set.images_NHWC.filename)),  # type: ignore[attr-defined]
@@ -175,7 +176,7 @@ def job_template(
 
 
 def _find_rates(
-    study_dir: Path, template: Job, missing: Sequence[PlannedRun], options: Options, tell: Tell
+    study_dir: Path, template: RunSpec, missing: Sequence[PlannedRun], options: Options, tell: Tell
 ) -> dict[str, float]:
     """The learning rate of every label: the protocol's, or the sweep's, which runs where neither is there.
 
@@ -202,7 +203,7 @@ def _measure_latencies(
     A study's own networks are code of its owner's: only those that were named now are built.
     """
     known = list(dict.fromkeys((record.network, record.has_stn) for record in records))
-    left_out = [(name, has_stn) for name, has_stn in known if is_own(name) and name not in named]
+    left_out = [(name, has_stn) for name, has_stn in known if is_user_defined(name) and name not in named]
     networks = [network for network in known if network not in left_out]
     there = {
         (row["network"], row["has_stn"] == "True")
@@ -294,7 +295,7 @@ def measure_networks(
     sizes: dict[str, Size] = {}
     reasons: dict[str, str] = {}
     for run in {run.label: run for run in runs}.values():
-        if is_own(run.network):
+        if is_user_defined(run.network):
             continue
         try:
             sizes[run.label] = _measure(run, num_classes, image_size)
@@ -304,10 +305,10 @@ def measure_networks(
 
 
 def _measure(run: PlannedRun, num_classes: int, image_size: int) -> Size:
-    from roadtest.networks import build_on_paper
+    from roadtest.networks import build_on_meta
     from roadtest.training.profile import count_parameters
 
-    network = build_on_paper(run.network, num_classes=num_classes, image_size=image_size, has_stn=run.has_stn)
+    network = build_on_meta(run.network, num_classes=num_classes, image_size=image_size, has_stn=run.has_stn)
     weights_bytes = sum(tensor.nbytes for tensor in network.state_dict().values())
     return Size(weights_bytes=weights_bytes, state_bytes=weights_bytes + 4 * count_parameters(network))
 
@@ -354,7 +355,7 @@ def plan_text(
         tried = f"{len(protocol.sweep_rates)} learning rates for {plural(num_swept, 'network')}"
         words.append(f"before it {tried}, {render_duration(protocol.sweep_seconds)} each")
     if missing and disk_bytes:
-        is_all_known = not any(is_own(run.network) for run in missing)
+        is_all_known = not any(is_user_defined(run.network) for run in missing)
         words.append(render_bytes(disk_bytes) if is_all_known else f"at least {render_bytes(disk_bytes)}")
     return ", ".join(words)
 
@@ -396,7 +397,12 @@ def chosen_rates(study_dir: Path) -> dict[str, float]:
 
 
 def sweep_rates(
-    study_dir: Path, jobs: Sequence[Job], *, num_parallel: int, tell: Callable[[Event], None], fail_fast: bool = False
+    study_dir: Path,
+    jobs: Sequence[RunSpec],
+    *,
+    num_parallel: int,
+    tell: Callable[[Event], None],
+    fail_fast: bool = False,
 ) -> dict[str, str]:
     """Try every rate for every job's network, write sweep.csv, and return why networks failed, by label.
 
@@ -434,7 +440,7 @@ def sweep_rates(
 
 def _keep_rows(study_dir: Path, outcome: Outcome, tell: Callable[[Event], None]) -> str | None:
     """Write a network's rows with the choice among them; return why there is none."""
-    job = Job.from_json(outcome.task.job_json)
+    job = RunSpec.from_json(outcome.task.job_json)
     rows = [_row(job, event) for event in outcome.events if event.kind == "trial"]
     best = min(rows, key=lambda row: float(row["val_loss"]))
     is_found = math.isfinite(best["val_loss"])
@@ -445,14 +451,14 @@ def _keep_rows(study_dir: Path, outcome: Outcome, tell: Callable[[Event], None])
     return None if is_found else "the loss is no number at any rate of the sweep: give --lr"
 
 
-def _rows_of_others(study_dir: Path, job: Job) -> list[dict[str, str]]:
+def _rows_of_others(study_dir: Path, job: RunSpec) -> list[dict[str, str]]:
     """What sweep.csv holds of other networks; a network that is swept again begins anew."""
     key = (job.run.network, str(job.run.has_stn))
     rows = read_rows(study_dir / "sweep.csv", COLUMNS)
     return [row for row in rows if (row["network"], row["has_stn"]) != key]
 
 
-def _row(job: Job, event: Event) -> dict[str, Any]:
+def _row(job: RunSpec, event: Event) -> dict[str, Any]:
     """A row of sweep.csv; a trial that diverged told no figures."""
     has_figures = event.val_loss is not None and math.isfinite(event.val_loss)
     return {

@@ -11,8 +11,8 @@ leaves both states: the run continues from `state.pt`, the copy from `branch.pt`
 from collections.abc import Callable
 from dataclasses import asdict
 
-from roadtest.records import BranchRow, EpochRow, append_row, read_branches
-from roadtest.records.schema import Event, Job
+from roadtest.records import CooldownMetrics, EpochMetrics, append_row, read_cooldowns
+from roadtest.records.events import Event, RunSpec
 from roadtest.training.checkpoint import BRANCH_STATE, RunMetadata, SaveClock, read_state, write_state
 from roadtest.training.loop import train
 from roadtest.training.schedule import Cooldown, begin_cooldown, cooldown_at
@@ -20,7 +20,7 @@ from roadtest.training.state import TrainState
 
 
 def anneal_copy_if_due(
-    job: Job,
+    job: RunSpec,
     training: TrainState,
     metadata: RunMetadata,
     *,
@@ -32,7 +32,7 @@ def anneal_copy_if_due(
     Raise InterruptedError where `should_stop` says so, with both states saved.
     """
     cooldown = cooldown_at(training.progress, job.protocol) if job.anneals else None
-    if cooldown is None or cooldown.budget_fraction in [row.budget_fraction for row in read_branches(job.run_dir)]:
+    if cooldown is None or cooldown.budget_fraction in [row.budget_fraction for row in read_cooldowns(job.run_dir)]:
         return
     emit(job.event("phase", text="annealing"))
     write_state(job, training, metadata)
@@ -49,8 +49,8 @@ def anneal_copy_if_due(
 
 
 def _train_copy(
-    job: Job, training: TrainState, metadata: RunMetadata, cooldown: Cooldown, should_stop: Callable[[], bool]
-) -> BranchRow:
+    job: RunSpec, training: TrainState, metadata: RunMetadata, cooldown: Cooldown, should_stop: Callable[[], bool]
+) -> CooldownMetrics:
     """Decay to the cooldown's end, from where an earlier process left it, and return its evaluation."""
     state = read_state(job, BRANCH_STATE)
     progress = state["training"]["progress"] if state is not None else {}
@@ -64,8 +64,8 @@ def _train_copy(
     clock = SaveClock()
     try:
         for update in train(training):
-            if isinstance(update, EpochRow):
-                return BranchRow(
+            if isinstance(update, EpochMetrics):
+                return CooldownMetrics(
                     budget_fraction=cooldown.budget_fraction, first_step=cooldown.first_step, **asdict(update)
                 )
             if should_stop():

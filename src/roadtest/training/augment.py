@@ -43,12 +43,10 @@ DEVIATION_FLOOR = 1e-3
 """A quarter of one of the 255 grey levels: no real picture is flatter, and a constant one stays finite."""
 GREY_WEIGHTS = (0.299, 0.587, 0.114)
 """Luma of red, green and blue (ITU-R BT.601), as in Pillow's and torchvision's grayscale."""
-
 # The column of random numbers that each change uses, grouped for vector operations. Another order is another protocol.
 ROTATION, SHEAR, HUE, BRIGHTNESS, CONTRAST, SATURATION, LOG_SCALE = range(7)
 SHIFT_X, SHIFT_Y, CROP_X, CROP_Y, CROP, GRAYSCALE, FLIP = range(7, 14)
 NUM_COLUMNS = 14
-
 CHUNK_SIZE = 8192
 """Images whose parameters are worked out together: their double precision takes a few megabytes."""
 

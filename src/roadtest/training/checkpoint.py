@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from roadtest.records import read_rows, replacing, sweep_leftovers, write_rows
-from roadtest.records.schema import Job
+from roadtest.records import read_rows, remove_temporary_files, replacing, write_rows
+from roadtest.records.events import RunSpec
 from roadtest.training.profile import peak_memory_bytes
 from roadtest.training.state import TrainState
 
@@ -63,7 +63,7 @@ class RunMetadata:
     """The largest share of the usable cores that other programs used: when a process began, and while it trained."""
 
 
-def write_state(job: Job, training: TrainState, metadata: RunMetadata, name: str = RUN_STATE) -> None:
+def write_state(job: RunSpec, training: TrainState, metadata: RunMetadata, name: str = RUN_STATE) -> None:
     """Replace the saved state by the present one; nothing is written before the run has its plan."""
     progress = training.progress
     if progress.num_steps is None:
@@ -73,12 +73,12 @@ def write_state(job: Job, training: TrainState, metadata: RunMetadata, name: str
         torch.save({"origin": asdict(metadata), "training": training.to_state()}, temporary)
 
 
-def read_state(job: Job, name: str = RUN_STATE) -> dict[str, Any] | None:
+def read_state(job: RunSpec, name: str = RUN_STATE) -> dict[str, Any] | None:
     """The saved state; None where there is no file, a ValueError in one line where it is damaged.
 
     Files that an earlier process left half-written are removed.
     """
-    sweep_leftovers(job.run_dir)
+    remove_temporary_files(job.run_dir)
     path = job.run_dir / name
     if not path.exists():
         return None

@@ -1,6 +1,6 @@
 """The training loop: one generator, its learning-rate curve, its honest clock and its saved state.
 
-    for update in train(training):      # a ProgressUpdate about twice a second, an EpochRow per evaluation
+    for update in train(training):      # a ProgressUpdate about twice a second, an EpochMetrics per evaluation
         ...                             # save, show, stop: whatever is done here is off the clock
 
 Everything random is keyed by (seed, epoch, image) or restored from the state, so a run that continues from a saved
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from roadtest.machine import wait_for_device
-from roadtest.records import EpochRow, SetResult
+from roadtest.records import EpochMetrics, SetResult
 from roadtest.training.augment import AugmentationParameters, sample_parameters
 from roadtest.training.predict import add_up, count_correct, eval_batch_size, predict_logits
 from roadtest.training.schedule import (
@@ -66,8 +66,8 @@ class _Epoch(NamedTuple):
     parameters: AugmentationParameters
 
 
-def train(training: TrainState) -> Iterator[ProgressUpdate | EpochRow]:
-    """Train to the end, yielding an EpochRow per evaluation and a ProgressUpdate about twice a second in between."""
+def train(training: TrainState) -> Iterator[ProgressUpdate | EpochMetrics]:
+    """Train to the end, yielding an EpochMetrics per evaluation and about twice a second a ProgressUpdate."""
     progress, protocol, steps_per_epoch = training.progress, training.protocol, training.steps_per_epoch
     if progress.step == 0:
         torch.manual_seed(training.seed)  # only dropout draws from the global generator
@@ -151,7 +151,7 @@ def _take_step(training: TrainState, epoch: _Epoch, captured: CapturedSteps | No
     return loss
 
 
-def _evaluate(training: TrainState) -> EpochRow:
+def _evaluate(training: TrainState) -> EpochMetrics:
     progress = training.progress
     num_images = (progress.step - progress.last_eval_step) * training.batch_size
     images_per_second = num_images / max(progress.train_seconds - progress.last_eval_train_seconds, 1e-9)
@@ -167,7 +167,7 @@ def _evaluate(training: TrainState) -> EpochRow:
     if not math.isfinite(val.loss):
         raise DivergedError(f"the validation loss is {val.loss} at step {progress.step}: try a lower --lr")
     consider_patience(progress, training.protocol, val.loss)
-    return EpochRow(
+    return EpochMetrics(
         epoch=round(training.epoch, 4),
         step=progress.step,
         learning_rate=training.optimizer.param_groups[0]["lr"],

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from roadtest.machine import wait_for_device
 from roadtest.records import Machine, read_record, write_atomically
+from roadtest.records.events import RunSpec
 from roadtest.records.lock import folder_lock
-from roadtest.records.schema import Job
 from roadtest.training.predict import PRECISIONS, forward
 from roadtest.training.state import TrainState
 from roadtest.training.step import NUM_PLAIN_STEPS, Step, capture_graph, run_without_waiting
@@ -40,7 +40,6 @@ MAX_SLOWDOWN = 3.0
 the probe takes VGG-16 half a minute. Six to seven were measured there (docs/log.md, 2026-11-26)."""
 MIN_GAIN = 1.1
 """bfloat16 must be this much faster to be taken: with less, float32 is the simpler choice. Convention."""
-
 FILE_NAME = ".precision.json"
 """In the network's folder: the precision that its first run chose, and on what machine."""
 WAIT_SECONDS = 600.0
@@ -148,7 +147,7 @@ def _time_ms(step: Callable[[], object], device: str) -> float:
 
 
 def choose_precision(
-    job: Job, machine: Machine, probe: Callable[[str], tuple[str, dict[str, float]]]
+    job: RunSpec, machine: Machine, probe: Callable[[str], tuple[str, dict[str, float]]]
 ) -> tuple[str, dict[str, float]]:
     """Return what `probe` makes of the job's word: the precision and the milliseconds; `auto` once per network."""
     if job.precision != "auto":

@@ -15,8 +15,8 @@ import numpy as np
 import psutil
 
 from roadtest.machine import count_usable_cores, others_cpu_seconds
-from roadtest.records import EpochRow, write_atomically
-from roadtest.records.schema import Event, Job
+from roadtest.records import EpochMetrics, write_atomically
+from roadtest.records.events import Event, RunSpec
 from roadtest.training.checkpoint import count_weight_bytes
 from roadtest.training.loop import DivergedError, ProgressUpdate, evaluate_ids, train
 from roadtest.training.precision import probe_training
@@ -57,14 +57,14 @@ class Speed:
     """Other processes used the processor meanwhile: the times are too long."""
 
 
-def unlimited(job: Job) -> Job:
+def unlimited(job: RunSpec) -> RunSpec:
     """The job without an end: the loop is left when enough was measured."""
     # A budget keeps the loop at one step a time, on a GPU at a few, until it has timed itself, which it has after half
     # a minute at most.
     return replace(job, protocol=replace(job.protocol, budget_seconds=3.0e7, max_epochs=1_000_000, patience=0))
 
 
-def measure_speed(training: TrainState, job: Job, num_classes: int, should_stop: Callable[[], bool]) -> Speed:
+def measure_speed(training: TrainState, job: RunSpec, num_classes: int, should_stop: Callable[[], bool]) -> Speed:
     """Take real training steps until enough of them were timed, then evaluate some images; raise InterruptedError."""
     training.precision, _ = probe_training(training, job.precision, num_classes)
     start_seconds = time.time() - psutil.Process().create_time()
@@ -132,7 +132,7 @@ def _time_evaluation(training: TrainState) -> float:
     return num_images / (time.perf_counter() - start)
 
 
-def try_rate(training: TrainState, job: Job, num_classes: int, should_stop: Callable[[], bool]) -> Event:
+def try_rate(training: TrainState, job: RunSpec, num_classes: int, should_stop: Callable[[], bool]) -> Event:
     """Train to the planned end and return a `trial` event; without figures where the loss became no number."""
     training.precision, _ = probe_training(training, job.precision, num_classes)
     training.train_eval_ids_N = training.val_ids_N[:1]  # a trial's training accuracy is not used
@@ -141,7 +141,7 @@ def try_rate(training: TrainState, job: Job, num_classes: int, should_stop: Call
         for update in train(training):
             if progress.num_steps is not None:
                 progress.eval_interval = progress.num_steps  # one evaluation, at the end
-            if isinstance(update, EpochRow):
+            if isinstance(update, EpochMetrics):
                 figures = {"val_loss": update.val.loss, "val_accuracy": update.val.accuracy}
             if should_stop():
                 raise InterruptedError

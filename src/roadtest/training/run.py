@@ -24,12 +24,12 @@ from roadtest.machine import describe_machine, prepare_device, watch_load
 from roadtest.networks import build_network, parse_network
 from roadtest.networks.pretrained import NORMALISATION, name_weights
 from roadtest.networks.stn import WithSTN
-from roadtest.networks.user_file import check_unchanged, digest_own
+from roadtest.networks.user_file import check_unchanged, digest_user_file
 from roadtest.protocol import UNDERTRAINED_EPOCHS
 from roadtest.records import (
-    BranchRow,
+    CooldownMetrics,
     Cost,
-    EpochRow,
+    EpochMetrics,
     Machine,
     Predictions,
     RunRecord,
@@ -43,8 +43,8 @@ from roadtest.records import (
     write_record,
     write_rows,
 )
+from roadtest.records.events import Event, RunSpec
 from roadtest.records.lock import folder_lock
-from roadtest.records.schema import Event, Job
 from roadtest.training.anneal import anneal_copy_if_due
 from roadtest.training.augment import prepare_batch
 from roadtest.training.checkpoint import (
@@ -68,7 +68,6 @@ NUM_WORST = 24
 """Wrong test images that are kept for the report."""
 NUM_STN = 8
 """Validation images that are kept before and after the STN."""
-
 Emit = Callable[[Event], None]
 ShouldStop = Callable[[], bool]
 
@@ -83,7 +82,7 @@ class Figures:
     test_predictions: Predictions | None = None
 
 
-def execute(job: Job, *, emit: Emit, should_stop: ShouldStop = lambda: False) -> None:
+def execute(job: RunSpec, *, emit: Emit, should_stop: ShouldStop = lambda: False) -> None:
     """Train the job's network and leave a complete run folder; do nothing where it is complete already.
 
     Raise InterruptedError where `should_stop` says so, with the state saved.
@@ -97,8 +96,8 @@ def execute(job: Job, *, emit: Emit, should_stop: ShouldStop = lambda: False) ->
             _execute(job, emit, should_stop)
 
 
-def _execute(job: Job, emit: Emit, should_stop: ShouldStop) -> None:
-    machine, digest = describe_machine(has_siblings=True), digest_own(job.run.network)
+def _execute(job: RunSpec, emit: Emit, should_stop: ShouldStop) -> None:
+    machine, digest = describe_machine(has_siblings=True), digest_user_file(job.run.network)
     if digest:
         check_unchanged(job.run.network, read_records(job.study_dir))
     image_set, training = build_training(job, should_stop)
@@ -134,7 +133,9 @@ def _execute(job: Job, emit: Emit, should_stop: ShouldStop) -> None:
     )
 
 
-def build_training(job: Job, should_stop: ShouldStop, *, starts_pretrained: bool = True) -> tuple[ImageSet, TrainState]:
+def build_training(
+    job: RunSpec, should_stop: ShouldStop, *, starts_pretrained: bool = True
+) -> tuple[ImageSet, TrainState]:
     """Put network, images and protocol together; without `starts_pretrained` no pretrained weights are read."""
     prepare_device(job.device, job.num_threads)
     image_set, folds_N = reopen_image_set(job.study_dir, job.pixels_path)
@@ -163,17 +164,19 @@ def build_training(job: Job, should_stop: ShouldStop, *, starts_pretrained: bool
         val_ids_N=split.val_N,
         max_steps=job.max_steps,
         should_stop=should_stop,
-        is_capturable=not digest_own(job.run.network),
+        is_capturable=not digest_user_file(job.run.network),
     )
     return image_set, training
 
 
-def _begin_or_resume(job: Job, training: TrainState, image_set: ImageSet, machine: Machine, emit: Emit) -> RunMetadata:
+def _begin_or_resume(
+    job: RunSpec, training: TrainState, image_set: ImageSet, machine: Machine, emit: Emit
+) -> RunMetadata:
     """Restore the saved state where it is of this run; else remove an earlier run's rows and choose a precision."""
     place = " ".join([platform.node(), machine.cpu_name, *machine.cpu_flags, job.device, str(job.num_threads)])
     place += "".join(f" {name} {version}" for name, version in sorted(machine.versions.items()))
     fingerprints = (job.protocol.fingerprint, image_set.fingerprint, job.split_fingerprint)
-    identity = " ".join([*fingerprints, str(job.learning_rate), digest_own(job.run.network)]).rstrip()
+    identity = " ".join([*fingerprints, str(job.learning_rate), digest_user_file(job.run.network)]).rstrip()
     state = read_state(job)
     if state is not None and state["origin"]["identity"] == identity:
         metadata = _resume(job, training, state, place, emit)
@@ -195,11 +198,11 @@ def _begin_or_resume(job: Job, training: TrainState, image_set: ImageSet, machin
     training.precision = metadata.precision
     branches_path = job.run_dir / "branches.csv"
     if job.anneals and not branches_path.exists():  # an empty file says that annealed copies were asked for
-        write_rows(branches_path, [], [each.name for each in fields(BranchRow)])
+        write_rows(branches_path, [], [each.name for each in fields(CooldownMetrics)])
     return metadata
 
 
-def _resume(job: Job, training: TrainState, state: dict[str, Any], place: str, emit: Emit) -> RunMetadata:
+def _resume(job: RunSpec, training: TrainState, state: dict[str, Any], place: str, emit: Emit) -> RunMetadata:
     training.restore(state["training"])
     metadata = RunMetadata(**state["origin"])
     metadata.num_resumes += 1
@@ -215,7 +218,9 @@ def _resume(job: Job, training: TrainState, state: dict[str, Any], place: str, e
     return metadata
 
 
-def _train_and_save(job: Job, training: TrainState, metadata: RunMetadata, emit: Emit, should_stop: ShouldStop) -> None:
+def _train_and_save(
+    job: RunSpec, training: TrainState, metadata: RunMetadata, emit: Emit, should_stop: ShouldStop
+) -> None:
     """Drive the loop: rows to disk as they come, the state now and then, an event per update."""
     clock, has_saved_plan = SaveClock(), training.progress.num_steps is not None
     # Beside other runs of the study nobody can tell whose work it was once one of them has ended.
@@ -226,7 +231,7 @@ def _train_and_save(job: Job, training: TrainState, metadata: RunMetadata, emit:
 
     anneal()  # a run that continues may be at the step where a copy begins
     for update in train(training):
-        if isinstance(update, EpochRow):
+        if isinstance(update, EpochMetrics):
             append_row(job.run_dir / "epochs.csv", asdict(update))
         emit(_progress_event(job, training, update))
         anneal()
@@ -242,7 +247,7 @@ def _train_and_save(job: Job, training: TrainState, metadata: RunMetadata, emit:
     write_state(job, training, metadata)
 
 
-def _progress_event(job: Job, training: TrainState, update: ProgressUpdate | EpochRow) -> Event:
+def _progress_event(job: RunSpec, training: TrainState, update: ProgressUpdate | EpochMetrics) -> Event:
     if isinstance(update, ProgressUpdate):
         return job.event("step", **asdict(update))
     progress = training.progress
@@ -263,7 +268,7 @@ def _progress_event(job: Job, training: TrainState, update: ProgressUpdate | Epo
 # -- results ----------------------------------------------------------------------------------------------------------
 
 
-def measure_figures(job: Job, training: TrainState, image_set: ImageSet, emit: Emit) -> Figures:
+def measure_figures(job: RunSpec, training: TrainState, image_set: ImageSet, emit: Emit) -> Figures:
     """Measure the final weights: on all training images, on validation, and once on test where that is wanted."""
     emit(job.event("phase", text="final evaluation"))
     start = time.perf_counter()
@@ -298,7 +303,7 @@ def _measure_set(
 
 
 def _make_record(
-    job: Job,
+    job: RunSpec,
     training: TrainState,
     image_set: ImageSet,
     metadata: RunMetadata,

@@ -23,12 +23,10 @@ from roadtest.training.predict import ResidentPixels, forward
 from roadtest.training.state import TrainState
 
 T = TypeVar("T")
-
 NUM_PLAIN_STEPS = 2
 """On CUDA before the capture: they allocate momentum and workspaces, and try which kernels are fastest."""
 NUM_PREPARED_PIXELS = 1024 * 32**2
 """Of images that are varied at a time on CUDA: eight batches of small ones, and one batch of large ones."""
-
 Batch = tuple[Tensor, Tensor]
 """images_NCHW and labels_N, on the device."""
 Step = Callable[[], Tensor]

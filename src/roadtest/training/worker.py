@@ -15,10 +15,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from roadtest.records.schema import Event, FailureKind, Job
+from roadtest.records.events import Event, RunSpec
+from roadtest.records.schema import FailureKind
 
 EXIT_FAILED, EXIT_STOPPED = 1, 130
-
 Emit = Callable[[Event], None]
 ShouldStop = Callable[[], bool]
 
@@ -52,7 +52,7 @@ def run_once(text: str, emit: Emit, should_stop: ShouldStop) -> None:
     """Train one run, from the start or from its saved state."""
     from roadtest.training.run import execute
 
-    execute(Job.from_json(text), emit=emit, should_stop=should_stop)
+    execute(RunSpec.from_json(text), emit=emit, should_stop=should_stop)
 
 
 def try_rates(text: str, emit: Emit, should_stop: ShouldStop) -> None:
@@ -60,7 +60,7 @@ def try_rates(text: str, emit: Emit, should_stop: ShouldStop) -> None:
     from roadtest.training.probe import try_rate
     from roadtest.training.run import build_training
 
-    job = Job.from_json(text)
+    job = RunSpec.from_json(text)
     trial = replace(job, protocol=replace(job.protocol, budget_seconds=job.protocol.sweep_seconds, patience=0))
     for rate in job.protocol.sweep_rates:
         image_set, training = build_training(replace(trial, learning_rate=rate), should_stop)
@@ -75,7 +75,7 @@ def measure_speeds(text: str, emit: Emit, should_stop: ShouldStop) -> None:
     from roadtest.training.probe import measure_speed, unlimited, write_speed
     from roadtest.training.run import build_training
 
-    job = unlimited(Job.from_json(text))
+    job = unlimited(RunSpec.from_json(text))
     emit(Event(kind="phase", text=f"measuring {job.run.label}"))
     image_set, training = build_training(job, should_stop, starts_pretrained=False)  # as fast without the weights
     write_speed(job.run_dir, measure_speed(training, job, image_set.num_classes, should_stop))

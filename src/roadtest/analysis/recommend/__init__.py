@@ -7,28 +7,30 @@ passes, it is the answer, and the cheaper ones are not decided. One or two seeds
 An undertrained network is never recommended; failed ones are listed.
 
 Validation chooses, test confirms: test labels are read only for the figures in `test` and in the `test_` columns.
-choice.py holds the rule, limits.py limits and the order of costs, choice.py what test
-says, explain.py sentences.
+choice.py holds the rule and what test says, limits.py limits and the order of costs, explain.py sentences.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from roadtest.analysis.metrics import Metric
-from roadtest.analysis.recommend.choice import Candidate, Choice, choose, confirm, figure, line_up
-from roadtest.analysis.recommend.explain import Answer, agreement_words, change_words, sentences
-from roadtest.analysis.recommend.limits import BY_NAME, choose_preference, misses, read_limits, read_tolerance
+from roadtest.analysis.metrics import ACCURACY, METRICS
+from roadtest.analysis.recommend.choice import Candidate, Choice, Confirmation, check_on_test, choose, line_up
+from roadtest.analysis.recommend.explain import Answer, Binding, agreement_sentence, change_words, sentences
+from roadtest.analysis.recommend.limits import (
+    BY_NAME,
+    Miss,
+    choose_preference,
+    misses,
+    read_limits,
+    read_tolerance,
+)
 from roadtest.analysis.results import Results, read_results
 from roadtest.format import Row
 from roadtest.records import row_label
 
 RECOMMENDED, NOTHING_MEETS, NOTHING_COMPARED = "recommended", "nothing meets the limits", "nothing to compare"
-
-
 MISSES = "misses a limit"
-
-
 MAX_NEAREST = 3
 
 
@@ -107,39 +109,53 @@ def recommend(
     given = {name: value for name, value in locals().items() if name in BY_NAME}
     limits, points = read_limits(given), None if tolerance is None else read_tolerance(tolerance)
     results = read_results(study, metric=metric, tolerance_points=points)
-    lines = line_up(results, device)
-    compared = [one for one in lines if one.variant.is_compared and figure(one.row) is not None]
-    cheapest = choose_preference(prefer, [one.row for one in compared])
-    rule = _Rule(results=results, compared=compared, tolerance=results.tolerance_points / 100, prefer=cheapest)
+    candidates = line_up(results, device)
+    compared = [one for one in candidates if one.variant.is_compared and one.score() is not None]
+    cheapest = choose_preference(prefer, compared)
+    rule = _Rule(results=results, compared=compared, prefer=cheapest)
     choice = rule.answer(limits)
-    binding = _binding(rule, choice, limits)
-    changes = change_words(results, choice, binding) if choice else ()
-    runner_up = rule.answer(limits, without=choice.recommended.label) if choice else None
-    answer = Answer(choice=choice, runner_up=runner_up, limits=limits, binding=binding, prefer=cheapest, device=device)
-    networks = tuple(_network_row(one.row, choice, limits, results.chosen_by) for one in lines)
-    nearest = () if choice else _nearest(compared, limits)
-    test = confirm(results, choice, rule.admissible(limits)) if choice else None
-    if choice and test:
-        test |= {name: choice.recommended.row[name] for name in _figure_columns("test", results.chosen_by)}
-    return Recommendation(
-        status=RECOMMENDED if choice else NOTHING_MEETS if compared else NOTHING_COMPARED,
-        recommended=_name(choice.recommended.row) if choice else None,
-        certainty=("judged" if choice.is_judged else "observed") if choice else None,
-        leader=_name(choice.leader.row) if choice else None,
-        runner_up=_name(runner_up.recommended.row) if runner_up else None,
+    answer = Answer(
+        results=results,
+        candidates=candidates,
+        choice=choice,
+        runner_up=rule.answer(limits, without=choice.recommended.label) if choice else None,
         limits=limits,
+        binding=_binding(rule, choice, limits),
+        nearest=() if choice else _nearest(compared, limits),
+        prefer=cheapest,
+        is_order_asked=prefer is not None,
+        device=device,
+    )
+    return _recommendation(answer, check_on_test(results, choice, rule.admissible(limits)) if choice else None)
+
+
+def _recommendation(answer: Answer, check: Confirmation | None) -> Recommendation:
+    results, choice = answer.results, answer.choice
+    return Recommendation(
+        status=RECOMMENDED if choice else NOTHING_MEETS if answer.nearest else NOTHING_COMPARED,
+        recommended=choice.recommended.name if choice else None,
+        certainty=("judged" if choice.is_judged else "observed") if choice else None,
+        leader=choice.leader.name if choice else None,
+        runner_up=answer.runner_up.recommended.name if answer.runner_up else None,
+        limits=dict(answer.limits),
         metric=results.metric,
         tolerance_points=results.tolerance_points,
-        prefer=cheapest,
-        device=device,
-        binding=binding,
-        would_change=changes,
-        nearest_misses=nearest,
-        networks=networks,
-        failures=_failures(results),
-        sentences=sentences(results, answer, nearest, networks, is_order_asked=prefer is not None),
-        test=test,
-        test_sentence=agreement_words(test, choice.recommended.label, results.chosen_by) if choice else "",
+        prefer=answer.prefer,
+        device=answer.device,
+        binding=tuple(one.to_row() for one in answer.binding),
+        would_change=change_words(answer),
+        nearest_misses=tuple(
+            {**one.name, "misses": [miss.to_dict() for miss in missed]} for one, missed in answer.nearest
+        ),
+        networks=tuple(_network_row(one, choice, answer.limits) for one in answer.candidates),
+        failures=tuple(
+            {"network": one.network, "has_stn": one.has_stn, "seed": one.seed, "reason": one.reason}
+            for variant in results.variants
+            for one in variant.failures
+        ),
+        sentences=sentences(answer),
+        test=check.to_row() | _figure_columns(choice.recommended, "test") if choice and check else None,
+        test_sentence=agreement_sentence(check, choice.recommended) if choice else "",
     )
 
 
@@ -149,108 +165,94 @@ class _Rule:
 
     results: Results
     compared: Sequence[Candidate]
-    tolerance: float
     prefer: str
 
     def admissible(self, limits: Mapping[str, float]) -> list[Candidate]:
         """The networks that meet the limits, best first."""
-        return [one for one in self.compared if not misses(one.row, limits)]
+        return [one for one in self.compared if not misses(one, limits)]
 
     def answer(self, limits: Mapping[str, float], *, without: str | None = None) -> Choice | None:
         """The choice under these limits, perhaps as if one network were not there."""
         candidates = [one for one in self.admissible(limits) if one.label != without]
-        return choose(self.results, candidates, tolerance=self.tolerance, prefer=self.prefer)
+        return choose(self.results, candidates, tolerance=self.results.tolerance_points / 100, prefer=self.prefer)
 
 
-def _binding(rule: _Rule, choice: Choice | None, limits: Mapping[str, float]) -> tuple[Row, ...]:
-    """The limits without which the answer would be another: each alone, or where none is, several together."""
+def _binding(rule: _Rule, choice: Choice | None, limits: Mapping[str, float]) -> tuple[Binding, ...]:
+    """The limits without which the answer would be another: each alone, or if no single one, several together."""
     alone = [_other_answer(rule, choice, limits, [name]) for name in limits]
     if any(alone):
-        return tuple(row for row in alone if row)
+        return tuple(one for one in alone if one)
     free = rule.answer({})
-    together = [miss.limit for miss in misses(free.recommended.row, limits)] if free else []
-    row = _other_answer(rule, choice, limits, together) if together else None
-    return (row,) if row else ()
+    together = [miss.limit for miss in misses(free.recommended, limits)] if free else []
+    found = _other_answer(rule, choice, limits, together) if together else None
+    return (found,) if found else ()
 
 
-def _other_answer(rule: _Rule, choice: Choice | None, limits: Mapping[str, float], names: Sequence[str]) -> Row | None:
+def _other_answer(
+    rule: _Rule, choice: Choice | None, limits: Mapping[str, float], names: Sequence[str]
+) -> Binding | None:
     """What the answer would be without these limits; None where it would be the same."""
     other = rule.answer({name: value for name, value in limits.items() if name not in names})
     if other is None or (choice is not None and other.recommended.label == choice.recommended.label):
         return None
-    row = other.recommended.row
-    found = {name: BY_NAME[name].found(row) for name in names}
-    return {"limits": {name: limits[name] for name in names}, **_name(row), "found": found}
+    return Binding(limits={name: limits[name] for name in names}, other=other.recommended)
 
 
-def _nearest(compared: Sequence[Candidate], limits: Mapping[str, float]) -> tuple[Row, ...]:
+def _nearest(compared: Sequence[Candidate], limits: Mapping[str, float]) -> list[tuple[Candidate, list[Miss]]]:
     """The networks with the fewest missed limits, and of these the ones least far off."""
-    found = [(one, misses(one.row, limits)) for one in compared]
-    found.sort(key=lambda pair: (len(pair[1]), pair[1][0].factor))
-    return tuple(
-        {**_name(one.row), "misses": [miss.to_dict() for miss in missed]} for one, missed in found[:MAX_NEAREST]
-    )
+    found = [(one, misses(one, limits)) for one in compared]
+    return sorted(found, key=lambda pair: (len(pair[1]), pair[1][0].factor))[:MAX_NEAREST]
 
 
-def _failures(results: Results) -> tuple[Row, ...]:
-    found = [failure for variant in results.variants for failure in variant.failures]
-    return tuple(
-        {"network": one.network, "has_stn": one.has_stn, "seed": one.seed, "reason": one.reason} for one in found
-    )
-
-
-def _network_row(row: Row, choice: Choice | None, limits: Mapping[str, float], metric: Metric) -> Row:
-    verdict, reason = _verdict(row, choice, limits, metric)
-    difference = choice.differences.get(row_label(row)) if choice else None
+def _network_row(one: Candidate, choice: Choice | None, limits: Mapping[str, float]) -> Row:
+    verdict, reason = _verdict(one, choice, limits)
+    difference = choice.differences.get(one.label) if choice else None
     costs = ("latency_p50_ms", "num_parameters", "macs", "size_bytes", "train_seconds_mean", "peak_memory_bytes")
+    weakest = next(iter(one.weakest_classes), None)
     return {
-        **_name(row),
+        **one.name,
         "verdict": verdict,
         "reason": reason,
-        "num_runs": row["num_runs"],
-        **{name: row[name] for name in _figure_columns("val", metric)},
+        "num_runs": len(one.variant.records),
+        **_figure_columns(one, "val"),
         "val_gain": difference and difference.estimate,
         "val_gain_low": difference and difference.low,
         "val_gain_high": difference and difference.high,
-        **{column: row[column] for column in costs},
-        "status": row["status"],
-        **{name: row[name] for name in _figure_columns("test", metric)},
-        "weakest_class": row["val_weakest_class"],
-        "weakest_label": row["val_weakest_label"],
-        "weakest_recall": row["val_weakest_recall"],
+        **{column: getattr(one.costs, column) for column in costs},
+        "status": one.variant.status,
+        **_figure_columns(one, "test"),
+        "weakest_class": weakest and weakest.class_name,
+        "weakest_label": weakest and weakest.label,
+        "weakest_recall": weakest and weakest.recall,
     }
 
 
-def _figure_columns(split: str, metric: Metric) -> list[str]:
+def _figure_columns(one: Candidate, split: str) -> Row:
     """Accuracy and, where another metric chooses, that one; each with its interval."""
-    columns = dict.fromkeys(("accuracy", metric.column))
-    return [f"{split}_{column}_{end}" for column in columns for end in ("mean", "low", "high")]
+    metrics = dict.fromkeys((METRICS[ACCURACY], one.row.metric))
+    figures = {metric.column: one.row.figure(split, metric.name) for metric in metrics}
+    return {f"{split}_{column}_{end}": value for column, fig in figures.items() for end, value in vars(fig).items()}
 
 
-def _verdict(row: Row, choice: Choice | None, limits: Mapping[str, float], metric: Metric) -> tuple[str, str]:
+def _verdict(one: Candidate, choice: Choice | None, limits: Mapping[str, float]) -> tuple[str, str]:
     """One word for a network, and the reason."""
-    if row["status"] not in ("complete", "incomplete"):
+    status, metric = one.variant.status, one.row.metric
+    if status not in ("complete", "incomplete"):
         reasons = {
             "undertrained": "less than two epochs: too little training to compare",
             "diverged": "a seed diverged: the mean over the others would flatter",
         }
-        return row["status"], reasons.get(row["status"], "no finished run")
-    missed = misses(row, limits)
+        return status, reasons.get(status, "no finished run")
+    missed = misses(one, limits)
     if missed or choice is None:
         return MISSES, "; ".join(miss.words for miss in missed)
-    label = row_label(row)
-    if label in {one.label for one in choice.cheaper}:
-        verdict, reason = choice.verdict(label)
-        return (RECOMMENDED if label == choice.recommended.label else verdict), reason
-    by = "" if metric.column == "accuracy" else f" by {metric.words}"
-    if label == choice.leader.label:
+    if one.label in {other.label for other in choice.cheaper}:
+        verdict, reason = choice.verdict(one.label)
+        return (RECOMMENDED if one.label == choice.recommended.label else verdict), reason
+    by = "" if metric.name == ACCURACY else f" by {metric.words}"
+    if one.label == choice.leader.label:
         verdict = RECOMMENDED if choice.is_leader else metric.superlative
         return verdict, f"the {metric.superlative}{by} in validation that meets the limits"
     better = metric.comparative
-    is_tie = figure(row) == figure(choice.leader.row)
-    as_good = f"not worse{by}" if is_tie else f"{better}{by}"
+    as_good = f"not worse{by}" if one.score() == choice.leader.score() else f"{better}{by}"
     return f"dearer, not {better}", f"{choice.leader.label} is cheaper and {as_good} in validation"
-
-
-def _name(row: Row) -> Row:
-    return {"network": row["network"], "has_stn": row["has_stn"]}

@@ -1,48 +1,57 @@
-"""The rule that chooses: the cheapest network that validation shows to be close enough to the most accurate one.
+"""The rule that chooses, and what test says of the choice.
 
-Bounds are Bonferroni's over the networks that are cheaper than the leader: each one's lower bound errs with a chance of
-at most 5 % over their number (2.5 % where they are one or two, the 95 % interval as it is printed elsewhere), so the
-chance that any network passes that should not is at most 5 %. Dearer networks cannot be the answer: the leader is more
-accurate and cheaper. Import from recommend.
+The answer is the cheapest network that validation shows to be close enough to the best one. Bounds are Bonferroni's
+over the networks that are cheaper than the leader: each one's lower bound errs with a chance of at most 5 % over their
+number (2.5 % where they are one or two, the 95 % interval as it is printed elsewhere), so the chance that any network
+passes that should not is at most 5 %. Other networks cannot be the answer: the leader is better and cheaper.
 
-What test says of a recommendation: whether any other network within the limits is better there by the tolerance.
-
-Nothing here chooses: the answer is given, and test confirms it or does not. Bounds are shared over all others, as
-choice.py shares them. Import from recommend.
+Test chooses nothing: it says whether any other network within the limits is better there by the tolerance, with bounds
+shared over all others in the same way.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any
 
 from roadtest.analysis import stats
-from roadtest.analysis.comparisons import NEEDS_SEEDS, difference_between, ranked_variants, why_not_compared
-from roadtest.analysis.costs import device_column, devices_of
-from roadtest.analysis.leaderboard import leaderboard_rows
-from roadtest.analysis.metrics import METRICS
-from roadtest.analysis.recommend.limits import ON_DEVICE, cost_key
-from roadtest.analysis.results import Results, Variant, weakest_classes
-from roadtest.format import Row, format_points
+from roadtest.analysis.comparisons import NEEDS_SEEDS, difference_between, why_not_compared
+from roadtest.analysis.costs import devices_of
+from roadtest.analysis.leaderboard import LeaderboardRow, leaderboard
+from roadtest.analysis.metrics import ACCURACY
+from roadtest.analysis.recommend.limits import Offer, cost_key
+from roadtest.analysis.results import Results, Variant
+from roadtest.analysis.stats import NOT_DECIDED
+from roadtest.format import Row, format_gain_interval, format_points
 
-WITHIN, NOT_DECIDED, BEHIND = "within the tolerance", "not decided", "too far behind"
-
-
+WITHIN, BEHIND = "within the tolerance", "too far behind"
+AGREES, DISAGREES, OPEN = "agrees", "disagrees", "does not decide"
 FAMILY_ERROR = 0.05
 """The chance that any network passes that should not; convention."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """A network and its line of the leaderboard."""
+class Candidate(Offer):
+    """A network and its row of the leaderboard."""
 
-    variant: Variant
-    row: dict[str, Any]
+    row: LeaderboardRow
+
+    @property
+    def variant(self) -> Variant:
+        """The network."""
+        return self.row.variant
 
     @property
     def label(self) -> str:
         """`lenet5+stn`."""
-        return self.variant.label
+        return self.row.label
+
+    @property
+    def name(self) -> Row:
+        """The network in plain values."""
+        return {"network": self.variant.network, "has_stn": self.variant.has_stn}
+
+    def score(self, split: str = "val") -> float | None:
+        """The mean of the metric that chooses."""
+        return self.row.figure(split).mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,12 +78,17 @@ class Choice:
         return any(difference.num_seeds >= stats.MIN_SEEDS for difference in self.differences.values())
 
     @property
+    def needs_seeds(self) -> bool:
+        """It is an observation for want of seeds."""
+        is_short = bool(self.differences) or len(self.leader.variant.records) < stats.MIN_SEEDS
+        return is_short and not self.is_judged
+
+    @property
     def remark(self) -> str:
         """Why the table is an observation; empty where it is judged."""
         if self.is_judged:
             return ""
-        is_short = self.differences or len(self.leader.variant.records) < stats.MIN_SEEDS
-        return NEEDS_SEEDS if is_short else f"not judged: {next(iter(self.reasons.values()))}"
+        return NEEDS_SEEDS if self.needs_seeds else f"{stats.NOT_JUDGED}: {next(iter(self.reasons.values()))}"
 
     @property
     def correction(self) -> str:
@@ -83,7 +97,7 @@ class Choice:
 
     @property
     def is_leader(self) -> bool:
-        """The answer is the most accurate network."""
+        """The answer is the best network in validation."""
         return self.recommended.label == self.leader.label
 
     def verdict(self, label: str) -> tuple[str, str]:
@@ -93,18 +107,17 @@ class Choice:
             return NOT_DECIDED, self.reasons[label]
         if self.is_judged and difference.num_seeds < stats.MIN_SEEDS:
             return NOT_DECIDED, NEEDS_SEEDS
-        bounds = f"{format_points(difference.low)} to {format_points(difference.high)}{self.correction}"
-        span = f"{format_points(difference.estimate)} points ({bounds})"
-        reason = f"{span} from {self.leader.label}"
+        bounds = f"{format_gain_interval(difference.low, difference.high)}{self.correction}"
+        reason = f"{format_points(difference.estimate)} points ({bounds}) from {self.leader.label}"
         if difference.low >= -self.tolerance:
             return WITHIN, reason
         return (BEHIND if difference.high < -self.tolerance else NOT_DECIDED), reason
 
 
 def line_up(results: Results, device: str | None = None) -> list[Candidate]:
-    """Every network with its line of the leaderboard, and the recall of each class beside it (`weakest_classes`).
+    """Return every network, best first; with a device, latency and memory are that computer's.
 
-    With a device, latency and memory are that computer's; a ValueError where the study does not know it.
+    A ValueError where the study does not know the device.
     """
     if device is not None and device not in devices_of(results):
         known = ", ".join(devices_of(results)) or "none"
@@ -112,43 +125,44 @@ def line_up(results: Results, device: str | None = None) -> list[Candidate]:
             f"--device {device!r} is not among the devices of the study ({known}): measure there with an exported "
             "bundle's measure.py, then roadtest add-device"
         )
-    elsewhere = {} if device is None else {cost: device_column(device, cost) for cost in ON_DEVICE}
-    return [
-        Candidate(
-            variant=variant,
-            row=row
-            | {cost: row[column] for cost, column in elsewhere.items()}
-            | {"device": device}
-            | {"weakest_classes": weakest_classes(results, variant, "val")},
+    candidates = []
+    for row in leaderboard(results):
+        costs = row.costs
+        if device is not None:
+            there = row.exported[device]
+            costs = replace(costs, latency_p50_ms=there.latency_p50_ms, peak_memory_bytes=there.peak_memory_bytes)
+        accuracy = row.figure("val", ACCURACY).mean
+        classes = row.weakest_classes
+        candidates.append(
+            Candidate(row=row, costs=costs, val_accuracy=accuracy, weakest_classes=classes, device=device)
         )
-        for variant, row in zip(ranked_variants(results), leaderboard_rows(results), strict=True)
-    ]
+    return candidates
 
 
 def choose(results: Results, candidates: Sequence[Candidate], *, tolerance: float, prefer: str) -> Choice | None:
     """Apply the rule to candidates in the order of validation, best first; None where there are none."""
     if not candidates:
         return None
-    best = figure(candidates[0].row)
-    leader = min((one for one in candidates if figure(one.row) == best), key=partial(_cost, prefer=prefer))
-    found = [one for one in candidates if _cost(one, prefer) < _cost(leader, prefer)]
-    cheaper = tuple(sorted(found, key=partial(_cost, prefer=prefer)))
+
+    def cost(one: Candidate) -> tuple[float, ...]:
+        return cost_key(one, prefer)
+
+    leader = min((one for one in candidates if one.score() == candidates[0].score()), key=cost)
+    cheaper = tuple(sorted((one for one in candidates if cost(one) < cost(leader)), key=cost))
     confidence = shared_confidence(len(cheaper))
-    differences = {
-        one.label: difference
-        for one in cheaper
-        if (difference := difference_between(results, one.variant, leader.variant, "val", confidence=confidence))
-    }
+    differences, reasons = {}, {}
+    for one in cheaper:
+        difference = difference_between(results, one.variant, leader.variant, "val", confidence=confidence)
+        if difference is None:
+            reasons[one.label] = why_not_compared(results, one.variant, leader.variant, "val")
+        else:
+            differences[one.label] = difference
     choice = Choice(
         leader=leader,
         recommended=leader,
         cheaper=cheaper,
         differences=differences,
-        reasons={
-            one.label: why_not_compared(results, one.variant, leader.variant, "val")
-            for one in cheaper
-            if one.label not in differences
-        },
+        reasons=reasons,
         tolerance=tolerance,
     )
     passing = [one for one in cheaper if choice.verdict(one.label)[0] == WITHIN]
@@ -156,61 +170,72 @@ def choose(results: Results, candidates: Sequence[Candidate], *, tolerance: floa
 
 
 def shared_confidence(num_networks: int) -> float:
-    """The confidence of two-sided intervals whose lower bounds hold together; never below 95 %."""
+    """Return the confidence of two-sided intervals whose lower bounds hold together; never below 95 %."""
     return max(stats.CONFIDENCE, 1 - 2 * FAMILY_ERROR / max(num_networks, 1))
 
 
 def corrected(num_networks: int) -> str:
-    """How an interval says that its bounds are shared by so many pairs; nothing where that changes none."""
+    """Say of an interval that its bounds are shared by so many pairs; nothing where that changes none."""
     return f"; corrected for {num_networks} pairs" if shared_confidence(num_networks) > stats.CONFIDENCE else ""
 
 
-def figure(row: dict[str, Any], split: str = "val", end: str = "mean") -> float | None:
-    """What a line of the leaderboard has of the metric that chooses."""
-    found: float | None = row[f"{split}_{METRICS[row['metric']].column}_{end}"]
-    return found
+@dataclass(frozen=True, kw_only=True)
+class Confirmation:
+    """The recommended network held against every other one on test, at the tolerance."""
+
+    against: Candidate | None
+    """The best other network where test agrees, else the one that is, or may be, better by most."""
+    is_best: bool
+    """`against` is the best other one on test."""
+    gap: stats.Difference | None
+    """The recommended network minus `against`."""
+    statement: str | None
+    num_pairs: int
+    agreement: str | None
+    """None where one of them has no interval."""
+    why_open: str
+    """Why one of them has none."""
+
+    def to_row(self) -> Row:
+        """Plain values, ready for JSON."""
+        return {
+            "against": self.against.name if self.against else None,
+            "is_best": self.is_best,
+            "test_gain": self.gap and self.gap.estimate,
+            "test_gain_low": self.gap and self.gap.low,
+            "test_gain_high": self.gap and self.gap.high,
+            "statement": self.statement,
+            "num_pairs": self.num_pairs,
+            "agreement": self.agreement,
+            "why_open": self.why_open,
+        }
 
 
-def _cost(candidate: Candidate, prefer: str) -> tuple[float, ...]:
-    return cost_key(candidate.row, prefer)
-
-
-AGREES, DISAGREES, OPEN = "agrees", "disagrees", "does not decide"
-
-
-def confirm(results: Results, choice: Choice, admissible: Sequence[Candidate]) -> Row | None:
-    """Hold the recommended network against every other one on test, at the tolerance; None where test was not read.
-
-    `against` is the network that the words are about: the best other where test agrees, else the one that is, or may
-    be, better by most. `agreement` is None where one of them has no interval; `why_open` then says why.
-    """
+def check_on_test(results: Results, choice: Choice, admissible: Sequence[Candidate]) -> Confirmation | None:
+    """Hold the recommended network against every other one on test; None where test was not read."""
     own = choice.recommended
-    if figure(own.row, "test") is None:
+    if own.score("test") is None:
         return None
-    others = [one for one in admissible if one.label != own.label and figure(one.row, "test") is not None]
-    others.sort(key=lambda one: -(figure(one.row, "test") or 0.0))
+    others = [one for one in admissible if one.label != own.label and one.score("test") is not None]
+    others.sort(key=lambda one: -(one.score("test") or 0.0))
     confidence = shared_confidence(len(others))
     gaps = [difference_between(results, own.variant, one.variant, "test", confidence=confidence) for one in others]
     known = [(one, gap) for one, gap in zip(others, gaps, strict=True) if gap is not None]
-    open_ones = [one for one, gap in zip(others, gaps, strict=True) if gap is None]
-    against, gap, agreement = None, None, None
-    if known:
-        against, gap, agreement = _agreement(known, choice.tolerance)
-    if open_ones and agreement != DISAGREES:
-        against, gap, agreement = open_ones[0], None, None
+    unknown = [one for one, gap in zip(others, gaps, strict=True) if gap is None]
+    against, gap, agreement = _agreement(known, choice.tolerance) if known else (None, None, None)
+    if unknown and agreement != DISAGREES:
+        against, gap, agreement = unknown[0], None, None
     few = [one for one, of_one in known if of_one.statement == stats.THESE_WEIGHTS]
     is_few = bool(few) if agreement == AGREES else against in few
-    return {
-        "against": {"network": against.row["network"], "has_stn": against.row["has_stn"]} if against else None,
-        "is_best": bool(others) and against is others[0],
-        "test_gain": gap and gap.estimate,
-        "test_gain_low": gap and gap.low,
-        "test_gain_high": gap and gap.high,
-        "statement": stats.THESE_WEIGHTS if is_few else gap and gap.statement,
-        "num_pairs": len(others),
-        "agreement": agreement,
-        "why_open": why_not_compared(results, own.variant, against.variant, "test") if against and not gap else "",
-    }
+    return Confirmation(
+        against=against,
+        is_best=bool(others) and against is others[0],
+        gap=gap,
+        statement=stats.THESE_WEIGHTS if is_few else gap.statement if gap else None,
+        num_pairs=len(others),
+        agreement=agreement,
+        why_open=why_not_compared(results, own.variant, against.variant, "test") if against and not gap else "",
+    )
 
 
 def _agreement(

@@ -2,6 +2,7 @@
 
 from roadtest.analysis.stats.comparisons import (
     DIFFERENT,
+    NOT_DECIDED,
     NOT_JUDGED,
     NOT_SEPARATED,
     RequiredSampleSize,
@@ -40,6 +41,7 @@ __all__ = [
     "CONFIDENCE",
     "DIFFERENT",
     "MIN_SEEDS",
+    "NOT_DECIDED",
     "NOT_JUDGED",
     "NOT_SEPARATED",
     "ON_NEW_FOLDS",

@@ -1,9 +1,8 @@
-"""The judge: which differences are real, said in verdicts, letters and a leading set.
+"""The judge: which differences are real, in verdicts, letters and a leading set, and what would decide the others.
 
 All pairs of networks shown are compared and their p-values corrected together (Holm 1979). A pair is `different`, `not
 separated` (never written as "equal"), or `not judged` where a network has fewer than three seeds. The judge does not
-choose what to show, reads no file and writes no sentence; docs/statistics.md says what stands behind each word. This
-is the front door: the intervals come from intervals.py, folds.py and intervals.py.
+choose what to show, reads no file and writes no sentence; docs/statistics.md defines each word.
 """
 
 import math
@@ -15,8 +14,9 @@ from roadtest.analysis.stats.folds import ON_NEW_FOLDS
 from roadtest.analysis.stats.intervals import CONFIDENCE, MIN_SEEDS, Difference
 
 DIFFERENT, NOT_SEPARATED, NOT_JUDGED = "different", "not separated", "not judged"
-
-
+"""The verdict on a pair."""
+NOT_DECIDED = "not decided"
+"""An interval that lies on both sides of a tolerance."""
 MAX_SEEDS = 1000
 """Beyond this many seeds per network "no number of seeds" is the honest word."""
 
@@ -29,9 +29,8 @@ class Verdict:
     b: str
     word: str
     """`different`, `not separated` or `not judged`."""
-    reason: str
     difference: Difference
-    """a minus b; its interval stands by itself, uncorrected."""
+    """a minus b; its interval is uncorrected."""
     p_adjusted: float | None
     """Holm's, over all judged pairs; None where not judged."""
 
@@ -47,12 +46,12 @@ class Verdict:
 class RequiredSampleSize:
     """What it would take to separate two networks, if the difference seen is the true one."""
 
-    least_seeds: int | None
+    least_seeds: int | None = None
     """More seeds per network for an even chance; None where no number of seeds gives it on this test set."""
-    most_seeds: int | None
+    most_seeds: int | None = None
     """More seeds per network for a chance of 90 %; None likewise."""
-    times_tracks: float | None
-    """Where seeds do not help: about this many times as many units would, with seeds enough."""
+    times_tracks: float | None = None
+    """Where seeds do not help: about this many times as many clusters would, with seeds enough."""
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -112,25 +111,25 @@ def compact_letters(accuracies: Mapping[str, float], verdicts: Sequence[Verdict]
 
 
 def required_to_separate(difference: Difference, *, num_pairs: int = 1) -> RequiredSampleSize:
-    """Estimate what would separate two networks at Holm's strictest level, from the parts of the variance.
+    """Estimate what would separate two networks at Holm's strictest level, from the components of the variance.
 
-    It takes the difference seen, and the parts, for the true ones: an order of magnitude, not a promise. Where the
+    It takes the difference seen, and the components, for the true ones: an order of magnitude, not a promise. Where the
     numbers of seeds differ, both networks get so many more.
     """
     if difference.estimate == 0:
-        return RequiredSampleSize(least_seeds=None, most_seeds=None, times_tracks=None)
+        return RequiredSampleSize()
     alpha = (1 - difference.confidence) / num_pairs
-    is_by_units = difference.statement != ON_NEW_FOLDS
-    if is_by_units and difference.num_differing_clusters < _fewest(alpha):
+    is_by_clusters = difference.statement != ON_NEW_FOLDS
+    if is_by_clusters and difference.num_differing_clusters < _fewest(alpha):
         times = _fewest(alpha) / max(difference.num_differing_clusters, 1)
-        return RequiredSampleSize(least_seeds=None, most_seeds=None, times_tracks=times)
+        return RequiredSampleSize(times_tracks=times)
     return _more(difference, alpha)
 
 
 def required_to_show(difference: Difference, tolerance: float) -> RequiredSampleSize | None:
     """Estimate what would show that a is at most the tolerance worse than b; None where a was seen to be worse by it.
 
-    As required_to_separate, and with the edge: while too few units differ, a bound reaches as far as the rule of three.
+    As required_to_separate, but while too few clusters differ, a bound reaches as far as the rule of three.
     """
     ahead = difference.estimate + tolerance
     if ahead <= 0:
@@ -139,20 +138,18 @@ def required_to_show(difference: Difference, tolerance: float) -> RequiredSample
     if times <= 1:
         return found
     if difference.statement != ON_NEW_FOLDS:
-        return RequiredSampleSize(least_seeds=None, most_seeds=None, times_tracks=max(times, found.times_tracks or 0.0))
+        return RequiredSampleSize(times_tracks=max(times, found.times_tracks or 0.0))
     more = math.ceil(difference.num_seeds * (times - 1))
     least, most = (None if number is None else max(number, more) for number in (found.least_seeds, found.most_seeds))
-    return RequiredSampleSize(least_seeds=least, most_seeds=most, times_tracks=None)
+    return RequiredSampleSize(least_seeds=least, most_seeds=most)
 
 
 def _verdict(pair: tuple[str, str], difference: Difference, p_adjusted: float | None, confidence: float) -> Verdict:
     if p_adjusted is None:
-        word, reason = NOT_JUDGED, f"needs {MIN_SEEDS} seeds, 5 are better; has {difference.num_seeds}"
-    elif p_adjusted <= 1 - confidence:
-        word, reason = DIFFERENT, f"p = {p_adjusted:.2g} after Holm's correction"
+        word = NOT_JUDGED
     else:
-        word, reason = NOT_SEPARATED, f"p = {p_adjusted:.2g} after Holm's correction: luck alone may do this"
-    return Verdict(a=pair[0], b=pair[1], word=word, reason=reason, difference=difference, p_adjusted=p_adjusted)
+        word = DIFFERENT if p_adjusted <= 1 - confidence else NOT_SEPARATED
+    return Verdict(a=pair[0], b=pair[1], word=word, difference=difference, p_adjusted=p_adjusted)
 
 
 def _split(groups: list[set[str]], a: str, b: str) -> list[set[str]]:
@@ -175,12 +172,12 @@ def _letter(number: int) -> str:
 
 
 def _fewest(alpha: float) -> int:
-    """Units that must differ: no test gives less than 2 ** (1 - their number)."""
+    """Clusters that must differ: no test gives less than 2 ** (1 - their number)."""
     return math.ceil(1 - math.log2(alpha))
 
 
 def _edge(difference: Difference, tolerance: float) -> float:
-    """How many times as many units would bring the least width of the interval within the tolerance, or end it."""
+    """How many times as many clusters would bring the least width of the interval within the tolerance, or end it."""
     fewest, num_differing = _fewest(1 - difference.confidence), difference.num_differing_clusters
     if num_differing >= fewest or difference.rule_of_three_bound <= tolerance:
         return 1.0
@@ -189,7 +186,7 @@ def _edge(difference: Difference, tolerance: float) -> float:
 
 
 def _more(difference: Difference, alpha: float) -> RequiredSampleSize:
-    """What would tell a difference from zero at this level, the edge aside."""
+    """What would separate a difference from zero at this level, the edge aside."""
     least = _seeds_for(difference, alpha, power=0.5)
     most = _seeds_for(difference, alpha, power=0.9)
     lasting = max(difference.cluster_variance - difference.cell_variance, 0.0)

@@ -1,8 +1,8 @@
-"""Intervals from validation folds, where each seed validates on a fold of its own: the fold is the unit.
+"""Intervals from validation folds, where each seed validates on a fold of its own: the fold is the cluster.
 
-A fold's accuracy carries the luck of its seed and of its tracks at once, so the folds' spread holds all there is, and
-a t over folds with folds - 1 degrees of freedom is enough (docs/statistics.md). Where all seeds share one validation
-part nothing here applies: that is the crossed case of intervals.py. Import from comparisons.py. Shapes: F folds.
+A fold's accuracy varies with its seed and its tracks at once, so the folds' spread holds all variance, and a t over
+folds with folds - 1 degrees of freedom is enough (docs/statistics.md). Where all seeds share one validation set nothing
+here applies: that is the crossed case of intervals.py. Shapes: F folds.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class FoldResult:
     num_correct: float
     num_seen: int
     num_clusters: int | None = None
-    """Tracks in the fold; None where every image stands by itself."""
+    """Tracks in the fold; None where every image is independent."""
 
     @property
     def accuracy(self) -> float:
@@ -42,16 +42,15 @@ class FoldResult:
 
 
 def validation_interval(results: Sequence[FoldResult], *, confidence: float = CONFIDENCE) -> Interval:
-    """Judge one network where each seed validates on its own fold: the fold is the unit, and brings its seed's luck.
+    """Judge one network where each seed validates on its own fold, which brings its seed's variance.
 
-    A single fold tells nothing here: the interval is everything; use accuracy_interval over its tracks instead, as
-    where all seeds share one validation part (the crossed case).
+    Of a single fold the interval is everything: use accuracy_interval over its tracks instead.
     """
     folds = _add_up(results)
     accuracies_F = np.array([fold.accuracy for fold in folds])
     mean, num_seen = accuracies_F.mean(), sum(fold.num_seen for fold in folds)
     total = _fold_total(accuracies_F, least=mean * (1 - mean) / num_seen)
-    return repeated_interval(mean, total, _count_units(folds), len(folds), ON_NEW_FOLDS, confidence)
+    return repeated_interval(mean, total, _count_clusters(folds), len(folds), ON_NEW_FOLDS, confidence)
 
 
 def validation_difference(
@@ -67,7 +66,7 @@ def validation_difference(
     seen_F = np.array([a.num_seen for a, _ in pairs])
     num_differing = np.rint(np.abs(differences_F) * seen_F).sum()
     total = _fold_total(differences_F, least=float((np.abs(differences_F) * seen_F).sum() / seen_F.sum() ** 2))
-    num_clusters = _count_units([a for a, _ in pairs]) if len(pairs) > 1 else 1
+    num_clusters = _count_clusters([a for a, _ in pairs]) if len(pairs) > 1 else 1
     low, high, p_value = difference_bounds(differences_F.mean(), total, num_differing, num_clusters, confidence)
     return Difference(
         estimate=float(differences_F.mean()),
@@ -77,7 +76,6 @@ def validation_difference(
         degrees_of_freedom=float(total.degrees_of_freedom),
         num_seeds=len(pairs),
         num_clusters=len(pairs),
-        design_effect=1.0,
         statement=ON_NEW_FOLDS,
         confidence=confidence,
         seed_variance=float(total.variance),
@@ -111,5 +109,5 @@ def _add_up(results: Sequence[FoldResult]) -> list[FoldResult]:
     ]
 
 
-def _count_units(folds: Sequence[FoldResult]) -> int:
+def _count_clusters(folds: Sequence[FoldResult]) -> int:
     return sum(fold.num_seen if fold.num_clusters is None else fold.num_clusters for fold in folds)

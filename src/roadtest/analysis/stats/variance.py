@@ -1,16 +1,16 @@
-"""How large the luck in an accuracy is: the variance of a mean over seeds crossed with units, and its trust.
+"""Variance components of an accuracy over seeds crossed with clusters, and their degrees of freedom.
 
-The model. A network is trained with S seeds; every trained one judges the same U units (tracks: images of one physical
-sign stand or fall together). Three kinds of luck: the seed's, the unit's, and that of one seed on one unit. Of
+The model. A network is trained with S seeds; each trained one predicts the same C clusters (tracks: the errors on
+images of one sign are dependent). Three sources of variance: the seed, the cluster, and one seed on one cluster. Of
 
-    seed  = variance of the S seeds' accuracies / S                      (luck of seeds, plus the cells' share)
-    unit  = cluster-robust variance over units of the mean over seeds    (luck of units, plus the cells' share)
-    cell  = variance of what neither explains                            (the cells' share, counted in both)
+    seed    = variance of the S seeds' accuracies / S                         (seeds, plus the cells' share)
+    cluster = cluster-robust variance over clusters of the mean over seeds    (clusters, plus the cells' share)
+    cell    = variance of what neither explains                               (the cells' share, counted in both)
 
-the sum seed + unit - cell estimates the variance of the mean without bias (Searle, Casella and McCulloch, Variance
+the sum seed + cluster - cell estimates the variance of the mean without bias (Searle, Casella and McCulloch, Variance
 Components, 1992, chapter 4; the form of Owen, The pigeonhole bootstrap, 2007). It is never taken below the larger of
 the first two. Arrays in, arrays out: leading axes are studies, so that a simulation judges thousands at once with the
-very code that judges one. Shapes: S seeds, U units, N images. Verdicts and words live in comparisons.py.
+very code that judges one. Shapes: S seeds, C clusters, N images.
 """
 
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ Floats = npt.NDArray[np.floating]
 
 @dataclass(frozen=True, kw_only=True)
 class VarianceComponents:
-    """The estimated parts of the variance of one network's accuracy; each an array over studies."""
+    """The estimated components of the variance of one network's accuracy; each an array over studies."""
 
     accuracy: Floats
     residuals_C: Floats
-    """Per unit: its share of the mean over seeds, less what its size alone would bring; sums to zero."""
+    """Per cluster: its share of the mean over seeds, less what its size alone would bring; sums to zero."""
     seed: Floats
     cell: Floats
     num_seeds: int
@@ -35,7 +35,7 @@ class VarianceComponents:
 
     @property
     def cluster(self) -> Floats:
-        """The cluster-robust variance over units; for two networks' difference subtract their residuals first."""
+        """The cluster-robust variance over clusters; for two networks' difference subtract their residuals first."""
         return cluster_variance(self.residuals_C)
 
 
@@ -48,13 +48,13 @@ class Total:
 
 
 def sum_by_cluster(values_SN: npt.NDArray[np.generic], clusters_N: npt.NDArray[np.int64]) -> Floats:
-    """Add up the images of each unit (numbered 0 to U - 1), for every seed."""
+    """Add up the images of each cluster (numbered 0 to C - 1), for every seed."""
     num_clusters = int(clusters_N.max()) + 1
     return np.stack([np.bincount(clusters_N, weights=row, minlength=num_clusters) for row in values_SN])
 
 
 def variance_components(wrong_SC: Floats, sizes_C: Floats) -> VarianceComponents:
-    """Split the luck in one network's accuracy, from the number of wrong images per seed and unit."""
+    """Split the variance of one network's accuracy, from the number of wrong images per seed and cluster."""
     num_seeds, num_clusters = wrong_SC.shape[-2:]
     num_images = sizes_C.sum()
     error_S = wrong_SC.sum(axis=-1, keepdims=True) / num_images
@@ -83,16 +83,16 @@ def variance_components(wrong_SC: Floats, sizes_C: Floats) -> VarianceComponents
 
 
 def cluster_variance(residuals_C: Floats) -> Floats:
-    """The cluster-robust (sandwich) variance of a mean from its units' residuals, with the factor U / (U - 1)."""
+    """The cluster-robust (sandwich) variance of a mean from its clusters' residuals, with the factor C / (C - 1)."""
     num_clusters = residuals_C.shape[-1]
     variance: Floats = (residuals_C**2).sum(axis=-1) * (num_clusters / max(num_clusters - 1, 1))
     return variance
 
 
 def total_variance(networks: list[VarianceComponents], cluster: Floats) -> Total:
-    """Seeds and units together, for one network or for the difference of two whose seeds have nothing in common.
+    """Add up seeds and clusters, for one network or for the difference of two whose seeds have nothing in common.
 
-    `unit` is the cluster-robust variance of the figure itself: of the one network, or of the images' differences.
+    `cluster` is the cluster-robust variance of the figure itself: of the one network, or of the images' differences.
     The degrees of freedom are Satterthwaite's (1946).
     """
     seed = sum((components.seed for components in networks), start=np.zeros(()))

@@ -24,26 +24,12 @@ from roadtest.data.audit.finding import Finding
 from roadtest.data.dataset import TEST, TRAIN, ImageSet
 
 PAPER, INK, FAINT, HIDDEN = (255, 255, 255), (20, 20, 20), (105, 105, 105), (222, 222, 222)
-
-
 COLOURS = {"error": (176, 0, 32), "warning": (154, 84, 0), "note": (0, 82, 148), "ok": (0, 104, 55)}
-
-
 WIDTH, CELL, EDGE, GAP, CASE_GAP = 1160, 96, 20, 6, 30
-
-
 _LABEL_SIZE, _TEXT_SIZE, _TITLE_SIZE = 12, 15, 20
-
-
 _LABEL_HEIGHT, _LINE = 65, 21
-
-
 _MAX_CASES = 6
-
-
 Corner = tuple[int, int]
-
-
 Colour = tuple[int, int, int]
 
 
@@ -159,14 +145,8 @@ def drawable(text: str) -> str:
 
 Augment = Callable[[npt.NDArray[np.uint8], npt.NDArray[np.int64]], npt.NDArray[Any]]
 """Takes images_NHWC and their row numbers in the set; returns varied images_NHWC, uint8 or float."""
-
-
 _EDGE, _GAP, _BLOCK_GAP, _HEAD = 14, 2, 18, 58
-
-
 _NAME_SIZE, _SMALL_SIZE = 15, 12
-
-
 _MAX_PIXELS = 120_000_000
 
 

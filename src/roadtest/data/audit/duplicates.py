@@ -31,33 +31,17 @@ from roadtest.data.dataset import ImageSet
 from roadtest.data.split import shuffled
 
 Ints = npt.NDArray[np.int64]
-
-
 MAX_DISTANCE = 0.15
 """Root mean square difference of two small pictures at even contrast (0: equal, 1.4: unrelated). 95 % of GTSRB's images
 saved as JPEG (quality 90) or halved in brightness stay below; of its nearest pictures of two signs less than 1 %."""
-
-
 MANY_IMAGES = 200_000
 """Above, four long bands instead of eight short ones: fewer comparisons, and only the nearest copies are found."""
-
-
 MAX_BUCKET = 20_000
-
-
 MAX_CANDIDATES = 500_000
-
-
 _WINDOW = 4
 """In a bucket beyond the limits an image is compared with so many neighbours in the order of the hashes."""
-
-
 _BLOCK = 256
-
-
 NUM_RANDOM_PAIRS = 2000
-
-
 _KEY = 64
 
 
@@ -161,19 +145,11 @@ def count_bits(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
 
 SMALL_SIZE = 16
 """Side of the small pictures: a re-encoded or rescaled copy keeps them, and 1 % of an image's noise survives."""
-
-
 HASH_BITS = 64
-
-
 BLANK_LEVELS = 2
 """An image whose every channel spans at most so many levels shows nothing."""
-
-
 CONTRAST_FLOOR = 4.0
 """Levels added to an image's deviation: noise in an almost even picture is not stretched into a pattern."""
-
-
 _CHUNK = 2048
 
 

@@ -12,19 +12,11 @@ from roadtest.data.sources.images import Headers
 
 LEAST_IMAGES = 200
 """`compare` refuses fewer. Convention."""
-
-
 PARTS = {TRAIN: "training", VAL: "validation", TEST: "test"}
-
-
 MAX_BROKEN_SHARE = 0.01
 """More broken files than this are an error: something happened to the data."""
-
-
 MAX_IMBALANCE = 10
 """The largest class over the smallest, from which on accuracy alone misleads. Convention."""
-
-
 FEW_IMAGES, FEW_GROUPS = 10, 2
 """A class with fewer cannot be split into training and validation. Convention."""
 

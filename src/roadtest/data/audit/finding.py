@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 Severity = Literal["ok", "note", "warning", "error"]
-
-
 NUM_EXAMPLES = 6
 """Cases that are named and shown per finding."""
 

@@ -33,37 +33,21 @@ from roadtest.data.audit.duplicates import SMALL_SIZE, Looks, describe_looks, ev
 from roadtest.data.dataset import TEST, ImageSet
 
 Floats = npt.NDArray[np.float64]
-
-
 Ints = npt.NDArray[np.int64]
-
-
 MAX_PER_CLASS = 300
-
-
 MAX_SAMPLED = 20_000
-
-
 MIN_IMAGES = 20
 """Of a class, to be judged at all."""
-
-
 RIDGE = 0.1
 """Of the mean variance, added to each: there are about as many values in a picture as images in a class."""
-
-
 MEAN_EXCESS, LEAST_EXCESS = 0.4, 0.15
 """How much more often flipped than upright images of one class of a pair are read as the other: on average over both
 directions, and in each. On GTSRB's training images the four pairs have at least 0.48 and 0.27."""
-
-
 TOLD_APART, TOLD_APART_SLOPE = 1.15, 0.4
 """Of a pair, at most TOLD_APART - TOLD_APART_SLOPE x (mean excess) may be told from the other's mirror images: where
 flips are read as the other class more often, these must fool the classifier more often. It parts GTSRB's four pairs
 (0.75 to 0.91 told apart) from the nearest false one (no overtaking for trucks and no trucks: excess 0.56, 0.99 told
 apart), on its training images, on a third of them, and on drawn signs, all 43 classes or 12."""
-
-
 SYMMETRIC_SHARE, MIN_RECALL = 0.75, 0.5
 """A class that is recognised at least this often (and well above chance) counts as its own mirror image if flips keep
 this share of it."""
@@ -220,8 +204,6 @@ def _mirrored(rates: _Rates) -> list[tuple[int, int]]:
 
 
 MAX_LOOKED = 6_000
-
-
 _CHUNK = 512
 
 

@@ -14,12 +14,8 @@ from roadtest.data.dataset import PART_ORDER, TEST, TRAIN, ImageSet
 
 LEAK_ERROR, LEAK_WARNING = 0.005, 0.001
 """Shares of a part's images that are copies of training images, from which on they are an error, a warning."""
-
-
 FEW_SHARE = 0.005
 """Of all images: below, look-alikes are a note."""
-
-
 MAX_ALIKE = 0.05
 """Of random pairs; in a data set of many things nearly none look the same."""
 

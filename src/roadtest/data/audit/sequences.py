@@ -25,42 +25,22 @@ from roadtest.data.sources.layout import HELD_OUT, SPLIT_WORDS, canonical, hold_
 from roadtest.data.split import shuffled
 
 Ints = npt.NDArray[np.int64]
-
-
 Floats = npt.NDArray[np.float32]
-
-
 Run = tuple[str, Ints, Ints]
 """Name, rows of its images in the order of their numbers, the numbers."""
-
-
 MAX_GAP = 2
 """Neighbours are images of one run whose numbers differ by at most so much: one frame may be missing."""
-
-
 MIN_ALIKE = 0.85
 """How often neighbours must be nearer than a random pair of their class; 0.5 is chance, GTSRB's frames have 0.99."""
-
-
 MIN_NEIGHBOURS = 20
 """Fewer prove nothing."""
-
-
 MAX_NEIGHBOURS = 20_000
-
-
 MAX_WHOLE = 200
 """Runs up to this length are taken whole where their class has several."""
-
-
 CUT_QUANTILE = 0.20
 """A long run is cut where neighbours are further apart than this share of random pairs of their class. With GTSRB's
 frames numbered through, of 0.10, 0.15, 0.20 and 0.30 this one gave as many tracks torn as tracks joined."""
-
-
 _KEY = 1957
-
-
 _NUMBERED = re.compile(r"(?P<start>.*?)[ _.()#-]*(?P<number>[0-9]{1,18})[)]?")
 
 

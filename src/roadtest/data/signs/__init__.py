@@ -26,32 +26,18 @@ from roadtest.data.signs.track import FRAMES_PER_TRACK, build_track, random_stre
 from roadtest.data.sources.gtsrb import CLASS_NAMES, NUM_TRAIN_BY_CLASS
 
 __all__ = ["LEVEL", "NOTE", "Drawing", "is_drawn", "list_signs", "parse_drawing", "read_image", "read_settings"]
-
-
 LEVEL = "real-selected"
 """What the generator owes to real images: of `zero-real` (no GTSRB pixel or statistic), `statistics` (laws of light or
 size fitted to its training images) and `real-selected` (chosen beside its labelled training images, without a gradient
 from them), the last: plates, colours, light and sizes were drawn while looking at them (docs/log.md)."""
-
-
 NUM_CLASSES = len(CLASS_NAMES)
-
-
 DRAWING_VERSION = 11
 """Raise it whenever a change here moves a pixel: a cache of decoded images then draws anew."""
-
-
 _MAX_IMAGES = 1_000_000
-
-
 _KEY = re.compile(
     r"(?P<seed>[0-9]{1,19})/(?P<part>train|test|home|away|wild|wildtest)/(?P<label>[0-9]{1,6})/(?P<track>[0-9]{1,9})/(?P<frame>[0-9]{1,6})"
 )
-
-
 NOTE = "The signs are drawn by the program: accuracies say nothing about real traffic signs."
-
-
 _WORLDS_NOTE = "Validation shows backgrounds, styles of plates, lights and cameras that training never shows."
 
 
@@ -160,17 +146,9 @@ def _parsed(key: str) -> tuple[int, str, int, int, int]:
 
 
 NAME = "signs"
-
-
 MAX_SEED = 10**19 - 1
-
-
 _SETTING = re.compile(r"(?:(?P<name>test|seed)=)?(?P<number>[0-9]{1,19})")
-
-
 _FLAGS = {"skewed": "is_skewed", "wild": "is_wild", "worlds": "has_worlds"}
-
-
 _NAMES = {None: "num_train", "test": "num_test", "seed": "seed"}
 
 

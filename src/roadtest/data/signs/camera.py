@@ -18,8 +18,6 @@ from roadtest.data.signs.track import Track
 
 MARGIN = 0.115
 """GTSRB leaves a tenth of the sign's size around it, rather more than less, and 5 pixels at least."""
-
-
 _MIN_MARGIN_PIXELS = 5
 
 

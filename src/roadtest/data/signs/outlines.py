@@ -14,11 +14,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 Point = tuple[float, float]
-
-
 Outline = tuple[Point, ...]
-
-
 Outlines = list[Outline]
 
 
@@ -113,7 +109,6 @@ def place(
 
 _RING = [*arc(0.5, 0.3, 0.5, 0.3, 180, 360), *arc(0.5, 0.7, 0.5, 0.3, 0, 180), (0.0, 0.3)]
 
-
 CENTRE_LINES: dict[str, list[list[Point]]] = {
     "0": [_RING],
     "1": [[(0.0, 0.27), (0.62, 0.0), (0.62, 1.0)]],
@@ -131,7 +126,6 @@ CENTRE_LINES: dict[str, list[list[Point]]] = {
     "O": [_RING],
     "P": [[(0.0, 1.0), (0.0, 0.0), (0.5, 0.0), *arc(0.5, 0.28, 0.5, 0.28, 270, 450), (0.0, 0.56)]],
 }
-
 
 _RELATIVE_WIDTHS = {"1": 0.62}
 

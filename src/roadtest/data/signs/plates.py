@@ -26,10 +26,7 @@ from roadtest.data.signs.pictograms import Patch
 
 FACE_SIZE = 120
 """Side of a plate's raster in pixels; the plate touches its edges."""
-
-
 _OVERSAMPLING = 4
-
 
 INKS: dict[str, tuple[float, float, float]] = {
     "white": (0.78, 0.80, 0.79),
@@ -93,15 +90,9 @@ def _lorry_and_car(ink: str) -> list[Patch]:
 
 
 _LIMITS = {0: "20", 1: "30", 2: "50", 3: "60", 4: "70", 5: "80", 7: "100", 8: "120"}
-
-
 _ROUNDABOUT = 40
-
-
 Span = tuple[float, float]
 """Which part of every measure's range is drawn from, 0 to 1."""
-
-
 ALL: Span = (0.0, 1.0)
 
 
@@ -261,7 +252,6 @@ _WARNINGS: dict[int, Callable[[Style], list[Patch]]] = {
     31: lambda style: show.deer(),
 }
 
-
 _BLUE_ARROWS: dict[int, Callable[[Style], Outlines]] = {
     33: lambda style: show.arrow_turning(is_right=True, pen=_pen(style)),
     34: lambda style: show.arrow_turning(is_right=False, pen=_pen(style)),
@@ -275,14 +265,12 @@ _BLUE_ARROWS: dict[int, Callable[[Style], Outlines]] = {
     ),
 }
 
-
 _ENDS: dict[int, Callable[[Style], list[Patch]]] = {
     6: lambda style: [("grey", _number("80", style))],
     32: lambda style: [],
     41: lambda style: _two_cars("grey"),
     42: lambda style: _lorry_and_car("grey"),
 }
-
 
 _OTHERS = {
     9: _no_overtaking,

@@ -27,35 +27,22 @@ from roadtest.data.signs.plates import ALL, FACE_SIZE, Span, draw_plate, draw_st
 
 SCENE_SIZE = 224
 """Side of the background texture in pixels."""
-
-
 BRIGHTEST = 4.0
 """Linear light that the background's 255 stands for; its square-root code keeps detail in the dark."""
-
-
 BOARD_SIZE = 2 * FACE_SIZE
 """Side of the sign's plane: the plate fills its middle half."""
-
-
 FloatArray = npt.NDArray[np.float32]
-
-
 Colour = tuple[float, float, float]
-
-
 _LEAVES: tuple[tuple[Colour, ...], ...] = (
     ((0.010, 0.012, 0.010), (0.035, 0.045, 0.018), (0.10, 0.11, 0.030), (0.32, 0.30, 0.12)),
     ((0.012, 0.010, 0.008), (0.070, 0.045, 0.015), (0.26, 0.15, 0.030), (0.75, 0.55, 0.18)),
     ((0.010, 0.009, 0.008), (0.050, 0.030, 0.016), (0.14, 0.075, 0.030), (0.40, 0.26, 0.12)),
     ((0.006, 0.007, 0.007), (0.014, 0.016, 0.015), (0.03, 0.030, 0.026), (0.10, 0.095, 0.08)),
 )
-
-
 _WALLS: tuple[Colour, ...] = (
     (0.55, 0.50, 0.42), (0.30, 0.11, 0.07), (0.35, 0.34, 0.33), (0.62, 0.45, 0.22), (0.75, 0.74, 0.72),
     (0.13, 0.12, 0.12), (0.45, 0.28, 0.24),
 )  # fmt: skip
-
 
 _SKIES: tuple[Colour, ...] = (
     (0.80, 0.88, 1.0),
@@ -249,11 +236,7 @@ def lay_over(below: npt.NDArray[np.uint8], above: npt.NDArray[np.uint8]) -> None
 
 
 _GRID = np.linspace(-1, 1, FACE_SIZE, dtype=np.float32)
-
-
 _DIRT = np.array((0.10, 0.085, 0.06), np.float32)
-
-
 _STICKERS = ((0.7, 0.7, 0.68), (0.03, 0.03, 0.03), (0.6, 0.5, 0.1), (0.1, 0.35, 0.15), (0.35, 0.35, 0.36))
 
 
@@ -324,8 +307,6 @@ def _shading(rng: np.random.Generator) -> FloatArray:
 
 HOME, AWAY = "home", "away"
 """The parts of a drawing whose tracks draw from one of the two worlds."""
-
-
 WILD, WILD_TEST = "wild", "wildtest"
 """The training and the test part of a wild drawing."""
 
@@ -430,7 +411,6 @@ EVERYTHING = replace(
     lens_blur=(0.28, 0.35),
     motion_chance=0.2,
 )
-
 
 WORLDS = {
     WILD: EVERYTHING,

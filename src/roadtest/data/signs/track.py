@@ -28,11 +28,7 @@ from roadtest.data.signs.scene import (
 
 FRAMES_PER_TRACK = 10
 """GTSRB has 30; ten keep a small set rich in signs."""
-
-
 PART_CODES = {"train": 0, "test": 1, HOME: 2, AWAY: 3, WILD: 4, WILD_TEST: 5}
-
-
 FloatArray = npt.NDArray[np.float32]
 
 
@@ -54,7 +50,6 @@ class Weather:
 
 MIDDLING_LIGHT = 0.35
 """White paint under a grey sky."""
-
 
 WEATHERS = (
     Weather(chance=0.33, sign_light=(0.4, 1.8), scene_light=(0.35, 1.5), tint=(1.03, 1.0, 0.95)),  # sun on the sign

@@ -17,11 +17,7 @@ from roadtest.data.dataset import Item
 
 MAX_MEMBERS = 500_000
 """Ten times what GTSRB has; as many names take about 150 MB."""
-
-
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others unpack without a bound on memory
-
-
 BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, UnicodeError)
 """What reading a damaged or hostile zip raises."""
 

@@ -20,18 +20,10 @@ from roadtest.data.sources.images import to_rgb
 from roadtest.data.sources.layout import Labelled, build_listing
 
 IMAGES, LABELS = "images.npy", "labels.npy"
-
-
 NAME = "arrays"
 """Names the source in the study's folder."""
-
-
 WANTED = "compare((images, labels)) takes uint8 images of N x H x W x 3 and N labels"
-
-
 MAX_LABELS_BYTES = 1 << 30
-
-
 _CHUNK = 4096
 
 

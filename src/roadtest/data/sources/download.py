@@ -24,18 +24,10 @@ from roadtest.data.sources.archive import check_members
 from roadtest.records.lock import folder_lock
 
 PUBLISHER_URL = "https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370"
-
-
 TIMEOUT_SECONDS = 30.0
-
-
 PAUSE_SECONDS = 2.0
-
-
 MAX_TRIES = 4
 """Connections in a row that bring no byte, after which we stop; one that brings some starts the count again."""
-
-
 _CHUNK_BYTES = 256 * 1024
 
 
@@ -55,11 +47,7 @@ ARCHIVES = (
     Archive(name="GTSRB_Final_Test_Images.zip", md5="c7e4e6327067d32654124b0fe9e82185", usual_bytes=88_978_620),
     Archive(name="GTSRB_Final_Test_GT.zip", md5="fe31e9c9270bbcd7b84b7f21a9d9d9e5", usual_bytes=99_620),
 )
-
-
 ARCHIVE_NAMES = tuple(archive.name for archive in ARCHIVES)
-
-
 HOW_TO_GET_GTSRB = (
     f"fetch {', '.join(ARCHIVE_NAMES)} from {PUBLISHER_URL}/published-archive.html into one folder and name it with "
     "`--data-dir DIR` or ROADTEST_GTSRB; `roadtest compare signs` needs neither data nor network"

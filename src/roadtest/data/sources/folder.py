@@ -27,12 +27,8 @@ from roadtest.data.sources.images import is_hidden, is_picture, read_image
 from roadtest.data.sources.layout import NO_CLASS, SPLIT_WORDS, Labelled, build_listing, class_key, count_ignored
 
 ARCHIVE_SUFFIXES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
-
-
 BUILT_IN = ("gtsrb", "signs")
 """Sources that are no folder, which a mistyped name may have meant."""
-
-
 LAYOUTS = "a folder per class, or train, val and test over a folder per class"
 
 
@@ -222,8 +218,6 @@ def _refuse_escape(entry: "os.DirEntry[str]", root: Path) -> None:
 
 MAX_BYTES = 1 << 30
 """A million images of a hundred classes with six digits each have 0.9 GB."""
-
-
 MAX_LINE_BYTES = 4 << 20
 
 

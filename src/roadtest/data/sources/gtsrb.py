@@ -48,11 +48,7 @@ from roadtest.data.sources.download import ARCHIVE_NAMES, HOW_TO_GET_GTSRB, down
 
 MAX_PIXELS = 4096 * 4096
 """GTSRB's largest image has 250 x 250; more than this is a bomb."""
-
-
 MAX_IMAGE_BYTES = 3 * MAX_PIXELS + 1024
-
-
 _BROKEN_IMAGE = (OSError, ValueError, SyntaxError, IndexError, EOFError, OverflowError, zlib.error, struct.error)
 
 
@@ -149,17 +145,9 @@ NUM_TRAIN_BY_CLASS = (
     240,
 )
 """Training images of each class; class 33 has the one track of 29 frames."""
-
-
 NUM_TRAIN, NUM_TRACKS, NUM_TEST = 39_209, 1_307, 12_630
-
-
 NUM_SMALLER_TRAIN, NUM_SMALLER_TRACKS = 26_640, 888
-
-
 FRAMES_PER_TRACK = 30
-
-
 ALLOW_SUBSET = "allow a subset (--subset)"
 
 
@@ -187,17 +175,9 @@ def check_test_counts(found: Iterable[str], where: object, archive: str) -> None
 
 MAX_CSV_BYTES = 8 * 2**20
 """The official file has 377,382 bytes."""
-
-
 NUM_CLASSES = 43
-
-
 _IMAGE = re.compile(r"(?:Test/)?([0-9]{5})\.(?:ppm|png)", re.IGNORECASE)
-
-
 _CLASS = re.compile(r"[0-9]{1,2}")
-
-
 _REMEDY = "take it from GTSRB_Final_Test_GT.zip again"
 
 
@@ -306,42 +286,23 @@ CLASS_NAMES = (
     "End of no overtaking for trucks",
 )
 
-
 MIRRORED_CLASSES = ((19, 20), (33, 34), (36, 37), (38, 39))
 """Pairs that a left-right flip turns into each other: why no protocol flips traffic signs."""
-
-
 _ANY_NAME = re.compile(r".*", re.S)
-
-
 _LAYOUT_NAME = re.compile(
     r"gtsrb.*|(final_training|final_test|images|training|train|test|archive|[0-9]{1,5})([ _.-].*)?", re.I
 )
 """Folders and zips that GTSRB's layouts consist of, and what downloaders make of their names: `archive (1).zip`."""
-
-
 _DEEP_PLACE = re.compile(
     r"GTSRB|Final_Training|Final_Test|Images|Training|[0-9]{1,5}|([Tt]rain|[Tt]est|"
     r"GTSRB[_-](Final_)?(Training|Test)(_Images|_GT|_fixed))(\.zip)?"
 )
 """Names inside a layout, exactly: from these we look further up."""
-
-
 _FILE = re.compile(r".*\.(ppm|png)|GT-final_test\.csv|Test\.csv", re.I)
-
-
 _TRAIN_FILE = re.compile(r"(?:([0-9]{1,5})_)?([0-9]{5})_([0-9]{5})\.(?:ppm|png)", re.I)
-
-
 _TEST_FILE = re.compile(r"([0-9]{5})\.(?:ppm|png)", re.I)
-
-
 _CLASS_FOLDER = re.compile(r"[0-9]{1,5}")
-
-
 _LABELS = ("gt-final_test.csv", "test.csv")
-
-
 _MAX_DEPTH = 7
 
 

@@ -103,11 +103,7 @@ def _high_bytes(image: Image.Image) -> Image.Image:
 
 MAX_FILES = 50_000
 """Of more, evenly spread ones are read: about 0.1 ms each."""
-
-
 MAX_MEMBER_BYTES = 64 << 20
-
-
 IMAGE_SIZES = (32, 64, 128, 224)
 """What networks are trained at; the largest not above the median short side is suggested."""
 
@@ -184,8 +180,6 @@ def _read_header(item: Item) -> tuple[int, int, str] | None:
 
 
 STDIN = "-"
-
-
 MAX_LINE_BYTES = 32_768
 """Of a path on standard input; systems take 4,096."""
 

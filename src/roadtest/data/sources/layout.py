@@ -24,30 +24,18 @@ from roadtest.data.split import by_class, find_units, shuffled
 
 SPLIT_WORDS = {"train": TRAIN, "val": VAL, "valid": VAL, "validation": VAL, "test": TEST}
 """How people write the three parts, in lower case."""
-
-
 NEARLY_SPLIT_WORDS = frozenset(
     {"training", "trainset", "train_set", "trainval", "testing", "tests", "testset", "test_set"}
     | {"dev", "eval", "evaluation", "holdout"}
 )
 """What else people call a part; taken for a class, it would make a comparison of part against part."""
-
-
 TEST_SHARE = 0.15
 """Of the images without a part, when no test part was given. Convention."""
-
-
 TEST_KEY = 15
-
-
 HELD_OUT = "No test part was given: "
 """How the note begins that says a test part was held out here."""
-
-
 LEFT_OUT = "Files were left out: "
 """How the note begins that counts, by kind, the files that are not taken."""
-
-
 NO_CLASS = "in no class folder"
 """What that note calls pictures that lie beside the class folders."""
 

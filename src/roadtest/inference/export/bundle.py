@@ -63,20 +63,14 @@ from roadtest.inference.export.onnx import (
 from roadtest.inference.export.quantise import write_int8
 from roadtest.machine import count_usable_cores, describe_machine
 from roadtest.records import Predictions, RunRecord, folder_name, read_predictions, read_rows, utc_now
+from roadtest.records.events import Event, counting
 from roadtest.records.measurements import INT8, ONNXRUNTIME, RUNTIMES
-from roadtest.records.schema import Event, counting
 from roadtest.training.profile import LatencySample
 
 Tell = Callable[[Event], None]
-
-
 MANIFEST_VERSION = 1
-
-
 MAX_CHANGED = 0.01
 """A float32 file that answers more of the images otherwise is not the trained network; convention."""
-
-
 VARIANTS = {runtime: variant for variant, runtime in RUNTIMES.items()}
 
 
@@ -103,7 +97,7 @@ def export_run(
     has_int8: bool = False,
     has_own_images: bool = False,
     check_on: str = "val",
-    own_network: str | None = None,
+    network_file: str | None = None,
     num_threads: int | None = None,
     num_rounds: int = 5,
     seconds_per_visit: float = 0.25,
@@ -117,7 +111,7 @@ def export_run(
     """
     check_extra()
     found = find_run(path)
-    classifier = Classifier.from_run(found.path, own_network=own_network)
+    classifier = Classifier.from_run(found.path, network_file=network_file)
     folder = _free_folder(out, classifier.record)
     prepared = Prepared(classifier.network, classifier.record.normalisation).eval()
     work = _Work(
@@ -273,37 +267,19 @@ def _write_json(path: Path, value: object) -> None:
 
 
 Bytes = npt.NDArray[np.uint8]
-
-
 Ints = npt.NDArray[np.int64]
-
-
 Answer = Callable[[Bytes], npt.NDArray[np.float32]]
 """uint8 images_NHWC -> logits_NK, in PyTorch."""
-
-
 MAX_CHECKED = 5000
-
-
 MAX_CHECKED_BYTES = 1 << 28
 """Large images are fewer: each of them takes longer."""
-
-
 MAX_AT_ONCE, MAX_BYTES_AT_ONCE = 256, 1 << 26
 """Images that are in memory at the same time, of however many are compared."""
-
-
 NUM_CALIBRATION = 512
 """Convention: the range of an activation settles after a few hundred images."""
-
-
 NUM_DRAWN = 86
 """Two of each of the 43 signs; one takes some hundredths of a second."""
-
-
 NUM_PACKED = 10
-
-
 _LEAST_AGREEMENT = 0.95
 """Of the kept answers, which may be bfloat16's, with float32's on the same images; on other images it is chance."""
 

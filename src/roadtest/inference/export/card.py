@@ -12,26 +12,19 @@ from pathlib import Path
 
 import numpy as np
 
-from roadtest.analysis import Estimate, Results, Variant, estimate_accuracy, read_results
+from roadtest.analysis import ACCURACY, Estimate, Results, Variant, estimate_score, read_results
 from roadtest.format import Row, plural, speak_of
 from roadtest.records import Machine, RunRecord, SetResult, StudyInfo, read_predictions, read_study_info
 
 DASH = "–"
-
-
 NUM_WEAKEST = 3
-
-
 LEAST_OF_A_CLASS = 10
 """Images below which a class's recall is no figure worth printing; convention."""
-
-
 _ENGINES = {
     "pytorch": "PyTorch, float32: the trained network",
     "onnxruntime": "ONNX Runtime, float32",
     "onnxruntime-int8": "ONNX Runtime, int8",
 }
-
 
 _SNIPPET = """```python
 import json
@@ -250,7 +243,9 @@ def _files(rows: Sequence[Row], packed: str) -> str:
 
 
 def _estimate(results: Results | None, variant: Variant | None, part: str) -> Estimate | None:
-    return estimate_accuracy(results, variant, part) if results is not None and variant is not None else None
+    if results is None or variant is None:
+        return None
+    return estimate_score(results, variant, part, metric=ACCURACY)
 
 
 def _accuracy(result: SetResult | None) -> str:

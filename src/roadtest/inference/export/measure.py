@@ -32,18 +32,10 @@ except ImportError as error:
 
 
 SCHEMA_VERSION = 1
-
-
 KIND = "roadtest measurement"
-
-
 MIN_SAMPLES, MAX_SAMPLES = 3, 50
-
-
 MAX_SIDE = 4096
 """Pixels; no network here takes images so large, and memory would run out."""
-
-
 FILES = {"float32": "model.onnx", "int8": "model-int8.onnx"}
 
 

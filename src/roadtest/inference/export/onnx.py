@@ -44,18 +44,10 @@ if TYPE_CHECKING:
     import onnxruntime
 
 OPSET = 20
-
-
 INPUT = "images"
-
-
 LOGITS, PROBABILITIES = "logits", "probabilities"
-
-
 MAX_BYTES = 2**31 - 1
 """A protocol buffer, which an ONNX file is, holds no more."""
-
-
 _EXAMPLE_SIZE = 2
 """Images of the example that the exporter traces; any number but 0 and 1, which it takes for constants."""
 
@@ -141,11 +133,7 @@ def _metadata(record: RunRecord) -> dict[str, str]:
 
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
-
-
 BATCH_SIZE = 256
-
-
 _ERRORS_ONLY = 3
 
 
@@ -183,8 +171,6 @@ def run_logits(
 
 
 PYTORCH = "pytorch"
-
-
 BATCH_SIZES = (1, 64)
 
 
@@ -238,8 +224,6 @@ class _Engine(nn.Module):
 
 
 Floats = npt.NDArray[np.float32]
-
-
 Ints = npt.NDArray[np.int64]
 
 

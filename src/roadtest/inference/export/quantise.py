@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 
 LEARNED = ("Conv", "Gemm", "MatMul")
 """Where the network itself begins; not every network begins with a convolution."""
-
-
 QUANTISED = ("Conv", "Gemm", "MatMul", "Add", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat")
-
-
 BATCH_SIZE = 32
 
 

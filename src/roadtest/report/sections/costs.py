@@ -1,15 +1,14 @@
-"""The costs a network has, how each is called and written, and the points and bars that show them. No drawing here.
-
-The table of what exported networks cost: in ONNX Runtime on this computer, and on others that were measured.
+"""Accuracy against cost: points, bars and the sentence about them, latency here and on other devices.
 
 Times are compared across a row, so the head of each column says with how many threads they were measured; where the
 networks of one column had different numbers, each cell says its own.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from operator import itemgetter
 
-from roadtest.analysis import Results, device_column, devices_of, pareto_front
+from roadtest.analysis import Results, Variant, device_column, devices_of, latency_rows, pareto_front, ranked_variants
 from roadtest.analysis.costs import COSTS, NUM_THREADS, ONNX, WHAT_IS_TIMED, CostKind
 from roadtest.format import (
     PART_WORDS,
@@ -18,60 +17,72 @@ from roadtest.format import (
     format_factor,
     format_milliseconds,
     format_seconds,
+    format_three_digits,
     join_words,
     plural,
 )
 from roadtest.records import row_label
-from roadtest.report.charts import (
-    KEY_STN,
-    VIEW_HEIGHT,
-    Figure,
-    Panel,
-    View,
-    cost_axes,
-    draw_bars,
-    draw_costs,
-    place_labels,
+from roadtest.records.measurements import is_exported
+from roadtest.report.blocks import (
+    Block,
+    Cell,
+    Column,
+    Context,
+    Section,
+    Table,
+    Text,
+    make_table,
+    number_column,
+    present,
+    text_column,
 )
-from roadtest.report.sections.curves import MAX_BARS, SIDE_COSTS, dominating, waits_for_data
-from roadtest.report.tables import Cell, Column, Table
+from roadtest.report.charts import KEY_STN, VIEW_HEIGHT, Bar, CostPoint, Figure, Panel, View, draw_bars, draw_costs
+
+MAX_BARS = 24
+SIDE_COSTS = ("size_bytes", "peak_memory_bytes")
+"""They follow from the number of parameters: beside it they would hide what stands out."""
+DATA_SHARE = 0.5
+"""Making batches takes so much of the training time: the data, not the network, sets the pace."""
+DOMINATES = 2.0
+"""One cost dominates: the networks lie at least so many times as far apart in it as in any other."""
 
 
-def cost_rows(board: Sequence[Row], kind: CostKind, part: str = "val") -> list[Row]:
+def section(context: Context) -> Section:
+    """Accuracy against every cost, the costs themselves, and latencies."""
+    rows = context.leaderboard_rows
+    latency, others = latency_table(context.results), other_devices_table(context)
+    figures = present(pareto_figure(context), bar_figure(rows))
+    blocks: tuple[Block, ...] = ()
+    if figures or latency or others:
+        exact = "Parameters, MACs and size are exact. Times and memory are those of the machine named below."
+        missing = Text(text="Latency has not been measured yet.", kind="absent")
+        blocks = present(Text(text=exact), *figures, latency or missing, others)
+    csv = {"latency": latency_rows(context.results)}
+    return Section(title="Accuracy and cost", anchor="costs", short_title="Cost", blocks=blocks, csv=csv)
+
+
+def cost_points(rows: Sequence[Row], kind: CostKind, split: str = "val") -> list[CostPoint]:
     """One point per compared network: cost in the axis's unit, accuracy on `val` or `test` in percent, front or not."""
     found = [
         row
-        for row in board
+        for row in rows
         if row["status"] in ("complete", "incomplete")
-        and row[f"{part}_accuracy_mean"] is not None
+        and row[f"{split}_accuracy_mean"] is not None
         and (row[kind.column] or 0) > 0
     ]
-    front = pareto_front([row[kind.column] for row in found], [row[f"{part}_accuracy_mean"] for row in found])
+    front = pareto_front([row[kind.column] for row in found], [row[f"{split}_accuracy_mean"] for row in found])
     return [
-        {
-            "label": row_label(row),
-            "has_stn": row["has_stn"],
-            "cost": row[kind.column] * kind.factor,
-            "text": kind.render(row[kind.column]),
-            "accuracy": 100 * row[f"{part}_accuracy_mean"],
-            **{end: _percent(row[f"{part}_accuracy_{end}"]) for end in ("low", "high")},
-            "is_front": place in front,
-        }
+        CostPoint(
+            label=row_label(row),
+            has_stn=row["has_stn"],
+            cost=row[kind.column] * kind.factor,
+            text=kind.render(row[kind.column]),
+            accuracy=100 * row[f"{split}_accuracy_mean"],
+            low=_percent(row[f"{split}_accuracy_low"]),
+            high=_percent(row[f"{split}_accuracy_high"]),
+            is_front=place in front,
+        )
         for place, row in enumerate(found)
-    ]
-
-
-def bar_rows(board: Sequence[Row], kind: CostKind) -> list[Row]:
-    """One bar per network that has a figure, undertrained ones included: their costs are as real."""
-    return [
-        {
-            "label": row_label(row),
-            "has_stn": row["has_stn"],
-            "cost": row[kind.column],
-            "text": kind.render(row[kind.column]),
-        }
-        for row in board
-        if row[kind.column] is not None
     ]
 
 
@@ -79,105 +90,114 @@ def _percent(fraction: float | None) -> float | None:
     return None if fraction is None else round(100 * fraction, 4)
 
 
-PYTORCH_HERE = ("latency_p50_ms", NUM_THREADS)
-"""The leaderboard's columns with a latency, and with its number of threads."""
-
-
-ONNX_HERE = (device_column(ONNX), device_column(ONNX, "num_threads"))
-
-
-def elsewhere_table(results: Results, board: Sequence[Row]) -> Table | None:
-    """Latency of one image in each place, and memory where a device told it; None where nothing was exported."""
-    devices = [device for device in devices_of(results) if _is_measured(board, device_column(device))]
-    has_onnx = _is_measured(board, ONNX_HERE[0])
-    shown = [ONNX_HERE[0]] * has_onnx + [device_column(device) for device in devices]
-    measured = [row for row in board if any(row.get(column) is not None for column in shown)]
-    if not measured:
+def pareto_figure(context: Context) -> Figure | None:
+    """Accuracy against each cost; None where no cost has two points."""
+    rows = context.leaderboard_rows
+    panels = {
+        (kind, split): panel
+        for split in ("val", "test")
+        for kind in COSTS
+        if (panel := _cost_panel(rows, kind, split)) is not None
+    }
+    if not panels:
         return None
-    places = [("Here", "PyTorch", PYTORCH_HERE)]
-    places += [("Here", "ONNX Runtime", ONNX_HERE)] if has_onnx else []
-    columns = [Column(title="Network", is_number=False)]
-    columns += [Column(title=title, unit=engine + _in_head(measured, place)) for title, engine, place in places]
-    for device in devices:
-        threads = _in_head(measured, _on(device))
-        columns.append(Column(title=device, unit=f"ONNX Runtime{threads}, memory below"))
-    rows = tuple(
-        (
-            Cell(text=row_label(row)),
-            *(_cell(row, place, measured) for _, _, place in places),
-            *(_cell(row, _on(device), measured, row[f"{device}_peak_memory_bytes"]) for device in devices),
-        )
-        for row in measured
+    fronts = [
+        f"{kind.title}: {join_words([point.label for point in cost_points(rows, kind) if point.is_front])}"
+        for kind in dict.fromkeys(kind for kind, _ in panels)
+    ]
+    return Figure(
+        name="pareto",
+        caption="Mean accuracy with its 95 % interval against what a network costs; logarithmic horizontal axes. "
+        "Filled, on the dashed line: no other network has a higher mean at no more cost (the Pareto front, by means "
+        "alone: the intervals say how sure); open: another one has. Blue circles: without STN; vermilion triangles: "
+        "with STN. A line that reaches the frame goes on beyond it. Validation first, because choosing by test would "
+        "flatter the chosen.",
+        alt=f"Validation accuracy against costs. On the Pareto front: {'; '.join(fronts)}.",
+        key=f"{KEY_STN}; filled and dashed: Pareto front",
+        panels=tuple(panel for (_, split), panel in panels.items() if split == "val"),
+        num_columns=3,
+        findings=tuple(cost_sentences(context.results, rows)),
+        views=tuple(
+            View(across=kind.word, down=PART_WORDS[split], panel=replace(panel, height=VIEW_HEIGHT))
+            for (kind, split), panel in panels.items()
+        ),
     )
-    machines = "; ".join(f"{device}: {_machine(results, device)}" for device in devices)
-    caption = (
-        "Exported networks: median latency of one image in float32, with as many threads as were measured at most. "
-        f"{WHAT_IS_TIMED} A dash means not measured.{f' {machines}.' if machines else ''}"
+
+
+def _cost_panel(rows: Sequence[Row], kind: CostKind, split: str) -> Panel | None:
+    points = cost_points(rows, kind, split)
+    if len(points) < 2:
+        return None
+    title = f"{kind.title}, {kind.unit}" if kind.unit else kind.title
+    return draw_costs(points, title, f"{PART_WORDS[split]} accuracy, %", is_count=not kind.unit)
+
+
+def bar_figure(rows: Sequence[Row]) -> Figure | None:
+    """Every network that has a cost, undertrained ones included: their costs are as real."""
+    bars = {
+        kind: [
+            Bar(
+                label=row_label(row),
+                has_stn=row["has_stn"],
+                cost=row[kind.column],
+                text=kind.render(row[kind.column]),
+            )
+            for row in rows[:MAX_BARS]
+            if row[kind.column] is not None
+        ]
+        for kind in COSTS
+    }
+    panels = tuple(draw_bars(found, kind.title) for kind, found in bars.items() if found)
+    if not panels:
+        return None
+    first = f" The first {MAX_BARS} of {len(rows)}." if len(rows) > MAX_BARS else ""
+    return Figure(
+        name="costs",
+        caption="The same costs as lengths from zero, so that a bar twice as long is twice the cost; networks in the "
+        f"order of the leaderboard. Blue: without STN; vermilion: with STN. k: thousand, M: million.{first}",
+        alt="Bars of parameters, MACs, size, training time, latency and memory; the numbers stand in the leaderboard.",
+        key=KEY_STN,
+        panels=panels,
+        num_columns=3,
     )
-    return Table(name="elsewhere", caption=caption, columns=tuple(columns), rows=rows, files=("md", "tex"))
 
 
-def _on(device: str) -> tuple[str, str]:
-    return device_column(device), device_column(device, "num_threads")
-
-
-def _is_measured(board: Sequence[Row], column: str) -> bool:
-    return any(row.get(column) is not None for row in board)
-
-
-def _in_head(measured: Sequence[Row], place: tuple[str, str]) -> str:
-    """`, 4 threads` where all networks in a column were measured with as many."""
-    numbers = {row[place[1]] for row in measured} - {None}
-    return f", {plural(numbers.pop(), 'thread')}" if len(numbers) == 1 else ""
-
-
-def _cell(row: Row, place: tuple[str, str], measured: Sequence[Row], memory_bytes: int | None = None) -> Cell:
-    """A latency; below it the memory, and the number of threads where the head could not say it."""
-    latency, num_threads = (row[column] for column in place)
-    below = [] if memory_bytes is None else [format_bytes(memory_bytes)]
-    if num_threads is not None and not _in_head(measured, place):
-        below.append(plural(num_threads, "thread"))
-    return Cell(text=format_milliseconds(latency), below=", ".join(below))
-
-
-def _machine(results: Results, device: str) -> str:
-    machine = devices_of(results)[device][0].machine
-    return f"{machine.cpu_name}, {plural(machine.num_cores, 'core')}"
-
-
-def cost_sentences(results: Results, board: Sequence[Row]) -> list[str]:
+def cost_sentences(results: Results, rows: Sequence[Row]) -> list[str]:
     """In which cost the networks lie furthest apart, who took most of the time, and who waited for data."""
-    return [sentence for sentence in (_spread(board), _share(results), _waiting(results)) if sentence]
+    return [
+        sentence for sentence in (_spread_sentence(rows), _share_sentence(results), _data_sentence(results)) if sentence
+    ]
 
 
-def _spread(board: Sequence[Row]) -> str:
+def _spread_sentence(rows: Sequence[Row]) -> str:
     """How far apart the networks lie in each cost, the widest first."""
-    rows = [row for row in board if row["status"] in ("complete", "incomplete")]
+    rows = [row for row in rows if row["status"] in ("complete", "incomplete")]
     kinds = [kind for kind in COSTS if kind.column not in SIDE_COSTS and all(row[kind.column] for row in rows)]
     if len(rows) < 2 or not kinds:
         return ""
-    factors = {kind: _highest(rows, kind)[kind.column] / _lowest(rows, kind)[kind.column] for kind in kinds}
-    kinds.sort(key=lambda kind: -factors[kind])
-    apart = [f"{format_factor(factors[kind])} in {kind.word}" for kind in kinds]
-    if dominating(list(factors.values())) is None:
+    lows, highs = ({kind: end(rows, key=itemgetter(kind.column)) for kind in kinds} for end in (min, max))
+    ratios = {kind: highs[kind][kind.column] / lows[kind][kind.column] for kind in kinds}
+    kinds.sort(key=lambda kind: -ratios[kind])
+    apart = [f"{format_factor(ratios[kind])} in {kind.word}" for kind in kinds]
+    if dominating(list(ratios.values())) is None:
         return f"No single cost dominates: from cheapest to dearest network lies a factor of {join_words(apart)}."
     first = kinds[0]
-    cheap, dear = row_label(_lowest(rows, first)), row_label(_highest(rows, first))
+    low, high = row_label(lows[first]), row_label(highs[first])
     return (
-        f"The cost that dominates is {first.word}: a factor of {format_factor(factors[first])} lies between {cheap} "
-        f"and {dear}, against {join_words(apart[1:])}."
+        f"The cost that dominates is {first.word}: a factor of {format_factor(ratios[first])} lies between {low} "
+        f"and {high}, against {join_words(apart[1:])}."
     )
 
 
-def _lowest(rows: Sequence[Row], kind: CostKind) -> Row:
-    return min(rows, key=lambda row: row[kind.column])
+def dominating(ratios: Sequence[float]) -> int | None:
+    """The place of the cost in which networks lie by far the furthest apart; None where no cost stands out."""
+    if len(ratios) < 2:
+        return None
+    first, second = sorted(range(len(ratios)), key=lambda place: -ratios[place])[:2]
+    return first if ratios[first] >= DOMINATES * ratios[second] else None
 
 
-def _highest(rows: Sequence[Row], kind: CostKind) -> Row:
-    return max(rows, key=lambda row: row[kind.column])
-
-
-def _share(results: Results) -> str:
+def _share_sentence(results: Results) -> str:
     """The network that took more than half of the study's training time."""
     seconds = {v.label: sum(record.cost.train_seconds for record in v.records) for v in results.variants if v.records}
     whole = sum(seconds.values())
@@ -187,65 +207,113 @@ def _share(results: Results) -> str:
     return f"{label} took {100 * seconds[label] / whole:.0f} % of all {format_seconds(whole)} of training."
 
 
-def _waiting(results: Results) -> str:
-    labels = [variant.label for variant in results.variants if variant.records and waits_for_data(variant)]
-    if not labels:
-        return ""
-    return f"More than half of the training time of {join_words(labels)} went into making batches."
+def _data_sentence(results: Results) -> str:
+    labels = [variant.label for variant in results.variants if waits_for_data(variant)]
+    return f"More than half of the training time of {join_words(labels)} went into making batches." if labels else ""
 
 
-def _cost_figure(results: Results, board: list[Row]) -> Figure | None:
-    panels = {
-        (kind, part): panel for part in ("val", "test") for kind in COSTS if (panel := _cost_panel(board, kind, part))
-    }
-    if not panels:
+def waits_for_data(variant: Variant) -> bool:
+    """Whether making batches takes most of a network's training time."""
+    whole = sum(record.cost.train_seconds for record in variant.records)
+    return whole > 0 and sum(record.cost.data_seconds for record in variant.records) >= DATA_SHARE * whole
+
+
+def latency_table(results: Results) -> Table | None:
+    """Percentiles per network and batch size; None where nothing was measured."""
+    ranks = {variant.label: rank for rank, variant in enumerate(ranked_variants(results))}
+    rows = latency_rows(results)
+    rows.sort(key=lambda row: (row["batch_size"], ranks.get(row_label(row), len(ranks))))
+    if not rows:
         return None
-    said = []
-    for kind in dict.fromkeys(kind for kind, _ in panels):
-        front = [row["label"] for row in cost_rows(board, kind) if row["is_front"]]
-        said.append(f"{kind.title}: {join_words(front)}")
+    columns = (
+        text_column("Network", row_label),
+        text_column("Runtime", lambda row: f"{row['runtime']}, {row['device']}, {_threads(row['num_threads'])}"),
+        number_column("Batch", lambda row: str(row["batch_size"]), "images"),
+        number_column("Median", lambda row: format_three_digits(row["latency_p50_ms"]), "ms"),
+        number_column("p90", lambda row: format_three_digits(row["latency_p90_ms"]), "ms"),
+        number_column("p99", lambda row: format_three_digits(row["latency_p99_ms"]), "ms"),
+        number_column("Per image", lambda row: format_three_digits(row["latency_p50_ms"] / row["batch_size"]), "ms"),
+        number_column("Samples", _samples_cell, "n"),
+    )
+    rounds = plural(max(row["num_rounds"] for row in rows), "round")
+    timed = f" {WHAT_IS_TIMED}" if any(is_exported(row) for row in rows) else ""
     caption = (
-        "Mean accuracy with its 95 % interval against what a network costs; logarithmic horizontal axes. Filled, on "
-        "the dashed line: no other network has a higher mean at no more cost (the Pareto front, by means alone: the "
-        "intervals say how sure); open: another one has. Blue circles: without STN; vermilion triangles: with STN. A "
-        "line that reaches the frame goes on beyond it. Validation first, because choosing by test would flatter the "
-        "chosen."
+        f"Latency of a forward pass after warm-up, in one process, networks taking turns over {rounds}; half, 90 % and "
+        f"99 % of the samples are faster than the numbers shown.{timed}"
     )
-    return Figure(
-        name="pareto",
-        caption=caption,
-        alt=f"Validation accuracy against costs. On the Pareto front: {'; '.join(said)}.",
-        key=f"{KEY_STN}; filled and dashed: Pareto front",
-        panels=tuple(panel for (_, part), panel in panels.items() if part == "val"),
-        num_columns=3,
-        findings=tuple(cost_sentences(results, board)),
-        views=tuple(
-            View(across=kind.word, down=PART_WORDS[part], panel=replace(panel, height=VIEW_HEIGHT))
-            for (kind, part), panel in panels.items()
-        ),
+    return make_table("latency", caption, rows, columns)
+
+
+def _samples_cell(row: Row) -> Cell:
+    return Cell(text=str(row["num_samples"]), below="machine was busy" if row["is_busy"] else "")
+
+
+def _threads(number: int) -> str:
+    return plural(number, "thread")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """Where an exported network was timed: a column of the table, and the columns of the leaderboard behind it."""
+
+    title: str
+    engine: str
+    latency: str
+    num_threads: str
+    peak_memory: str = ""
+    """Empty on this computer."""
+
+
+def other_devices_table(context: Context) -> Table | None:
+    """Latency of one image on each device, and memory where a device reports it; None where nothing was exported."""
+    onnx = device_column(ONNX)
+    here = _Place(title="Here", engine="PyTorch", latency="latency_p50_ms", num_threads=NUM_THREADS)
+    exported_here = _Place(
+        title="Here", engine="ONNX Runtime", latency=onnx, num_threads=device_column(ONNX, "num_threads")
     )
-
-
-def _cost_panel(board: list[Row], kind: CostKind, part: str) -> Panel | None:
-    """Accuracy against one cost; None below two points."""
-    rows = cost_rows(board, kind, part)
-    if len(rows) < 2:
+    others = [
+        _Place(
+            title=device,
+            engine="ONNX Runtime",
+            latency=device_column(device),
+            num_threads=device_column(device, "num_threads"),
+            peak_memory=device_column(device, "peak_memory_bytes"),
+        )
+        for device in devices_of(context.results)
+    ]
+    exported = [
+        place
+        for place in (exported_here, *others)
+        if any(row.get(place.latency) is not None for row in context.leaderboard_rows)
+    ]
+    rows = [row for row in context.leaderboard_rows if any(row.get(place.latency) is not None for place in exported)]
+    if not rows:
         return None
-    place_labels(rows)
-    title = f"{kind.title}, {kind.unit}" if kind.unit else kind.title
-    return draw_costs(rows, title, f"{PART_WORDS[part]} accuracy, %", cost_axes(rows), is_count=not kind.unit)
-
-
-def _bar_figure(board: list[Row]) -> Figure | None:
-    drawn = [(kind, bar_rows(board[:MAX_BARS], kind)) for kind in COSTS]
-    first = f" The first {MAX_BARS} of {len(board)}." if len(board) > MAX_BARS else ""
-    panels = [draw_bars(rows, kind.title, [row["label"] for row in rows]) for kind, rows in drawn if rows]
-    if not panels:
-        return None
+    columns = [text_column("Network", row_label), *(_place_column(place, rows) for place in (here, *exported))]
+    devices = [place.title for place in exported if place.peak_memory]
+    machines = "; ".join(f"{device}: {_describe_machine(context.results, device)}" for device in devices)
     caption = (
-        "The same costs as lengths from zero, so that a bar twice as long is twice the cost; networks in the order of "
-        "the leaderboard. Blue: without STN; vermilion: with STN. k: thousand, M: million."
-        f"{first}"
+        "Exported networks: median latency of one image in float32, with as many threads as were measured at most. "
+        f"{WHAT_IS_TIMED} A dash means not measured.{f' {machines}.' if machines else ''}"
     )
-    alt = "Bars of parameters, MACs, size, training time, latency and memory; the numbers stand in the leaderboard."
-    return Figure(name="costs", caption=caption, alt=alt, key=KEY_STN, panels=tuple(panels), num_columns=3)
+    return make_table("elsewhere", caption, rows, columns, files=("md", "tex"))
+
+
+def _place_column(place: _Place, rows: Sequence[Row]) -> Column:
+    """A latency; below it the memory, and the number of threads where the head cannot say it."""
+    numbers = {row[place.num_threads] for row in rows} - {None}
+    is_common = len(numbers) == 1
+
+    def cell(row: Row) -> Cell:
+        memory, num_threads = row[place.peak_memory] if place.peak_memory else None, row[place.num_threads]
+        below = [] if memory is None else [format_bytes(memory)]
+        below += [] if num_threads is None or is_common else [_threads(num_threads)]
+        return Cell(text=format_milliseconds(row[place.latency]), below=", ".join(below))
+
+    head = place.engine + (f", {_threads(numbers.pop())}" if is_common else "")
+    return number_column(place.title, cell, f"{head}, memory below" if place.peak_memory else head)
+
+
+def _describe_machine(results: Results, device: str) -> str:
+    machine = devices_of(results)[device][0].machine
+    return f"{machine.cpu_name}, {plural(machine.num_cores, 'core')}"

@@ -1,29 +1,52 @@
-"""How the study was judged, in a paragraph for a methods section, from what the records say was done.
+"""How the study was judged, for a methods section; what was run, where and under which protocol; how to repeat it.
 
 Names the unit of error (track, recovered track, probable frame chain, group, single image), for every interval rests on
 it. References are numbered as the text calls for them.
-
-What was run, where and under which protocol, as short lines: the summary, the machines, the fingerprints.
 """
 
 import json
 import re
+import shlex
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from roadtest.analysis import Judged, Results, judge_networks, stats
+from roadtest.analysis import Judged, Results, judge_networks, repeat_commands, seed_rows, stats
 from roadtest.format import (
+    DASH,
+    Row,
     capitalise,
     format_bytes,
+    format_count,
     format_percent,
+    format_percent_bare,
     format_seconds,
     join_words,
     number_word,
     plural,
     plural_range,
 )
-from roadtest.records import Machine, RunRecord, read_rows
+from roadtest.records import Machine, RunRecord, network_label, read_rows, row_label
+from roadtest.report.blocks import (
+    Cell,
+    Command,
+    Context,
+    Details,
+    Fact,
+    Facts,
+    Heading,
+    Items,
+    Section,
+    Table,
+    Text,
+    describe_status,
+    make_table,
+    number_column,
+    present,
+    text_column,
+)
 from roadtest.report.sections.curves import collapsed_seeds
 
 REFERENCES = {
@@ -46,7 +69,6 @@ REFERENCES = {
     "involved, Biometrika 34, 1947.",
 }
 
-
 _CALLS = re.compile(r"\{(" + "|".join(REFERENCES) + r")\}")
 
 
@@ -58,11 +80,24 @@ class Methods:
     references: tuple[str, ...]
 
 
+def section(context: Context) -> Section:
+    """The paragraphs, and the references that they call for."""
+    found = describe_methods(context.results)
+    references = Items(items=found.references, kind="references") if found.references else None
+    blocks = present(*(Text(text=paragraph) for paragraph in found.paragraphs), references)
+    return Section(title="How it was judged", anchor="methods", short_title="Methods", blocks=blocks)
+
+
 def describe_methods(results: Results) -> Methods:
     """Say how the study was trained, split and judged; only what was done."""
     judged = judge_networks(results)
-    told = [_training(results), _units(results, judged), _intervals(results, judged), _verdicts(results, judged)]
-    return number_references([paragraph for paragraph in told if paragraph])
+    said = (
+        _describe_training(results),
+        _describe_units(results, judged),
+        describe_intervals(results, judged),
+        _describe_verdicts(results, judged),
+    )
+    return number_references([paragraph for paragraph in said if paragraph])
 
 
 def number_references(paragraphs: Sequence[str]) -> Methods:
@@ -85,7 +120,7 @@ def unit_words(results: Results, part: str) -> str:
     return "track" if results.info.source in ("gtsrb", "signs") else "group"
 
 
-def _training(results: Results) -> str:
+def _describe_training(results: Results) -> str:
     info = results.info
     seeds = plural_range([len(variant.planned) for variant in results.variants], "seed")
     num_folds = int(info.protocol["num_folds"])
@@ -107,7 +142,7 @@ def _training(results: Results) -> str:
     )
 
 
-def _units(results: Results, judged: Judged) -> str:
+def _describe_units(results: Results, judged: Judged) -> str:
     if not results.split_rows:
         return "What stands or falls by itself is not known here: the split (split.csv) is missing."
     kind = unit_words(results, judged.split)
@@ -127,7 +162,7 @@ def _units(results: Results, judged: Judged) -> str:
     )
 
 
-def _intervals(results: Results, judged: Judged) -> str:
+def describe_intervals(results: Results, judged: Judged) -> str:
     if max((len(variant.records) for variant in results.variants), default=0) < stats.MIN_SEEDS:
         return (
             "With one or two seeds the luck of a training cannot be told from the network: intervals are over units "
@@ -137,21 +172,19 @@ def _intervals(results: Results, judged: Judged) -> str:
         "In validation by folds the fold is the unit: a paired t over folds for differences, a t on the logit scale "
         "for accuracies. It holds the luck of seeds and of the split together."
     )
-    if judged.split == "val":
-        return _CROSSED if results.info.num_val else by_folds
-    return _CROSSED if results.info.num_val else f"{_CROSSED} {by_folds}"
+    crossed = (
+        f"An interval on new {results.info.subject} adds the luck of seeds and of units as crossed random effects "
+        "{searle} {owen}, with Satterthwaite’s degrees of freedom {satterthwaite}, an accuracy on the logit scale; "
+        "where no unit errs it reaches as far as Clopper and Pearson’s {clopper} would. Differences are paired by "
+        "image. An interval for these images, if trained again, is Welch’s t over seeds {welch}. Verdicts need both "
+        "kinds of luck {bouthillier}."
+    )
+    if results.info.num_val:
+        return crossed
+    return by_folds if judged.split == "val" else f"{crossed} {by_folds}"
 
 
-_CROSSED = (
-    "An interval on new signs adds the luck of seeds and of units as crossed random effects {searle} {owen}, with "
-    "Satterthwaite’s degrees of freedom {satterthwaite}, an accuracy on the logit scale; where no unit errs it "
-    "reaches as far as Clopper and Pearson’s {clopper} would. Differences are paired by image. An interval for "
-    "these images, if trained again, is Welch’s t over seeds {welch}. Verdicts need both kinds of luck "
-    "{bouthillier}."
-)
-
-
-def _verdicts(results: Results, judged: Judged) -> str:
+def _describe_verdicts(results: Results, judged: Judged) -> str:
     if not judged.is_judged:
         return ""
     num_pairs = sum(verdict.p_adjusted is not None for verdict in judged.verdicts)
@@ -164,79 +197,164 @@ def _verdicts(results: Results, judged: Judged) -> str:
     )
 
 
+MAX_OPEN_ROWS = 40
+"""A longer table of runs is folded."""
 BUSY_LOAD = 0.1
 """Share of the usable cores that other programs used when a run began; above it times are not to be trusted."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fact:
-    """One line of the summary: a term, and what there is to say."""
+def runs_section(context: Context) -> Section:
+    """Every run, failures, notes and machines."""
+    results = context.results
+    failures = [failure for variant in results.variants for failure in variant.failures]
+    failed = tuple(f"{network_label(f.network, f.has_stn)}, seed {f.seed}: {f.reason}" for f in failures)
+    notes = (*results.info.notes, *collapse_notes(results), *time_notes(results))
+    machines = tuple(machine_facts(results.records))
+    table = runs_table(results)
+    summary = f"All {len(table.rows)} runs, as a table"
+    blocks = (
+        Details(summary=summary, blocks=(table,)) if len(table.rows) > MAX_OPEN_ROWS else table,
+        *((Heading(text="Failures"), Items(items=failed)) if failed else ()),
+        *((Heading(text="Notes"), Items(items=notes)) if notes else ()),
+        *((Heading(text="Where"), Facts(facts=machines)) if machines else ()),
+    )
+    rows = {"runs": seed_rows(results)}
+    return Section(title="What was run", anchor="runs", short_title="Runs", blocks=blocks, csv=rows)
 
-    term: str
-    text: str
+
+def repeat_section(context: Context) -> Section:
+    """The command, and what tells this study's data, protocol and software from another's."""
+    results = context.results
+    commands = [portable_command(command, results) for command in repeat_commands(results)]
+    same = "Two studies may be compared where protocol and data have the same fingerprints."
+    protocol = Facts(facts=tuple(protocol_facts(results.info.protocol)), kind="fields")
+    blocks = (
+        Command(command="\n".join(commands)),
+        Text(text=f"{same} The test set: {test_reads(results)}."),
+        Facts(facts=tuple(fingerprint_facts(results)), kind="prints"),
+        Details(summary="The protocol, every field", blocks=(protocol,)),
+    )
+    return Section(title="How to repeat it", anchor="repeat", short_title="Repeat", blocks=blocks)
+
+
+def runs_table(results: Results) -> Table:
+    """Every planned run: how long it trained, why it stopped, and what came out."""
+
+    def run(row: Row) -> Cell:
+        return Cell(text=f"{row_label(row)}, seed {row['seed']}", below=describe_status(row["status"]))
+
+    def resumed(row: Row) -> Cell:
+        below = "times not comparable" if row["is_time_comparable"] is False else ""
+        return Cell(text=format_count(row["num_resumes"]), below=below)
+
+    columns = (
+        text_column("Run", run),
+        number_column("Epochs", lambda row: DASH if row["num_epochs"] is None else f"{row['num_epochs']:.3g}"),
+        text_column("Ended by", lambda row: row["stop_reason"] or DASH),
+        number_column("Training", lambda row: format_percent_bare(row["train_accuracy"]), "%"),
+        number_column("Validation", lambda row: format_percent_bare(row["val_accuracy"]), "%"),
+        number_column("Test", lambda row: format_percent_bare(row["test_accuracy"]), "%"),
+        number_column("Time", lambda row: format_seconds(row["train_seconds"]), "training"),
+        number_column("Data", lambda row: format_seconds(row["data_seconds"]), "part of it"),
+        number_column("Evaluation", lambda row: format_seconds(row["eval_seconds"])),
+        text_column("Precision", lambda row: row["precision"] or DASH),
+        number_column("Resumed", resumed, "times"),
+    )
+    caption = (
+        "Every planned run. Accuracies with the final weights: on all its training images, on its validation fold, "
+        "on the test set. The clock stands still for evaluation and saving."
+    )
+    return make_table("runs", caption, seed_rows(results), columns, max_rows=1000)
+
+
+def portable_command(command: str, results: Results) -> str:
+    """A command without the way to this machine's folders: `--out` as it was typed, or from where the page is built."""
+    *start, option, folder = shlex.split(command)
+    if option != "--out":
+        return command
+    study_dir = results.study_dir.resolve()
+    near = study_dir.relative_to(Path.cwd()) if study_dir.is_relative_to(Path.cwd()) else Path(folder)
+    return shlex.join([*start, "--out", _typed_out(results.study_dir / "study.toml") or str(near)])
+
+
+def _typed_out(path: Path) -> str | None:
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8")).get("out")
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, str) else None
 
 
 def summary_facts(results: Results) -> list[Fact]:
     """The study in a few lines: data, runs, protocol, machine, the test set."""
-    info = results.info
     facts = [
-        Fact(term="Data", text=_data_words(results)),
-        Fact(term="Runs", text=_run_words(results)),
-        Fact(term="Protocol", text=_protocol_words(results)),
+        Fact(term="Data", text=_describe_data(results)),
+        Fact(term="Runs", text=_describe_runs(results)),
+        Fact(term="Protocol", text=_describe_protocol(results)),
     ]
-    kinds = _machine_kinds(results.records)
+    kinds = list(_machine_kinds(results.records))
     if kinds:
-        more = f", and {len(kinds) - 1} more" if len(kinds) > 1 else ""
-        facts.append(Fact(term="Machine", text=f"{next(iter(kinds))}{more}"))
+        facts.append(Fact(term="Machine", text=kinds[0] + (f", and {len(kinds) - 1} more" if len(kinds) > 1 else "")))
     facts.append(Fact(term="Test set", text=test_reads(results)))
-    if info.notes:
-        facts.append(Fact(term="Note", text=" ".join(info.notes)))
+    if results.info.notes:
+        facts.append(Fact(term="Note", text=" ".join(results.info.notes)))
     return facts
 
 
-def _data_words(results: Results) -> str:
+def _describe_data(results: Results) -> str:
     info = results.info
-    parts = [plural(len(info.class_names), "class", "classes"), f"{info.num_train:,} training images"]
-    if info.num_tracks:
-        parts[-1] += f" in {plural(info.num_tracks, 'track')}"
+    tracks = f" in {plural(info.num_tracks, 'track')}" if info.num_tracks else ""
+    parts = [plural(len(info.class_names), "class", "classes"), f"{info.num_train:,} training images{tracks}"]
     if info.num_val:
         parts.append(f"{info.num_val:,} validation images")
-    parts.append(_test_words(results) if info.num_test else "no test set")
+    parts.append(_describe_test(results) if info.num_test else "no test set")
     return f"{info.data_title}: {', '.join(parts)}"
 
 
-def _test_words(results: Results) -> str:
+def _describe_test(results: Results) -> str:
     tests = [place for place, row in enumerate(results.split_rows) if row["split"] == "test"]
-    num_units = len({int(results.clusters_N[place]) for place in tests})
+    num_clusters = len({int(results.clusters_N[place]) for place in tests})
     text = f"{results.info.num_test:,} test images"
     text += f" of {results.info.test_title}" if results.info.test_title else ""
-    if 0 < num_units < len(tests):
-        text += f" in {plural(num_units, 'track')}"
-        if results.has_recovered_tracks:
-            text = f"{text.removesuffix('s')}-like groups recovered from them"
-    return text
+    if not 0 < num_clusters < len(tests):
+        return text
+    if results.has_recovered_tracks:
+        return f"{text} in {num_clusters:,} track-like groups recovered from them"
+    return f"{text} in {plural(num_clusters, 'track')}"
 
 
-def _run_words(results: Results) -> str:
+def _describe_runs(results: Results) -> str:
     planned, done = len(results.info.runs), len(results.records)
     seeds = plural_range([len(variant.planned) for variant in results.variants], "seed")
     failed = sum(len(variant.failures) for variant in results.variants)
-    marked = sum(record.is_undertrained for record in results.records)
-    text = f"{plural(len(results.variants), 'network')} × {seeds}"
+    undertrained = sum(record.is_undertrained for record in results.records)
     state = [f"all {planned} runs finished" if done == planned else f"{done} of {planned} runs finished"]
     state += [f"{failed} failed"] if failed else []
-    state += [f"{marked} with too little training to compare"] if marked else []
-    return f"{text}; {', '.join(state)}"
+    state += [f"{undertrained} with too little training to compare"] if undertrained else []
+    return f"{plural(len(results.variants), 'network')} × {seeds}; {', '.join(state)}"
 
 
-def _protocol_words(results: Results) -> str:
+def _describe_protocol(results: Results) -> str:
     protocol = results.info.protocol
-    side = protocol["image_size"]
-    budget = protocol.get("budget_seconds")
+    side, budget = protocol["image_size"], protocol.get("budget_seconds")
     ends = [f"at most {protocol['max_epochs']} epochs"]
     ends += [f"patience {protocol['patience']}"] if protocol.get("patience") else []
     ends += [f"{format_seconds(budget)} of training a run"] if budget else []
     return f"{protocol['name']} ({results.info.protocol_fingerprint[:8]}): {side} × {side} pixels, {', '.join(ends)}"
+
+
+def test_reads(results: Results) -> str:
+    """How often these test labels have been looked at; a test set that is read often stops being one."""
+    info = results.info
+    if not info.num_test:
+        return "no test set"
+    rows = read_rows(results.study_dir / "test-reads.csv")
+    if not rows:
+        return "not read yet" if info.reads_test else "not read in this study"
+    here = sum(row.get("study") == results.study_dir.resolve().name for row in rows)
+    own = f", {here:,} of them by this study" if 0 < here < len(rows) else ""
+    whose = f"{info.test_title}: " if info.test_title else ""
+    return f"{whose}read {plural(len(rows), 'time')} as far as is known{own}; once a run, after its choice"
 
 
 def machine_facts(records: Sequence[RunRecord]) -> list[Fact]:
@@ -252,7 +370,7 @@ def _machine_kinds(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
     """The runs of each kind of machine and setting, the kind with most of them first."""
     kinds: dict[str, list[RunRecord]] = {}
     for record in records:
-        kinds.setdefault(_machine_words(record), []).append(record)
+        kinds.setdefault(_describe_machine(record), []).append(record)
     return dict(sorted(kinds.items(), key=lambda pair: -len(pair[1])))
 
 
@@ -264,12 +382,11 @@ def _run_names(records: Sequence[RunRecord]) -> str:
     return "; ".join(f"{label}, seed{'s' * (len(of) > 1)} {join_words(of)}" for label, of in seeds.items())
 
 
-def _machine_words(record: RunRecord) -> str:
-    machine: Machine = record.machine
-    where = machine.gpu_name if machine.gpu_name and record.device.startswith("cuda") else machine.cpu_name
+def _describe_machine(record: RunRecord) -> str:
+    machine = record.machine
     torch = machine.versions.get("torch")
     parts = [
-        where,
+        machine.gpu_name if machine.gpu_name and record.device.startswith("cuda") else machine.cpu_name,
         plural(machine.num_cores, "core"),
         format_bytes(machine.memory_bytes) + " memory",
         f"{record.device} with {plural(record.num_threads, 'thread')}",
@@ -283,26 +400,23 @@ def _machine_words(record: RunRecord) -> str:
 
 def protocol_facts(protocol: dict[str, Any]) -> list[Fact]:
     """Every field, nested ones with a dot."""
+
+    def fact(name: str, value: Any) -> Fact:
+        text = "none" if value is None else value if isinstance(value, str) else json.dumps(value)
+        return Fact(term=name, text=text)
+
     facts = []
     for name, value in protocol.items():
-        if isinstance(value, dict):
-            facts += [Fact(term=f"{name}.{inner}", text=_plain(of)) for inner, of in value.items()]
-        else:
-            facts.append(Fact(term=name, text=_plain(value)))
+        inner = value if isinstance(value, dict) else None
+        facts += [fact(f"{name}.{part}", of) for part, of in inner.items()] if inner else [fact(name, value)]
     return facts
-
-
-def _plain(value: Any) -> str:
-    if value is None:
-        return "none"
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def fingerprint_facts(results: Results) -> list[Fact]:
     """What tells one study's data, protocol, split and software from another's."""
     info = results.info
-    splits = list(dict.fromkeys(record.split_fingerprint for record in results.records))
-    builds = list(dict.fromkeys(_build_words(record.machine) for record in results.records))
+    splits = dict.fromkeys(record.split_fingerprint for record in results.records)
+    builds = dict.fromkeys(_describe_build(record.machine) for record in results.records)
     return [
         Fact(term="Data", text=info.data_fingerprint),
         *([Fact(term="Test data", text=info.test_fingerprint)] if info.test_fingerprint else []),
@@ -312,28 +426,14 @@ def fingerprint_facts(results: Results) -> list[Fact]:
     ]
 
 
-def _build_words(machine: Machine) -> str:
+def _describe_build(machine: Machine) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
     commit = f", commit {machine.commit}" if machine.commit else ""
     return f"{versions}, python {machine.python}{commit}"
 
 
-def test_reads(results: Results) -> str:
-    """How often these test labels have been looked at; a test set that is read often stops being one."""
-    info = results.info
-    if not info.num_test:
-        return "no test set"
-    rows = read_rows(results.study_dir / "test-reads.csv")
-    here = sum(row.get("study") == results.study_dir.resolve().name for row in rows)
-    if not rows:
-        return "not read in this study" if not info.reads_test else "not read yet"
-    own = f", {here:,} of them by this study" if 0 < here < len(rows) else ""
-    whose = f"{info.test_title}: " if info.test_title else ""
-    return f"{whose}read {plural(len(rows), 'time')} as far as is known{own}; once a run, after its choice"
-
-
-def collapse_note(results: Results) -> str:
-    """Seeds whose training came to nothing: they count like any other, and are listed; empty where there are none."""
+def collapse_notes(results: Results) -> list[str]:
+    """Names the seeds whose training came to nothing: they count like any other."""
     lost = [
         f"{variant.label}, seed {record.seed} ({format_percent(record.val.accuracy)} in validation)"
         for variant in results.variants
@@ -341,7 +441,7 @@ def collapse_note(results: Results) -> str:
         for record in variant.records
         if record.seed in collapsed_seeds(variant.records)
     ]
-    return f"Collapsed, and counted like any other run: {join_words(lost)}." if lost else ""
+    return [f"Collapsed, and counted like any other run: {join_words(lost)}."] if lost else []
 
 
 def time_notes(results: Results) -> list[str]:
@@ -351,14 +451,16 @@ def time_notes(results: Results) -> list[str]:
     moved = [record for record in results.records if not record.is_time_comparable]
     notes = []
     if busy:
-        runs = join_words([f"{record.label}, seed {record.seed}" for record in busy])
-        notes.append(f"The machine was busy with other work beside {runs}: these times are not to be trusted.")
+        notes.append(f"The machine was busy with other work beside {_named(busy)}: these times are not to be trusted.")
     if beside:
         share = f"{len(beside)} of {plural(len(results.records), 'run')}"
         notes.append(f"{share} worked with other runs of this study beside them: their times hold for that.")
     if moved:
-        runs = join_words([f"{record.label}, seed {record.seed}" for record in moved])
-        notes.append(f"Continued under other conditions, so that their times are not comparable: {runs}.")
+        notes.append(f"Continued under other conditions, so that their times are not comparable: {_named(moved)}.")
     if any(row["is_busy"] == "True" for row in results.latency_rows):
         notes.append("Some latencies were taken on a busy machine; the table marks them.")
     return notes
+
+
+def _named(records: Sequence[RunRecord]) -> str:
+    return join_words([f"{record.label}, seed {record.seed}" for record in records])
