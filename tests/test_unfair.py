@@ -229,11 +229,11 @@ def test_the_test_set_is_read_once_after_training_and_after_its_line_in_the_ledg
         moments["ledger"] = time.perf_counter()
         assert len(read_rows(job.cache_dir / "test-reads.csv")) == 1
 
-    def tell(event: Event) -> None:
+    def emit(event: Event) -> None:
         moments[event.kind] = time.perf_counter()  # the last row is the end of training
 
     monkeypatch.setattr(run_figures, "note_test_read", noted)
-    execute(job, emit=tell)
+    execute(job, emit=emit)
     test_ids = ids_of(job, "test")
     before = set().union(*(ids for moment, ids in reads if moment < moments["ledger"]))
     after = [ids for moment, ids in reads if moment > moments["ledger"]]
