@@ -22,7 +22,6 @@ MATMUL_SIDE = 768
 """Matrices large enough to keep every core busy, small enough for a few milliseconds each."""
 EXTRAS = {"export": ("onnx", "onnxscript", "onnxruntime")}
 """Optional parts of roadtest and the modules they need."""
-
 Status = Literal["ok", "slow", "missing"]
 
 
