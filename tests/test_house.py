@@ -54,7 +54,6 @@ DOORS = {
 LATE = {"timm", "torchvision", "huggingface_hub", "scipy", "rich", "onnx", "onnxruntime", "onnxscript"}
 """Guests that come in when a function needs them, never at a module's import."""
 WITHOUT_TORCH = ("protocol", "format", "records", "analysis", "report", "study/progress")
-
 LONG_FILES: dict[str, str] = {
     "cli/use.py": "to be cut",
     "data/cache.py": "to be cut",
