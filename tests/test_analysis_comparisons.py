@@ -14,12 +14,10 @@ from fake_study import build_fake_study
 from roadtest.analysis import (
     NEEDS_SEEDS,
     Results,
-    difference_between,
     estimate_difference,
     judge_networks,
     judged_split,
     leaderboard_rows,
-    mean_score,
     plan_more_seeds,
     read_results,
     repeat_commands,
@@ -30,7 +28,9 @@ from roadtest.analysis import (
     verdict_rows,
 )
 from roadtest.analysis import stats as judge
+from roadtest.analysis.comparisons import difference_between
 from roadtest.analysis.factors import judge_benefit
+from roadtest.analysis.results import mean_score
 from roadtest.analysis.sample_size import required_to_separate
 
 COLUMNS = (
