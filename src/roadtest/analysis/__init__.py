@@ -28,10 +28,6 @@ from roadtest.analysis.factors import pretraining_rows, stn_rows
 from roadtest.analysis.leaderboard import leaderboard_rows, leading_sentence, seed_rows, summary_sentences
 from roadtest.analysis.metrics import ACCURACY, METRICS, check_metric
 from roadtest.analysis.results import Results, Variant, missing_class_sentence, read_results
-    Results,
-    Variant,
-    read_results,
-)
 from roadtest.analysis.sample_size import GOOD_NUM_SEEDS, plan_more_seeds, repeat_commands
 from roadtest.format import render_table
 
