@@ -24,7 +24,7 @@ def write_run(folder: Path, *, network: str = "lenet5", has_stn: bool = False) -
     info = replace(read_study_info(job.study_dir), runs=(run,))
     write_atomically(job.study_dir / "study.json", to_json(info))
     job = replace(job, run=run)
-    execute(job, tell=lambda event: None)
+    execute(job, emit=lambda event: None)
     write_cache(folder / "cache")
     return job.run_dir
 

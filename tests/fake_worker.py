@@ -18,92 +18,92 @@ from roadtest.training import worker
 
 MAX_SECONDS = 100.0
 """A test that goes wrong must end all the same."""
-Tell = Callable[[Event], None]
+Emit = Callable[[Event], None]
 ShouldStop = Callable[[], bool]
 
 
-def work(text: str, tell: Tell, should_stop: ShouldStop) -> None:
+def work(text: str, emit: Emit, should_stop: ShouldStop) -> None:
     """Do what the job says, or finish a run."""
     plain = json.loads(text)
     if "do" in plain:
-        tell(Event(kind="started", text="from the start"))
-        ACTS[plain["do"]](Path(plain["path"]), tell, should_stop)
+        emit(Event(kind="started", text="from the start"))
+        ACTS[plain["do"]](Path(plain["path"]), emit, should_stop)
         return
     from roadtest.records.events import RunSpec
 
     job = RunSpec.from_json(text)
     word = Path(job.run.network.partition(".py:")[0]).name
     job.run_dir.mkdir(parents=True, exist_ok=True)
-    tell(job.event("started", text="from the start"))
+    emit(job.event("started", text="from the start"))
     if word in ACTS:
-        ACTS[word](job.run_dir / "trace", tell, should_stop)
-    finish_run(job, tell)
+        ACTS[word](job.run_dir / "trace", emit, should_stop)
+    finish_run(job, emit)
 
 
-def wait_for_the_end(path: Path, tell: Tell, should_stop: ShouldStop) -> None:
+def wait_for_the_end(path: Path, emit: Emit, should_stop: ShouldStop) -> None:
     """Work until asked to stop, telling all the while, then keep the state."""
     path.with_name("began").touch()
     end = time.monotonic() + MAX_SECONDS
     while not should_stop():
-        tell(Event(kind="step", epoch=1.0))
+        emit(Event(kind="step", epoch=1.0))
         time.sleep(0.01)
         assert time.monotonic() < end, "nobody stopped this worker"
     path.write_text("the state is kept")
     raise InterruptedError
 
 
-def ignore_everything(path: Path, tell: Tell, should_stop: ShouldStop) -> None:
+def ignore_everything(path: Path, emit: Emit, should_stop: ShouldStop) -> None:
     """Do not stop, whoever asks."""
     path.with_name("began").touch()
     time.sleep(MAX_SECONDS)
 
 
-def print_much(path: Path, tell: Tell, should_stop: ShouldStop) -> None:
+def print_much(path: Path, emit: Emit, should_stop: ShouldStop) -> None:
     """As libraries do, in Python and in C."""
     print('{"kind": "finished"}')
     os.write(1, b"from C\n")
     path.write_text("done")
-    tell(Event(kind="finished", val_accuracy=0.5))
+    emit(Event(kind="finished", val_accuracy=0.5))
 
 
-def break_a_line(path: Path, tell: Tell, should_stop: ShouldStop) -> None:
+def break_a_line(path: Path, emit: Emit, should_stop: ShouldStop) -> None:
     """Be killed inside a line of events."""
-    tell(Event(kind="finished"))
+    emit(Event(kind="finished"))
     os.write(3, b'{"kind": "fini')  # the first free number, which the worker gave the real standard output
-    end_by_signal(path, tell, should_stop)
+    end_by_signal(path, emit, should_stop)
 
 
-def raise_value_error(path: Path, tell: Tell, should_stop: ShouldStop) -> None:
+def raise_value_error(path: Path, emit: Emit, should_stop: ShouldStop) -> None:
     """A mistake of the user's, in two lines."""
     raise ValueError("the network is wrong:\n mend it")
 
 
-def raise_key_error(path: Path, tell: Tell, should_stop: ShouldStop) -> None:
+def raise_key_error(path: Path, emit: Emit, should_stop: ShouldStop) -> None:
     """A mistake of ours."""
     raise KeyError("weights")
 
 
-def end_by_signal(path: Path, tell: Tell, should_stop: ShouldStop) -> None:
+def end_by_signal(path: Path, emit: Emit, should_stop: ShouldStop) -> None:
     """As the system does where memory runs out."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def end_at_once(path: Path, tell: Tell, should_stop: ShouldStop) -> None:
+def end_at_once(path: Path, emit: Emit, should_stop: ShouldStop) -> None:
     """As a crashing library does."""
     os._exit(7)
 
 
-def leave_quietly(path: Path, tell: Tell, should_stop: ShouldStop) -> None:
+def leave_quietly(path: Path, emit: Emit, should_stop: ShouldStop) -> None:
     """As a network does that calls sys.exit(0) in its forward pass."""
     sys.exit(0)
 
 
-def leave_at_once(path: Path, tell: Tell, should_stop: ShouldStop) -> None:
+def leave_at_once(path: Path, emit: Emit, should_stop: ShouldStop) -> None:
     """The same without Python's own end."""
     os._exit(0)
 
 
-ACTS: dict[str, Callable[[Path, Tell, ShouldStop], None]] = {
+ACTS: dict[str, Callable[[Path, Emit, ShouldStop], None]] = {
     "waits": wait_for_the_end,
     "ignores": ignore_everything,
     "prints": print_much,
@@ -117,15 +117,15 @@ ACTS: dict[str, Callable[[Path, Tell, ShouldStop], None]] = {
 }
 
 
-def finish_run(job: "object", tell: Tell) -> None:
+def finish_run(job: "object", emit: Emit) -> None:
     """Leave a complete run folder whose figures follow from the seed."""
     from fake_run import write_fake_run
 
     write_fake_run(job)  # type: ignore[arg-type]
-    tell(job.event("finished", val_accuracy=0.5))  # type: ignore[attr-defined]
+    emit(job.event("finished", val_accuracy=0.5))  # type: ignore[attr-defined]
 
 
-def sweep(text: str, tell: Tell, should_stop: ShouldStop) -> None:
+def sweep(text: str, emit: Emit, should_stop: ShouldStop) -> None:
     """The middle rate is best; `diverges.py:build` has no loss at all, `raises.py:build` no trial, `leaves` but one."""
     from roadtest.records.events import RunSpec
 
@@ -135,12 +135,12 @@ def sweep(text: str, tell: Tell, should_stop: ShouldStop) -> None:
     rates = job.protocol.sweep_rates
     for rate in rates:
         loss = None if "diverges" in job.run.network else abs(rate - rates[len(rates) // 2])
-        tell(job.event("trial", learning_rate=rate, epoch=0.5, train_seconds=1.0, val_loss=loss, val_accuracy=0.5))
+        emit(job.event("trial", learning_rate=rate, epoch=0.5, train_seconds=1.0, val_loss=loss, val_accuracy=0.5))
         if "leaves" in job.run.network:
             sys.exit(0)
 
 
-def measure(text: str, tell: Tell, should_stop: ShouldStop) -> None:
+def measure(text: str, emit: Emit, should_stop: ShouldStop) -> None:
     """One sample per network."""
     from roadtest.records import write_rows
 
@@ -153,7 +153,7 @@ def measure(text: str, tell: Tell, should_stop: ShouldStop) -> None:
     write_rows(Path(plain["study_dir"]) / "latency.csv", rows, rows[0].keys())
 
 
-def speed(text: str, tell: Tell, should_stop: ShouldStop) -> None:
+def speed(text: str, emit: Emit, should_stop: ShouldStop) -> None:
     """Ten steps of 0.1 s and ten images' evaluation a second; `slow.py:build` takes ten times as long."""
     from roadtest.records.events import RunSpec
 
@@ -175,7 +175,7 @@ def speed(text: str, tell: Tell, should_stop: ShouldStop) -> None:
         "state_bytes": 2_000_000,
         "is_busy": False,
     }
-    tell(Event(kind="phase", text=f"measuring {job.run.label}"))
+    emit(Event(kind="phase", text=f"measuring {job.run.label}"))
     job.run_dir.mkdir(parents=True)
     (job.run_dir / "speed.json").write_text(json.dumps(plain))
 

@@ -30,7 +30,7 @@ def main(job_path: str, point: str) -> None:
     state.SAVE_SECONDS, state.MAX_SAVE_SHARE = 0.0, float("inf")
     num_ticks, honest_save, honest_replace, honest_unlink = 0, torch.save, Path.replace, Path.unlink
 
-    def tell(event: Event) -> None:
+    def emit(event: Event) -> None:
         nonlocal num_ticks
         num_ticks += event.kind == "step"
         if point == "mid-epoch" and num_ticks == NUM_STEPS_BEFORE:
@@ -69,4 +69,4 @@ def main(job_path: str, point: str) -> None:
     torch.save = save
     Path.replace = replace  # type: ignore[method-assign, assignment]
     Path.unlink = unlink  # type: ignore[method-assign]
-    run.execute(RunSpec.from_json(Path(job_path).read_text()), tell=tell)
+    run.execute(RunSpec.from_json(Path(job_path).read_text()), emit=emit)

@@ -134,7 +134,7 @@ class Ended(Exception):  # noqa: N818
     """In place of a signal, which would end the tests."""
 
 
-def run_task_here(task: launch.Task, tell: Callable[[Event], None], stop: threading.Event) -> launch.Outcome:
+def run_task_here(task: launch.Task, emit: Callable[[Event], None], stop: threading.Event) -> launch.Outcome:
     """Do the task in this process, and judge it as a process is judged."""
     task.log_path.parent.mkdir(parents=True, exist_ok=True)
     task.log_path.touch()
@@ -142,7 +142,7 @@ def run_task_here(task: launch.Task, tell: Callable[[Event], None], stop: thread
 
     def hear(event: Event) -> None:
         heard.append(event)
-        tell(event)
+        emit(event)
 
     code = 0
     try:

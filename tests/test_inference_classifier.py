@@ -34,7 +34,7 @@ IMAGES = coloured_squares()
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run of LeNet-5 on the coloured squares."""
     job = write_tiny_study(tmp_path_factory.mktemp("classify"), replace(TINY, max_epochs=2))
-    execute(job, tell=lambda event: None)
+    execute(job, emit=lambda event: None)
     return job.run_dir
 
 

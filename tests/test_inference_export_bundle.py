@@ -224,7 +224,7 @@ def test_without_the_data_drawn_signs_are_compared_and_that_is_said(
     run_dir: Path, no_work: list[str], tmp_path: Path
 ) -> None:
     told: list[Event] = []
-    refusal(lambda: export(run_dir, tmp_path / "bundle", cache_dir=tmp_path / "empty", tell=told.append))
+    refusal(lambda: export(run_dir, tmp_path / "bundle", cache_dir=tmp_path / "empty", emit=told.append))
     assert no_work == ["traced"]
     (warning,) = [event.text for event in told if event.kind == "warning"]
     assert warning.endswith("compared on drawn signs, without accuracy")
@@ -242,14 +242,14 @@ def test_images_that_are_not_the_runs_are_not_taken_for_them(
     if change == "no json":
         (folder / "about.json").write_text("{")
     told: list[Event] = []
-    refusal(lambda: export(run_dir, tmp_path / "bundle", cache_dir=tmp_path / "cache", tell=told.append))
+    refusal(lambda: export(run_dir, tmp_path / "bundle", cache_dir=tmp_path / "cache", emit=told.append))
     assert any("compared on drawn signs" in event.text for event in told)
 
 
 @pytest.mark.slow
 def test_test_images_are_compared_without_their_labels(run_dir: Path, no_work: list[str], tmp_path: Path) -> None:
     told: list[Event] = []
-    refusal(lambda: export(run_dir, tmp_path / "bundle", check_on="test", tell=told.append))
+    refusal(lambda: export(run_dir, tmp_path / "bundle", check_on="test", emit=told.append))
     assert no_work == ["traced"] and not [event for event in told if event.kind == "warning"]
     unread = Path(shutil.copytree(run_dir, tmp_path / "unread"))
     (unread / "test.npz").unlink()

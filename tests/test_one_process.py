@@ -10,8 +10,8 @@ from roadtest.records.events import Event
 from roadtest.study.launch import Task
 
 
-def work(text: str, tell: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
-    tell(Event(kind="started", text=text))
+def work(text: str, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
+    emit(Event(kind="started", text=text))
     if text == "fails":
         raise ValueError("no such network")
 
@@ -27,7 +27,7 @@ def run(words: list[str], told: list[str], *, stops_at_failure: bool = False) ->
     outcomes = one_process.run_here(
         tasks,
         num_parallel=1,
-        tell=lambda event: told.append(event.text),
+        emit=lambda event: told.append(event.text),
         is_over=lambda outcome: stops_at_failure and outcome.reason is not None,
     )
     assert [outcome.events[0].text for outcome in outcomes] == words[: len(outcomes)]

@@ -34,15 +34,15 @@ def task(folder: Path, do: str, name: str = "a") -> Task:
 def run(
     *tasks: Task,
     num_parallel: int = 1,
-    tell: Callable[[Event], None] = lambda event: None,
+    emit: Callable[[Event], None] = lambda event: None,
     is_over: Callable[[Outcome], bool] = lambda outcome: False,
 ) -> list[Outcome]:
-    return run_tasks(tasks, num_parallel=num_parallel, tell=tell, is_over=is_over)
+    return run_tasks(tasks, num_parallel=num_parallel, emit=emit, is_over=is_over)
 
 
 def test_events_come_with_the_runs_name_and_prints_go_to_the_log(tmp_path: Path) -> None:
     told: list[Event] = []
-    (outcome,) = run(task(tmp_path, "prints"), tell=told.append)
+    (outcome,) = run(task(tmp_path, "prints"), emit=told.append)
     assert (outcome.reason, outcome.is_stopped) == (None, False)
     assert [(event.kind, event.label, event.seed) for event in told] == [("started", "a", 3), ("finished", "a", 3)]
     assert told[1].val_accuracy == 0.5
@@ -82,7 +82,7 @@ def test_a_log_that_is_a_link_is_not_written_through(tmp_path: Path) -> None:
 )
 def test_a_failing_worker_is_an_outcome_with_its_reason_in_one_line(do: str, reason: str, tmp_path: Path) -> None:
     told: list[Event] = []
-    (outcome,) = run(task(tmp_path, do), tell=told.append)
+    (outcome,) = run(task(tmp_path, do), emit=told.append)
     assert outcome.reason == reason
     assert not outcome.is_stopped
     assert "failed" not in {event.kind for event in told}  # told once, by whoever judges the outcome
@@ -127,7 +127,7 @@ def test_a_listener_that_breaks_ends_its_workers_and_is_told_of(tmp_path: Path) 
         raise ZeroDivisionError("the display")
 
     with pytest.raises(ZeroDivisionError, match="the display"):
-        run(task(tmp_path, "waits", "a"), task(tmp_path, "waits", "b"), tell=broken)
+        run(task(tmp_path, "waits", "a"), task(tmp_path, "waits", "b"), emit=broken)
     assert (tmp_path / "a" / "trace").read_text() == "the state is kept"
     assert not (tmp_path / "b").exists()
 
@@ -143,7 +143,7 @@ def test_whoever_listens_hears_one_thing_at_a_time(tmp_path: Path) -> None:
         inside -= 1
         return False
 
-    run(*(task(tmp_path, "prints", name) for name in "abcd"), num_parallel=4, tell=listen, is_over=listen)
+    run(*(task(tmp_path, "prints", name) for name in "abcd"), num_parallel=4, emit=listen, is_over=listen)
     assert most == 1
 
 
@@ -151,7 +151,7 @@ def test_ctrl_c_stops_every_worker_and_is_raised_again(tmp_path: Path) -> None:
     both_began = ctrl_c_when(lambda: all((tmp_path / name / "began").exists() for name in "ab"))
     told: list[Event] = []
     with pytest.raises(KeyboardInterrupt), both_began:
-        run(*(task(tmp_path, "waits", name) for name in "abc"), num_parallel=2, tell=told.append)
+        run(*(task(tmp_path, "waits", name) for name in "abc"), num_parallel=2, emit=told.append)
     assert [event.text for event in told if event.kind == "note"] == ["stopping: states are being saved"]
     assert [(tmp_path / name / "trace").exists() for name in "abc"] == [True, True, False]
 

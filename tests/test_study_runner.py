@@ -422,7 +422,7 @@ def jobs_of_sweep(tmp_path: Path, *networks: str) -> list[RunSpec]:
 
 def sweep(jobs: list[RunSpec], **more: bool) -> tuple[dict[str, str], list[Event]]:
     told: list[Event] = []
-    reasons = sweep_rates(jobs[0].study_dir, jobs, num_parallel=2, tell=told.append, **more)
+    reasons = sweep_rates(jobs[0].study_dir, jobs, num_parallel=2, emit=told.append, **more)
     return reasons, told
 
 
@@ -471,7 +471,7 @@ def test_a_network_that_ends_its_process_has_a_reason_and_no_rate_of_the_trials_
 
 def test_with_fail_fast_the_first_failure_is_the_last(tmp_path: Path) -> None:
     jobs = jobs_of_sweep(tmp_path, "raises.py:build", "lenet5", "vgg16")
-    reasons = sweep_rates(jobs[0].study_dir, jobs, num_parallel=1, tell=lambda event: None, fail_fast=True)
+    reasons = sweep_rates(jobs[0].study_dir, jobs, num_parallel=1, emit=lambda event: None, fail_fast=True)
     assert list(reasons) == ["raises.py:build"]
     assert chosen_rates(jobs[0].study_dir) == {}
 
@@ -493,5 +493,5 @@ def test_a_rate_that_is_no_number_is_told_with_its_file(tmp_path: Path) -> None:
 
 
 def test_without_networks_nothing_is_done(tmp_path: Path) -> None:
-    assert sweep_rates(tmp_path, [], num_parallel=1, tell=lambda event: None) == {}
+    assert sweep_rates(tmp_path, [], num_parallel=1, emit=lambda event: None) == {}
     assert list(tmp_path.iterdir()) == []

@@ -45,14 +45,14 @@ def annealed_job(folder: Path) -> RunSpec:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> RunSpec:
     """A run with its branches that nobody interrupted."""
     job = annealed_job(tmp_path_factory.mktemp("whole"))
-    execute(job, tell=quiet)
+    execute(job, emit=quiet)
     return job
 
 
 @pytest.mark.slow
 def test_the_run_has_the_same_bits_with_and_without_branches(whole: RunSpec, tmp_path: Path) -> None:
     job = replace(write_tiny_study(tmp_path, EIGHT), anneals=False)
-    execute(job, tell=quiet)
+    execute(job, emit=quiet)
     for name in ("weights.safetensors", "val.npz", "test.npz"):
         assert (job.run_dir / name).read_bytes() == (whole.run_dir / name).read_bytes(), name
     assert without_clocks(job.run_dir) == without_clocks(whole.run_dir)
@@ -74,7 +74,7 @@ def test_a_branch_is_the_run_that_a_fraction_of_the_budget_would_have_been(
     place: int, num_epochs: int, whole: RunSpec, tmp_path: Path
 ) -> None:
     short = write_tiny_study(tmp_path, replace(EIGHT, max_epochs=num_epochs))
-    execute(short, tell=quiet)
+    execute(short, emit=quiet)
     row, last = read_cooldowns(whole.run_dir)[place], read_epochs(short.run_dir)[-1]
     assert (row.step, row.learning_rate) == (last.step, last.learning_rate)
     assert (row.val_loss_sum, row.train_loss_sum) == (last.val_loss_sum, last.train_loss_sum)
@@ -117,13 +117,13 @@ def test_a_branch_that_is_asked_to_stop_keeps_both_states_and_goes_on(
         return num_asked == 3  # at its third of four steps
 
     with pytest.raises(Stopped):
-        execute(job, tell=events.append, should_stop=stop_inside_the_branch)
+        execute(job, emit=events.append, should_stop=stop_inside_the_branch)
     steps = {
         name: torch.load(job.run_dir / name, weights_only=True)["training"]["progress"]["step"]
         for name in ("state.pt", "branch.pt")
     }
     assert steps == {"state.pt": 6, "branch.pt": 9}
-    execute(job, tell=quiet)
+    execute(job, emit=quiet)
     assert figures(read_cooldowns(job.run_dir)) == figures(read_cooldowns(whole.run_dir))
     assert without_clocks(job.run_dir) == without_clocks(whole.run_dir)
 
@@ -145,9 +145,9 @@ def test_a_branch_of_which_nothing_can_be_saved_loses_nothing_of_the_run(
     with monkeypatch.context() as patched:
         patched.setattr(torch, "save", full)
         with pytest.raises(OSError, match="No space"):
-            execute(job, tell=quiet)
+            execute(job, emit=quiet)
     assert torch.load(job.run_dir / "state.pt", weights_only=True)["training"]["progress"]["step"] == 6
-    execute(job, tell=quiet)
+    execute(job, emit=quiet)
     assert figures(read_cooldowns(job.run_dir)) == figures(read_cooldowns(whole.run_dir))
 
 
@@ -155,10 +155,10 @@ def test_a_branch_of_which_nothing_can_be_saved_loses_nothing_of_the_run(
 def test_a_run_that_begins_anew_forgets_its_branches(tmp_path: Path) -> None:
     job, events = annealed_job(tmp_path), list[Event]()
     with pytest.raises(Stopped):
-        execute(job, tell=events.append, should_stop=lambda: any(event.epoch == 3.0 for event in events))
+        execute(job, emit=events.append, should_stop=lambda: any(event.epoch == 3.0 for event in events))
     assert [row.budget_fraction for row in read_cooldowns(job.run_dir)] == [0.25, 0.5]
     again = replace(job, learning_rate=0.01)  # another identity: nothing of the old run is gone on from
-    execute(again, tell=quiet)
+    execute(again, emit=quiet)
     assert [row.budget_fraction for row in read_cooldowns(job.run_dir)] == [0.25, 0.5]
     assert read_cooldowns(job.run_dir)[0].learning_rate < 0.01
 
@@ -168,7 +168,7 @@ def test_a_run_that_patience_ended_has_the_branches_that_it_passed(tmp_path: Pat
     # At so high a rate the loss hardly falls: patience ends the constant part between the two branch points or later.
     protocol = replace(EIGHT, max_epochs=40, patience=1, decay_fraction=0.5)
     job = replace(write_tiny_study(tmp_path, protocol), anneals=True, learning_rate=2.0)
-    execute(job, tell=quiet)
+    execute(job, emit=quiet)
     record = read_record(job.run_dir)
     assert record.stop_reason == "patience"
     num_constant = record.cost.num_steps / 2

@@ -59,7 +59,7 @@ def quiet(event: Event) -> None:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> RunSpec:
     """A run that nobody interrupted."""
     job = write_tiny_study(tmp_path_factory.mktemp("whole"))
-    execute(job, tell=quiet)
+    execute(job, emit=quiet)
     return job
 
 
@@ -121,7 +121,7 @@ def test_a_run_under_a_budget_keeps_its_plan_when_it_goes_on(tmp_path: Path) -> 
 
 def test_a_finished_run_is_never_touched_again(whole: RunSpec) -> None:
     before = {path: path.stat().st_mtime_ns for path in whole.run_dir.iterdir()}
-    execute(whole, tell=quiet)
+    execute(whole, emit=quiet)
     assert {path: path.stat().st_mtime_ns for path in whole.run_dir.iterdir()} == before
 
 
@@ -156,14 +156,14 @@ def test_the_last_evaluation_is_not_made_again_for_the_final_figures(
     with monkeypatch.context() as first_process:
         first_process.setattr("roadtest.training.run.measure_figures", lambda *arguments: stop())
         with pytest.raises(Stopped):
-            execute(job, tell=quiet)
-    execute(job, tell=quiet)
+            execute(job, emit=quiet)
+    execute(job, emit=quiet)
     assert sets_read == ["val", "test"]  # the process that goes on has no evaluation of its own to take from
     mine = read_predictions(job.run_dir / "val.npz")
     sets_read.clear()
     (tmp_path / "again").mkdir()
     again = write_tiny_study(tmp_path / "again", replace(TINY, max_epochs=1))
-    execute(again, tell=quiet)
+    execute(again, emit=quiet)
     assert sets_read == ["test"]
     assert np.array_equal(read_predictions(again.run_dir / "val.npz").logits_NK, mine.logits_NK)
 
@@ -181,10 +181,10 @@ def test_a_run_that_is_asked_to_stop_keeps_its_state_and_goes_on(
     events: list[Event] = []
     with pytest.raises(Stopped), monkeypatch.context() as first_process:
         first_process.setattr("roadtest.training.checkpoint.peak_memory_bytes", lambda device: 10**15)
-        execute(job, tell=events.append, should_stop=lambda: sum(e.kind == "step" for e in events) >= 4)
+        execute(job, emit=events.append, should_stop=lambda: sum(e.kind == "step" for e in events) >= 4)
     assert (job.run_dir / "state.pt").exists()
     assert not (job.run_dir / "record.json").exists()
-    execute(job, tell=events.append)
+    execute(job, emit=events.append)
     assert [e.text for e in events if e.kind == "started"] == ["from the start", "from epoch 0.8"]
     assert not (job.run_dir / "state.pt").exists()
     assert read_record(job.run_dir).cost.peak_memory_bytes == 10**15
@@ -196,8 +196,8 @@ def test_a_state_of_another_protocol_is_not_gone_on_from(tmp_path: Path, monkeyp
     job = write_tiny_study(tmp_path)
     events: list[Event] = []
     with pytest.raises(Stopped):
-        execute(job, tell=quiet, should_stop=lambda: True)
-    execute(replace(job, learning_rate=0.01), tell=events.append)
+        execute(job, emit=quiet, should_stop=lambda: True)
+    execute(replace(job, learning_rate=0.01), emit=events.append)
     assert next(e.text for e in events if e.kind == "started") == "from the start"
 
 
@@ -219,14 +219,14 @@ def test_an_edited_file_is_not_gone_on_from_and_never_stands_beside_its_older_se
     job = write_tiny_study(tmp_path, replace(TINY, max_epochs=1), num_seeds=2, network=f"{path}:build")
     events: list[Event] = []
     with pytest.raises(Stopped):
-        execute(job, tell=quiet, should_stop=lambda: True)
+        execute(job, emit=quiet, should_stop=lambda: True)
     path.write_text(OWN.replace("WIDTH", "3"))
-    execute(job, tell=events.append)
+    execute(job, emit=events.append)
     assert next(e.text for e in events if e.kind == "started") == "from the start"
     assert read_record(job.run_dir).own_network_digest == hashlib.sha256(path.read_bytes()).hexdigest()
     path.write_text(OWN.replace("WIDTH", "4"))
     with pytest.raises(ValueError, match="was changed after its run with seed 0 was finished: all runs of a name are"):
-        execute(replace(job, run=replace(job.run, seed=1)), tell=quiet)
+        execute(replace(job, run=replace(job.run, seed=1)), emit=quiet)
 
 
 @pytest.mark.slow
@@ -235,12 +235,12 @@ def test_seeds_of_one_network_take_one_precision(tmp_path: Path, monkeypatch: py
     step_ms = {"float32": 10.0, "bfloat16": 5.0}
     monkeypatch.setattr("roadtest.training.precision._step", lambda *parts: parts[-1])
     monkeypatch.setattr("roadtest.training.precision._time_ms", lambda precision, device: step_ms[precision])
-    execute(job, tell=quiet)
+    execute(job, emit=quiet)
     step_ms["float32"] = 1.0
     second = replace(job, run=replace(job.run, seed=1))
-    execute(second, tell=quiet)
+    execute(second, emit=quiet)
     other = replace(job, run=replace(job.run, has_stn=True))
-    execute(other, tell=quiet)
+    execute(other, emit=quiet)
     taken = [read_record(one.run_dir) for one in (job, second, other)]
     assert [record.precision for record in taken] == ["bfloat16", "bfloat16", "float32"]
     assert taken[1].precision_probe_ms == {}
@@ -255,7 +255,7 @@ def test_another_networks_damaged_record_stops_no_run(tmp_path: Path, monkeypatc
     (job.study_dir / "vgg16" / "seed-0").mkdir(parents=True)
     (job.study_dir / "vgg16" / "seed-0" / "record.json").write_text("{")
     monkeypatch.setattr("roadtest.training.precision._time_ms", lambda step, device: 1.0)
-    execute(job, tell=quiet)
+    execute(job, emit=quiet)
     assert read_record(job.run_dir).network == "lenet5"
 
 
@@ -265,8 +265,8 @@ def test_a_run_that_goes_on_says_that_its_precision_is_kept(tmp_path: Path, monk
     job = write_tiny_study(tmp_path, replace(TINY, max_epochs=1))
     events: list[Event] = []
     with pytest.raises(Stopped):
-        execute(job, tell=quiet, should_stop=lambda: True)
-    execute(replace(job, precision="bfloat16"), tell=events.append)
+        execute(job, emit=quiet, should_stop=lambda: True)
+    execute(replace(job, precision="bfloat16"), emit=events.append)
     (warning,) = [event.text for event in events if event.kind == "warning"]
     assert warning.startswith("lenet5, seed 0 goes on in float32, as it began: --precision bfloat16 holds")
     assert read_record(job.run_dir).precision == "float32"
@@ -275,7 +275,7 @@ def test_a_run_that_goes_on_says_that_its_precision_is_kept(tmp_path: Path, monk
 @pytest.mark.slow
 def test_without_the_test_set_nothing_of_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = replace(write_tiny_study(tmp_path), reads_test=False)
-    execute(job, tell=quiet)
+    execute(job, emit=quiet)
     assert read_record(job.run_dir).test is None
     assert not (job.run_dir / "test.npz").exists()
     assert not (job.cache_dir / "test-reads.csv").exists()
@@ -298,10 +298,10 @@ def test_a_full_disk_leaves_the_last_state_usable(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(OSError, match="No space"):
-        execute(job, tell=quiet)
+        execute(job, emit=quiet)
     assert torch.load(job.run_dir / "state.pt", weights_only=True)["training"]["progress"]["step"] == 3
     assert not list(job.run_dir.glob("*.part")) and not list(job.run_dir.glob(".*part"))
-    execute(job, tell=quiet)
+    execute(job, emit=quiet)
     assert read_epochs(job.run_dir)[-1].epoch == 3
 
 
@@ -311,9 +311,9 @@ def test_a_run_that_goes_on_elsewhere_says_so(tmp_path: Path, monkeypatch: pytes
     job = write_tiny_study(tmp_path, replace(TINY, max_epochs=1))
     events: list[Event] = []
     with pytest.raises(Stopped):
-        execute(job, tell=quiet, should_stop=lambda: True)
+        execute(job, emit=quiet, should_stop=lambda: True)
     monkeypatch.setattr("roadtest.machine.environment.cpu_name", lambda: "another processor")
-    execute(job, tell=events.append)
+    execute(job, emit=events.append)
     (warning,) = [event.text for event in events if event.kind == "warning"]
     assert warning.startswith("lenet5, seed 0 goes on under other conditions than it began under")
     assert not read_record(job.run_dir).is_time_comparable
@@ -326,11 +326,11 @@ def test_other_work_beside_a_run_is_kept_also_where_it_came_later(
     monkeypatch.setattr("roadtest.machine.environment.measure_load", lambda **how: 0.0)
     monkeypatch.setattr("roadtest.training.run.watch_load", lambda **how: lambda: 0.375)
     job = write_tiny_study(tmp_path, replace(TINY, max_epochs=1))
-    execute(job, tell=quiet)
+    execute(job, emit=quiet)
     assert read_record(job.run_dir).machine.load == 0.375
     (tmp_path / "beside").mkdir()
     beside = replace(write_tiny_study(tmp_path / "beside", replace(TINY, max_epochs=1)), num_jobs=2)
-    execute(beside, tell=quiet)
+    execute(beside, emit=quiet)
     assert read_record(beside.run_dir).machine.load == 0.0
 
 

@@ -104,7 +104,7 @@ def test_images_are_varied_in_training_only_and_copies_are_never_kept(
 
     monkeypatch.setattr(steps_module, "augment_batch", watched)
     before = job.pixels_path.read_bytes()
-    execute(job, tell=lambda event: None)
+    execute(job, emit=lambda event: None)
     val_ids = set(read_predictions(job.run_dir / "val.npz").image_ids_N.tolist())
     assert varied and varied <= ids_of(job, "train") - val_ids
     assert job.pixels_path.read_bytes() == before
@@ -114,7 +114,7 @@ def test_images_are_varied_in_training_only_and_copies_are_never_kept(
 
 @pytest.mark.slow
 def test_validation_and_test_images_are_judged_as_they_are(job: RunSpec) -> None:
-    execute(job, tell=lambda event: None)
+    execute(job, emit=lambda event: None)
     image_set, _ = reopen_image_set(job.study_dir, job.pixels_path)
     record = read_record(job.run_dir)
     network = build_network("lenet5", num_classes=3, image_size=32, has_stn=False, seed=0)
@@ -203,7 +203,7 @@ def test_loading_is_told_apart_and_evaluating_stands_outside(job: RunSpec, monke
     monkeypatch.setattr(steps_module, "augment_batch", slowed(steps_module.augment_batch, 0.03))
     monkeypatch.setattr(train_module, "predict_logits", slowed(train_module.predict_logits, 0.05))
     start = time.perf_counter()
-    execute(job, tell=lambda event: time.sleep(0.02))
+    execute(job, emit=lambda event: time.sleep(0.02))
     elapsed = time.perf_counter() - start
     cost, num_rows = read_record(job.run_dir).cost, len(read_rows(job.run_dir / "epochs.csv"))
     assert cost.data_seconds >= 0.03 * cost.num_steps  # making batches is part of training, and known
@@ -229,11 +229,11 @@ def test_the_test_set_is_read_once_after_training_and_after_its_line_in_the_ledg
         moments["ledger"] = time.perf_counter()
         assert len(read_rows(job.cache_dir / "test-reads.csv")) == 1
 
-    def tell(event: Event) -> None:
+    def emit(event: Event) -> None:
         moments[event.kind] = time.perf_counter()  # the last row is the end of training
 
     monkeypatch.setattr(run_figures, "note_test_read", noted)
-    execute(job, tell=tell)
+    execute(job, emit=emit)
     test_ids = ids_of(job, "test")
     before = set().union(*(ids for moment, ids in reads if moment < moments["ledger"]))
     after = [ids for moment, ids in reads if moment > moments["ledger"]]
@@ -248,7 +248,7 @@ def test_the_test_set_is_read_once_after_training_and_after_its_line_in_the_ledg
 def test_without_reading_the_test_set_not_a_pixel_of_it_is_seen(
     job: RunSpec, reads: list[tuple[float, set[int]]]
 ) -> None:
-    execute(replace(job, reads_test=False), tell=lambda event: None)
+    execute(replace(job, reads_test=False), emit=lambda event: None)
     assert not set().union(*(ids for _, ids in reads)) & ids_of(job, "test")
     assert not (job.cache_dir / "test-reads.csv").exists()
     assert read_record(job.run_dir).test is None

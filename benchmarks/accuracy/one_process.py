@@ -24,7 +24,7 @@ from roadtest.training.worker import KINDS
 
 
 def run_here(
-    tasks: Sequence[Task], *, num_parallel: int, tell: Callable[[Event], None], is_over: Callable[[Outcome], bool]
+    tasks: Sequence[Task], *, num_parallel: int, emit: Callable[[Event], None], is_over: Callable[[Outcome], bool]
 ) -> list[Outcome]:
     """What `roadtest.study.launch.run_tasks` does in processes, one after the other in this one."""
     outcomes = []
@@ -37,7 +37,7 @@ def run_here(
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         try:
-            KINDS[task.kind](task.job_json, lambda event, told=told: (told.append(event), tell(event)), lambda: False)
+            KINDS[task.kind](task.job_json, lambda event, told=told: (told.append(event), emit(event)), lambda: False)
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             kind = "diverged" if isinstance(error, DivergedError) else "error"

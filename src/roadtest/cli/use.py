@@ -261,7 +261,7 @@ def export(
             check_on=check_on,
             own_network=network,
             num_threads=threads,
-            tell=on_event,
+            emit=on_event,
         )
     if exported.words and not quiet:
         print(exported.words, file=sys.stderr)

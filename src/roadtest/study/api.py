@@ -58,7 +58,7 @@ from roadtest.study.prepare import (
 )
 from roadtest.study.progress import write_trouble
 from roadtest.study.resolve import chosen_protocol, chosen_seeds, planned_runs, source_kind, study_name
-from roadtest.study.runner import Tell, finish, train_missing
+from roadtest.study.runner import Emit, finish, train_missing
 
 if TYPE_CHECKING:
     from roadtest.inference.evaluate import Evaluation
@@ -164,7 +164,7 @@ def read_run(path: str | Path) -> Run:
     return run
 
 
-def compare(source: Source = "signs", *, on_event: Tell | None = None, **options: Any) -> Study:
+def compare(source: Source = "signs", *, on_event: Emit | None = None, **options: Any) -> Study:
     """Train every network under one protocol, measure its costs, and leave a folder with one page to read.
 
     `source` is `signs`, `gtsrb`, a path, or two arrays: uint8 images_NHWC and labels_N. The options are the fields of
@@ -172,27 +172,27 @@ def compare(source: Source = "signs", *, on_event: Tell | None = None, **options
     listens to events, warnings and failures are told on standard error; `progress.show_progress` shows all. Raise
     ValueError for a mistake, Interrupted after Ctrl-C.
     """
-    tell = on_event or write_trouble
-    asked = ask(source, options, tell)
+    emit = on_event or write_trouble
+    asked = ask(source, options, emit)
     if asked.options.fresh:
         move_aside(asked.study_dir)
     try:
-        _work(asked, tell)
+        _work(asked, emit)
     except KeyboardInterrupt:
         raise Interrupted(asked.study_dir) from None
     return Study(asked.study_dir)
 
 
-def _work(asked: "Asked", tell: Tell) -> None:
+def _work(asked: "Asked", emit: Emit) -> None:
     study_dir, image_set, chosen = asked.study_dir, asked.image_set, asked.options
     make_folder(study_dir)
     with folder_lock(study_dir):
         if source_kind(asked.source) == "folder" and not (study_dir / "study.json").exists():
             listing = list_originals(asked.source, image_set, asked.cache_dir)
-            check_in_short(asked.source, image_set, tell, listing)
+            check_in_short(asked.source, image_set, emit, listing)
         write_plan(study_dir, asked.source, image_set, asked.protocol, asked.runs, chosen)
-        train_missing(study_dir, image_set, asked.cache_dir, asked.runs, chosen, tell)
-        finish(study_dir, image_set, asked.cache_dir, asked.runs, chosen, tell)
+        train_missing(study_dir, image_set, asked.cache_dir, asked.runs, chosen, emit)
+        finish(study_dir, image_set, asked.cache_dir, asked.runs, chosen, emit)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,7 +208,7 @@ class Asked:
     cache_dir: Path
 
 
-def ask(source: Source, options: dict[str, Any], tell: Tell, *, is_plan: bool = False) -> Asked:
+def ask(source: Source, options: dict[str, Any], emit: Emit, *, is_plan: bool = False) -> Asked:
     """Turn words into runs, a protocol and open images; a ValueError in one line for a mistake.
 
     For a plan no pretrained weights are fetched.
@@ -217,7 +217,7 @@ def ask(source: Source, options: dict[str, Any], tell: Tell, *, is_plan: bool = 
     cache_dir = default_cache_dir()
     source = name_source(source, cache_dir)
     seeds = chosen_seeds(chosen)
-    runs = planned_runs(choose_variants(source, chosen, tell), seeds)
+    runs = planned_runs(choose_variants(source, chosen, emit), seeds)
     if chosen.device not in ("auto", "cpu"):
         choose_device(chosen.device)  # a mistake is told before anything is decoded
     chosen_protocol(source, chosen, len(runs))  # and so is one here
@@ -230,7 +230,7 @@ def ask(source: Source, options: dict[str, Any], tell: Tell, *, is_plan: bool = 
             protocol = chosen_protocol(source, sized, len(runs))
             check_protocol(sized.out, protocol, are_flips_known=sized.flips != "auto")
 
-    chosen = settle(source, chosen, cache_dir, tell, check=check_early)
+    chosen = settle(source, chosen, cache_dir, emit, check=check_early)
     protocol = chosen_protocol(source, chosen, len(runs))
     study_dir = chosen.out or Path("runs") / study_name(source, chosen, protocol)
     check_place(study_dir)
@@ -238,7 +238,7 @@ def ask(source: Source, options: dict[str, Any], tell: Tell, *, is_plan: bool = 
         check_protocol(study_dir, protocol)
         check_own_networks(study_dir, runs)
     provide = announce_weights if is_plan else fetch_weights
-    provide(runs, study_dir, tell, is_fresh=chosen.fresh)
+    provide(runs, study_dir, emit, is_fresh=chosen.fresh)
     image_set = open_joined(
         source,
         test_on=chosen.test_on,
@@ -249,11 +249,11 @@ def ask(source: Source, options: dict[str, Any], tell: Tell, *, is_plan: bool = 
         is_subset_allowed=chosen.is_subset_allowed,
         skip_broken=chosen.skip_broken,
         group=chosen.group,
-        on_progress=counting(tell, "data"),
-        on_download=counting(tell, "download"),
+        on_progress=counting(emit, "data"),
+        on_download=counting(emit, "download"),
     )
     if chosen.fresh or not (study_dir / "study.json").exists():
-        tell_notes(image_set, tell)
+        tell_notes(image_set, emit)
     return Asked(
         source=source,
         options=chosen,
@@ -266,12 +266,12 @@ def ask(source: Source, options: dict[str, Any], tell: Tell, *, is_plan: bool = 
 
 
 def export_and_note(
-    path: str | Path, out: str | Path | None = None, *, tell: Callable[[Event], None] = lambda event: None, **more: Any
+    path: str | Path, out: str | Path | None = None, *, emit: Callable[[Event], None] = lambda event: None, **more: Any
 ) -> "Exported":
     """Write a run's bundle, and its latencies into the study that it lies in; options as in `export_run`."""
     from roadtest.inference.export import export_run, find_study_info  # brings torch in
 
-    exported = export_run(path, out, tell=tell, **more)
+    exported = export_run(path, out, emit=emit, **more)
     rows = [row for row in map(asdict, exported.samples) if is_exported(row)]
     if rows and find_study_info(exported.run_dir, exported.record) is not None:
         study_dir = exported.run_dir.resolve().parent.parent
@@ -280,7 +280,7 @@ def export_and_note(
                 replace_latencies(study_dir, rows)
         except (ValueError, OSError) as error:
             text = f"the latencies were not put into the study's latency.csv: {' '.join(str(error).split())}"
-            tell(Event(kind="warning", text=text))
+            emit(Event(kind="warning", text=text))
     return exported
 
 

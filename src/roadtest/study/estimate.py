@@ -91,11 +91,11 @@ class _Network:
 
 def plan_study(source: "Source" = "signs", *, on_event: Callable[[Event], None] | None = None, **options: Any) -> Plan:
     """Measure what `roadtest.compare` with the same arguments would take; a ValueError in one line for a mistake."""
-    tell = on_event or (lambda event: None)
-    asked = ask(source, options, tell, is_plan=True)
+    emit = on_event or (lambda event: None)
+    asked = ask(source, options, emit, is_plan=True)
     finished = _finished_runs(asked)
     missing = [run for run in asked.runs if run not in finished]
-    speeds, reasons = _measure(asked, missing, tell)
+    speeds, reasons = _measure(asked, missing, emit)
     known = {} if asked.options.fresh else chosen_rates(asked.study_dir)
     networks = []
     for label in dict.fromkeys(run.label for run in asked.runs):
@@ -125,7 +125,7 @@ def _finished_runs(asked: Asked) -> dict[PlannedRun, float]:
 
 
 def _measure(
-    asked: Asked, missing: Sequence[PlannedRun], tell: Callable[[Event], None]
+    asked: Asked, missing: Sequence[PlannedRun], emit: Callable[[Event], None]
 ) -> tuple[dict[str, "Speed"], dict[str, str]]:
     """What was measured of every network with runs to do, and why others were not, by label."""
     labels = dict.fromkeys(run.label for run in asked.runs)
@@ -139,10 +139,10 @@ def _measure(
         study_dir.mkdir()
         write_plan(study_dir, asked.source, asked.image_set, asked.protocol, asked.runs, asked.options)
         template = job_template(
-            study_dir, asked.image_set, asked.cache_dir, missing[0], asked.protocol, asked.options, tell
+            study_dir, asked.image_set, asked.cache_dir, missing[0], asked.protocol, asked.options, emit
         )
         tasks = [_task(replace(template, run=run), asked) for run in first.values()]
-        outcomes = run_tasks(tasks, num_parallel=1, tell=tell, is_over=lambda outcome: False)
+        outcomes = run_tasks(tasks, num_parallel=1, emit=emit, is_over=lambda outcome: False)
         done = [outcome for outcome in outcomes if outcome.reason is None and not outcome.is_stopped]
         speeds = {outcome.task.label: read_speed(study_dir / first[outcome.task.label].folder) for outcome in done}
     return speeds, {outcome.task.label: _reason(outcome) for outcome in outcomes if outcome not in done}

@@ -56,7 +56,7 @@ class Outcome:
 
 
 def run_tasks(
-    tasks: Sequence[Task], *, num_parallel: int, tell: Callable[[Event], None], is_over: Callable[[Outcome], bool]
+    tasks: Sequence[Task], *, num_parallel: int, emit: Callable[[Event], None], is_over: Callable[[Outcome], bool]
 ) -> list[Outcome]:
     """Run the tasks, so many at a time, in order; stop all where `is_over` says so of an outcome.
 
@@ -66,7 +66,7 @@ def run_tasks(
 
     def tell_one_at_a_time(event: Event) -> None:
         with lock:
-            tell(event)
+            emit(event)
 
     def work(task: Task) -> Outcome | None:
         if stop.is_set():
@@ -96,7 +96,7 @@ def run_tasks(
     return [outcome for outcome in outcomes if outcome is not None]
 
 
-def _run_task(task: Task, tell: Callable[[Event], None], stop: threading.Event) -> Outcome:
+def _run_task(task: Task, emit: Callable[[Event], None], stop: threading.Event) -> Outcome:
     if task.kind == "run":
         refuse_link(refuse_link(task.log_path.parent.parent) / task.log_path.parent.name)
     task.log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ def _run_task(task: Task, tell: Callable[[Event], None], stop: threading.Event) 
         stopper = threading.Thread(target=_close_when_stopped, args=(process, stop, over), daemon=True)
         stopper.start()
         try:
-            events = _listen(process, task, tell)
+            events = _listen(process, task, emit)
             code = process.wait()
         except BaseException:
             stop.set()
@@ -130,7 +130,7 @@ def _run_task(task: Task, tell: Callable[[Event], None], stop: threading.Event) 
     return _outcome(task, code, events, is_asked_to_stop=stop.is_set())
 
 
-def _listen(process: "subprocess.Popen[bytes]", task: Task, tell: Callable[[Event], None]) -> list[Event]:
+def _listen(process: "subprocess.Popen[bytes]", task: Task, emit: Callable[[Event], None]) -> list[Event]:
     assert process.stdout is not None
     kept = []
     for line in process.stdout:
@@ -142,7 +142,7 @@ def _listen(process: "subprocess.Popen[bytes]", task: Task, tell: Callable[[Even
         if event.kind not in ("step", "row"):
             kept.append(event)
         if event.kind not in ("failed", "done"):  # told once, by whoever judges the outcome
-            tell(event)
+            emit(event)
     return kept
 
 

@@ -69,7 +69,7 @@ def settle(
     source: str,
     options: Options,
     cache_dir: Path,
-    tell: Callable[[Event], None],
+    emit: Callable[[Event], None],
     *,
     check: Callable[[Options], None] = lambda sized: None,
 ) -> Options:
@@ -84,13 +84,13 @@ def settle(
     if options.image_size is None:
         image_size, reason = _suggested_size(source, listing)
         options = replace(options, image_size=image_size)
-        tell(Event(kind="note", text=reason))
+        emit(Event(kind="note", text=reason))
     check(options)
-    return options if options.flips == "off" else _settle_flips(source, listing, options, cache_dir, tell)
+    return options if options.flips == "off" else _settle_flips(source, listing, options, cache_dir, emit)
 
 
 def _settle_flips(
-    source: str, listing: Listing, options: Options, cache_dir: Path, tell: Callable[[Event], None]
+    source: str, listing: Listing, options: Options, cache_dir: Path, emit: Callable[[Event], None]
 ) -> Options:
     assert options.image_size is not None
     if options.group is not None:  # groups deal the test part anew, and none of its images is looked at
@@ -102,21 +102,21 @@ def _settle_flips(
             data_dir=None,
             is_subset_allowed=False,
             skip_broken=options.skip_broken,
-            on_progress=counting(tell, "data"),
+            on_progress=counting(emit, "data"),
         )
     image_set = open_image_set(
         listing,
         image_size=options.image_size,
         cache_dir=cache_dir,
         skip_broken=options.skip_broken,
-        on_progress=counting(tell, "data"),
+        on_progress=counting(emit, "data"),
     )
     verdict = judge_flips(image_set)
     if options.flips == "on" and verdict.pairs:
         raise ValueError(f"--flips on would change labels: {name_pairs(verdict.pairs)}; leave it out")
     if options.flips == "on":
         return options
-    tell(Event(kind="note", text=verdict.reason))
+    emit(Event(kind="note", text=verdict.reason))
     return replace(options, flips="on" if verdict.is_safe else "off")
 
 
@@ -156,11 +156,11 @@ MAX_CHECKED_IMAGES = 200_000
 """Some minutes at 128 x 128: more are left to the verb, which is asked for."""
 
 
-def tell_notes(image_set: ImageSet, tell: Callable[[Event], None]) -> None:
+def tell_notes(image_set: ImageSet, emit: Callable[[Event], None]) -> None:
     """Tell what a source says of itself: files that were left out, a test part that was dealt here."""
     for note in image_set.notes:
         (found,) = check_notes([note])
-        tell(Event(kind="warning" if found.severity == "warning" else "note", text=note))
+        emit(Event(kind="warning" if found.severity == "warning" else "note", text=note))
 
 
 def list_originals(source: str, image_set: ImageSet, cache_dir: Path) -> Listing | None:
@@ -176,7 +176,7 @@ def list_originals(source: str, image_set: ImageSet, cache_dir: Path) -> Listing
 
 
 def check_in_short(
-    source: str, image_set: ImageSet, tell: Callable[[Event], None], listing: Listing | None = None
+    source: str, image_set: ImageSet, emit: Callable[[Event], None], listing: Listing | None = None
 ) -> None:
     """Tell errors and warnings of the data check, a line each, and its verdict; what `tell_notes` told is not repeated.
 
@@ -185,9 +185,9 @@ def check_in_short(
     more = f"roadtest data check {shlex.quote(source)}"
     if len(image_set.paths) > MAX_CHECKED_IMAGES:
         text = f"data check: more than {MAX_CHECKED_IMAGES:,} images are not looked at by themselves: {more} does"
-        tell(Event(kind="note", text=text))
+        emit(Event(kind="note", text=text))
         return
-    tell(Event(kind="phase", text=f"checking {len(image_set.paths):,} images"))
+    emit(Event(kind="phase", text=f"checking {len(image_set.paths):,} images"))
     audit = audit_images(image_set, listing)
     # Broken files were left out on request, however many they are: no error of whoever asked for it.
     findings = (replace(f, severity="warning") if (f.topic, f.severity) == _BROKEN else f for f in audit.findings)
@@ -196,21 +196,21 @@ def check_in_short(
     told = {one.topic for one in check_notes(image_set.notes)}
     for one in troubles:
         if one.severity == "error" or one.topic not in told:
-            tell(Event(kind="warning", text=f"data check: {one.topic}: {one.text}"))
-    tell(Event(kind="note", text=f"data check: {audit.verdict}" + (f"; {more} says what to do" if troubles else "")))
+            emit(Event(kind="warning", text=f"data check: {one.topic}: {one.text}"))
+    emit(Event(kind="note", text=f"data check: {audit.verdict}" + (f"; {more} says what to do" if troubles else "")))
 
 
-Tell = Callable[[Event], None]
+Emit = Callable[[Event], None]
 SWITCHES: dict[str, tuple[bool, ...]] = {"off": (False,), "on": (True,), "both": (False, True)}
 
 
-def choose_variants(source: str, options: Options, tell: Tell) -> list[tuple[str, bool]]:
+def choose_variants(source: str, options: Options, emit: Emit) -> list[tuple[str, bool]]:
     """(network, has_stn) in the order they were asked for, each once; a name that says so overrules the switches."""
     labels = resolve_networks(options.networks or default_networks(source))
     asked = [(parse_network(network), has_stn) for network, has_stn in map(parse_label, labels)]
     asked = [(_with_stem(spelling, options.stem), has_stn) for spelling, has_stn in asked]
     _check_stem(options.stem, [spelling for spelling, _ in asked])
-    starts = _starts([spelling for spelling, _ in asked], options.pretrained, tell)
+    starts = _starts([spelling for spelling, _ in asked], options.pretrained, emit)
     pairs: list[tuple[str, bool]] = []
     for spelling, has_stn in asked:
         switch = SWITCHES[options.stn or default_stn(str(spelling))] if has_stn is None else (has_stn,)
@@ -221,16 +221,16 @@ def choose_variants(source: str, options: Options, tell: Tell) -> list[tuple[str
     return pairs
 
 
-def fetch_weights(runs: Iterable[PlannedRun], study_dir: Path, tell: Tell, *, is_fresh: bool) -> None:
+def fetch_weights(runs: Iterable[PlannedRun], study_dir: Path, emit: Emit, *, is_fresh: bool) -> None:
     """Have the pretrained weights of all runs to be done in the cache; a ValueError where some cannot be had."""
     for network in _pretrained(runs, study_dir, is_fresh):
         from roadtest.networks.pretrained import find_weights
 
-        tell(Event(kind="phase", text=f"looking for the weights of {network}"))
+        emit(Event(kind="phase", text=f"looking for the weights of {network}"))
         find_weights(network, is_fetching=True)
 
 
-def announce_weights(runs: Iterable[PlannedRun], study_dir: Path, tell: Tell, *, is_fresh: bool) -> None:
+def announce_weights(runs: Iterable[PlannedRun], study_dir: Path, emit: Emit, *, is_fresh: bool) -> None:
     """Say of which runs to be done the pretrained weights are not in the cache yet; nothing is fetched."""
     for network in _pretrained(runs, study_dir, is_fresh):
         from roadtest.networks.pretrained import find_weights
@@ -239,7 +239,7 @@ def announce_weights(runs: Iterable[PlannedRun], study_dir: Path, tell: Tell, *,
             find_weights(network)
         except ValueError:
             text = f"the weights of {network} are not in the cache: compare fetches them before it trains anything"
-            tell(Event(kind="note", text=text))
+            emit(Event(kind="note", text=text))
 
 
 def _pretrained(runs: Iterable[PlannedRun], study_dir: Path, is_fresh: bool) -> list[str]:
@@ -260,7 +260,7 @@ def _check_stem(stem: str | None, spellings: Sequence[Spelling]) -> None:
         )
 
 
-def _starts(spellings: Sequence[Spelling], switch: str, tell: Tell) -> dict[Spelling, tuple[bool, ...]]:
+def _starts(spellings: Sequence[Spelling], switch: str, emit: Emit) -> dict[Spelling, tuple[bool, ...]]:
     """Per network whether it starts pretrained, from nothing, or both; one line names those that cannot."""
     starts = {spelling: SWITCHES["on" if spelling.is_pretrained else "off"] for spelling in spellings}
     if switch == "off":
@@ -277,5 +277,5 @@ def _starts(spellings: Sequence[Spelling], switch: str, tell: Tell) -> dict[Spel
     if len(reasons) == len(spellings):
         raise ValueError(f"--pretrained {switch} was given: {next(iter(reasons.values()))}")
     if reasons:
-        tell(Event(kind="note", text=f"no pretrained weights, so from nothing: {', '.join(reasons)}"))
+        emit(Event(kind="note", text=f"no pretrained weights, so from nothing: {', '.join(reasons)}"))
     return starts

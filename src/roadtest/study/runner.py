@@ -50,7 +50,7 @@ from roadtest.study.folder import keep_chosen_weights
 from roadtest.study.launch import Outcome, Task, run_tasks
 from roadtest.study.options import Options
 
-Tell = Callable[[Event], None]
+Emit = Callable[[Event], None]
 
 
 def train_missing(
@@ -59,28 +59,28 @@ def train_missing(
     cache_dir: Path,
     runs: Sequence[PlannedRun],
     options: Options,
-    tell: Tell,
+    emit: Emit,
 ) -> None:
     """Find the missing rates, then do every run that is not complete."""
     protocol = Protocol.from_dict(read_study_info(study_dir).protocol)
     missing = [run for run in runs if not is_finished(study_dir / run.folder)]
     _drop_states(study_dir, [run for run in runs if run not in missing])
     sizes, reasons = measure_networks(missing, num_classes=image_set.num_classes, image_size=protocol.image_size)
-    _tell_plan(study_dir, runs, missing, protocol, sizes, options, tell)
+    _tell_plan(study_dir, runs, missing, protocol, sizes, options, emit)
     for remark in remark_on_networks(
         [run for run in missing if run.label in sizes],
         num_classes=image_set.num_classes,
         image_size=protocol.image_size,
     ):
-        tell(Event(kind="warning", text=remark))
+        emit(Event(kind="warning", text=remark))
     for run in missing:
         if run.label in reasons:
-            _append_failure(study_dir, run, reasons[run.label], tell)
+            _append_failure(study_dir, run, reasons[run.label], emit)
     missing = [run for run in missing if run.label not in reasons]
     if not missing or (reasons and options.fail_fast):
         return
-    template = job_template(study_dir, image_set, cache_dir, missing[0], protocol, options, tell)
-    rates = _find_rates(study_dir, template, missing, options, tell)
+    template = job_template(study_dir, image_set, cache_dir, missing[0], protocol, options, emit)
+    rates = _find_rates(study_dir, template, missing, options, emit)
     if options.fail_fast and len(rates) < len({run.label for run in missing}):
         return
     ready = [run for run in missing if run.label in rates]
@@ -101,11 +101,11 @@ def train_missing(
     def is_over(outcome: Outcome) -> bool:
         if outcome.reason is not None:
             _append_failure(
-                study_dir, RunSpec.from_json(outcome.task.job_json).run, outcome.reason, tell, kind=outcome.kind
+                study_dir, RunSpec.from_json(outcome.task.job_json).run, outcome.reason, emit, kind=outcome.kind
             )
         return outcome.reason is not None and options.fail_fast
 
-    run_tasks(tasks, num_parallel=options.jobs, tell=tell, is_over=is_over)
+    run_tasks(tasks, num_parallel=options.jobs, emit=emit, is_over=is_over)
 
 
 def finish(
@@ -114,7 +114,7 @@ def finish(
     cache_dir: Path,
     runs: Sequence[PlannedRun],
     options: Options,
-    tell: Tell,
+    emit: Emit,
 ) -> None:
     """Measure latencies, copy the ledger's lines, drop weights that are not wanted, and write the report.
 
@@ -123,18 +123,18 @@ def finish(
     records = read_records(study_dir)
     copy_test_reads(cache_dir, study_dir, image_set.tested_fingerprint)
     if records:
-        _measure_latencies(study_dir, records, {run.network for run in runs}, options, tell)
+        _measure_latencies(study_dir, records, {run.network for run in runs}, options, emit)
     if options.keep_weights == "chosen" and records:
         keep_chosen_weights(study_dir, records)
     num_unread = sum(record.test is None for record in records)
     if options.reads_test and num_unread and len(image_set.indices_of("test")):
         text = f"{num_unread} finished runs did not read the test set, and none is repeated: --fresh begins anew"
-        tell(Event(kind="warning", text=text))
+        emit(Event(kind="warning", text=text))
     num_alone = sum(not (study_dir / record.run.folder / "branches.csv").exists() for record in records)
     if options.anneal and num_alone:
         text = f"{num_alone} finished runs have no annealed copies, and none is repeated: --fresh begins anew"
-        tell(Event(kind="warning", text=text))
-    tell(Event(kind="phase", text="writing the report"))
+        emit(Event(kind="warning", text=text))
+    emit(Event(kind="phase", text="writing the report"))
     write_report(study_dir, has_images=options.has_images)
 
 
@@ -152,12 +152,12 @@ def job_template(
     run: PlannedRun,
     protocol: Protocol,
     options: Options,
-    tell: Tell,
+    emit: Emit,
 ) -> RunSpec:
     """A job with all that the study's runs have in common."""
     device, reason = choose_device(options.device)
     if reason:
-        tell(Event(kind="warning", text=reason))
+        emit(Event(kind="warning", text=reason))
     return RunSpec(
         study_dir=study_dir.resolve(),
         cache_dir=cache_dir.resolve(),
@@ -176,7 +176,7 @@ def job_template(
 
 
 def _find_rates(
-    study_dir: Path, template: RunSpec, missing: Sequence[PlannedRun], options: Options, tell: Tell
+    study_dir: Path, template: RunSpec, missing: Sequence[PlannedRun], options: Options, emit: Emit
 ) -> dict[str, float]:
     """The learning rate of every label: the protocol's, or the sweep's, which runs where neither is there.
 
@@ -186,17 +186,17 @@ def _find_rates(
     labels = {run.label: run for run in missing}
     found = {label: template.protocol.learning_rate(label) or known.get(label) for label in labels}
     swept = [replace(template, run=replace(labels[label], seed=0)) for label, rate in found.items() if rate is None]
-    reasons = sweep_rates(study_dir, swept, num_parallel=options.jobs, tell=tell, fail_fast=options.fail_fast)
+    reasons = sweep_rates(study_dir, swept, num_parallel=options.jobs, emit=emit, fail_fast=options.fail_fast)
     for run in missing:
         if run.label in reasons:
-            _append_failure(study_dir, run, reasons[run.label], tell)
+            _append_failure(study_dir, run, reasons[run.label], emit)
     known = chosen_rates(study_dir)
     rates = {label: rate or known.get(label) for label, rate in found.items()}
     return {label: rate for label, rate in rates.items() if rate is not None}
 
 
 def _measure_latencies(
-    study_dir: Path, records: Sequence[RunRecord], named: Collection[str], options: Options, tell: Tell
+    study_dir: Path, records: Sequence[RunRecord], named: Collection[str], options: Options, emit: Emit
 ) -> None:
     """Measure all networks anew, side by side, where the file does not hold just these.
 
@@ -215,8 +215,8 @@ def _measure_latencies(
     if left_out:
         names = ", ".join(network_label(*network) for network in left_out)
         text = f"latency is not measured of {names}: a network of your own is only built where it is named again"
-        tell(Event(kind="warning", text=text))
-    tell(Event(kind="latency", num_done=0, num_total=len(networks)))
+        emit(Event(kind="warning", text=text))
+    emit(Event(kind="latency", num_done=0, num_total=len(networks)))
     record = records[0]
     job = {
         "study_dir": str(study_dir.resolve()),
@@ -232,14 +232,14 @@ def _measure_latencies(
         log_path=study_dir / "latency-log.txt",
         num_threads=int(str(job["num_threads"])),
     )
-    outcomes = run_tasks([task], num_parallel=1, tell=tell, is_over=lambda outcome: False)
+    outcomes = run_tasks([task], num_parallel=1, emit=emit, is_over=lambda outcome: False)
     if outcomes and outcomes[0].reason:
-        tell(Event(kind="warning", text=f"latency was not measured: {outcomes[0].reason}"))
+        emit(Event(kind="warning", text=f"latency was not measured: {outcomes[0].reason}"))
 
 
-def _append_failure(study_dir: Path, run: PlannedRun, reason: str, tell: Tell, *, kind: FailureKind = "error") -> None:
+def _append_failure(study_dir: Path, run: PlannedRun, reason: str, emit: Emit, *, kind: FailureKind = "error") -> None:
     append_failure(study_dir, Failure(**vars(run), reason=reason, failed_at=utc_now(), kind=kind))
-    tell(Event(kind="failed", label=run.label, seed=run.seed, text=reason))
+    emit(Event(kind="failed", label=run.label, seed=run.seed, text=reason))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,7 +258,7 @@ def _tell_plan(
     protocol: Protocol,
     sizes: Mapping[str, Size],
     options: Options,
-    tell: Tell,
+    emit: Emit,
 ) -> None:
     known = chosen_rates(study_dir)
     swept = {run.label for run in missing if protocol.learning_rate(run.label) is None and run.label not in known}
@@ -278,14 +278,14 @@ def _tell_plan(
         disk_bytes=disk_bytes,
         anneals=options.anneal,
     )
-    tell(Event(kind="planned", text=text, num_total=len(runs)))
+    emit(Event(kind="planned", text=text, num_total=len(runs)))
     free_bytes = shutil.disk_usage(study_dir).free
     if free_bytes < disk_bytes:
         need, there = render_bytes(disk_bytes), render_bytes(free_bytes)
-        tell(Event(kind="warning", text=f"the runs need {need} and the disk of {study_dir} has {there} free"))
+        emit(Event(kind="warning", text=f"the runs need {need} and the disk of {study_dir} has {there} free"))
     for run in runs:
         status = "waiting" if run in missing else "finished"
-        tell(Event(kind="queued", label=run.label, seed=run.seed, status=status))
+        emit(Event(kind="queued", label=run.label, seed=run.seed, status=status))
 
 
 def measure_networks(
@@ -401,7 +401,7 @@ def sweep_rates(
     jobs: Sequence[RunSpec],
     *,
     num_parallel: int,
-    tell: Callable[[Event], None],
+    emit: Callable[[Event], None],
     fail_fast: bool = False,
 ) -> dict[str, str]:
     """Try every rate for every job's network, write sweep.csv, and return why networks failed, by label.
@@ -424,21 +424,21 @@ def sweep_rates(
     def tell_trial(event: Event) -> None:
         if event.kind == "trial":
             loss = "no number" if event.val_loss is None else f"{event.val_loss:.4f}"
-            tell(Event(kind="sweep", label=event.label, text=f"rate {event.learning_rate:g}: validation loss {loss}"))
+            emit(Event(kind="sweep", label=event.label, text=f"rate {event.learning_rate:g}: validation loss {loss}"))
 
     def is_over(outcome: Outcome) -> bool:
         if outcome.is_stopped:
             return False
-        reason = outcome.reason or _keep_rows(study_dir, outcome, tell)
+        reason = outcome.reason or _keep_rows(study_dir, outcome, emit)
         if reason is not None:
             reasons[outcome.task.label] = reason
         return reason is not None and fail_fast
 
-    run_tasks(tasks, num_parallel=num_parallel, tell=tell_trial, is_over=is_over)
+    run_tasks(tasks, num_parallel=num_parallel, emit=tell_trial, is_over=is_over)
     return reasons
 
 
-def _keep_rows(study_dir: Path, outcome: Outcome, tell: Callable[[Event], None]) -> str | None:
+def _keep_rows(study_dir: Path, outcome: Outcome, emit: Callable[[Event], None]) -> str | None:
     """Write a network's rows with the choice among them; return why there is none."""
     job = RunSpec.from_json(outcome.task.job_json)
     rows = [_row(job, event) for event in outcome.events if event.kind == "trial"]
@@ -446,7 +446,7 @@ def _keep_rows(study_dir: Path, outcome: Outcome, tell: Callable[[Event], None])
     is_found = math.isfinite(best["val_loss"])
     if is_found:
         best["is_chosen"] = True
-        tell(Event(kind="sweep", label=job.run.label, text=f"rate {best['learning_rate']:g} is chosen"))
+        emit(Event(kind="sweep", label=job.run.label, text=f"rate {best['learning_rate']:g} is chosen"))
     write_rows(study_dir / "sweep.csv", [*_rows_of_others(study_dir, job), *rows], COLUMNS)
     return None if is_found else "the loss is no number at any rate of the sweep: give --lr"
 

@@ -34,7 +34,7 @@ def forget_branches(job: RunSpec) -> None:
 
 
 def anneal_if_due(
-    job: RunSpec, training: Training, origin: Origin, *, tell: Callable[[Event], None], should_stop: Callable[[], bool]
+    job: RunSpec, training: Training, origin: Origin, *, emit: Callable[[Event], None], should_stop: Callable[[], bool]
 ) -> None:
     """Follow the branch that begins at the present step, unless that is done; the run then stands as before.
 
@@ -43,7 +43,7 @@ def anneal_if_due(
     branch = branch_at(training.progress, job.protocol) if job.anneals else None
     if branch is None or branch.budget_fraction in [row.budget_fraction for row in read_cooldowns(job.run_dir)]:
         return
-    tell(job.event("phase", text="annealing"))
+    emit(job.event("phase", text="annealing"))
     with _set_aside(job, training, origin):
         row = _follow(job, training, origin, branch, should_stop)
     append_row(job.run_dir / "branches.csv", asdict(row))

@@ -73,7 +73,7 @@ class Stopped(Exception):  # noqa: N818
     """Asked to stop; the state is kept."""
 
 
-def execute(job: RunSpec, *, tell: Callable[[Event], None], should_stop: Callable[[], bool] = lambda: False) -> None:
+def execute(job: RunSpec, *, emit: Callable[[Event], None], should_stop: Callable[[], bool] = lambda: False) -> None:
     """Train the job's network and leave a complete run folder; do nothing where it is complete already.
 
     Raise Stopped where `should_stop` said so, with the state kept.
@@ -84,19 +84,19 @@ def execute(job: RunSpec, *, tell: Callable[[Event], None], should_stop: Callabl
     # A worker whose `compare` was killed may still be saving the state that is gone on from here.
     with folder_lock(job.run_dir, wait_seconds=60):
         if not is_finished(job.run_dir):
-            _execute(job, tell, should_stop)
+            _execute(job, emit, should_stop)
 
 
-def _execute(job: RunSpec, tell: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
+def _execute(job: RunSpec, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
     machine, digest = describe_machine(has_siblings=True), digest_own(job.run.network)
     if digest:
         check_unchanged(job.run.network, read_records(job.study_dir))
     image_set, training = build_training(job, should_stop)
-    origin = _begin_or_go_on(job, training, image_set, machine, tell)
+    origin = _begin_or_go_on(job, training, image_set, machine, emit)
     origin.load = max(origin.load, machine.load or 0.0)
     try:
-        _train_and_save(job, training, origin, tell, should_stop)
-        figures = measure_figures(job, training, image_set, tell)
+        _train_and_save(job, training, origin, emit, should_stop)
+        figures = measure_figures(job, training, image_set, emit)
     except InterruptedError:
         write_state(job, training, origin)
         raise Stopped from None
@@ -107,7 +107,7 @@ def _execute(job: RunSpec, tell: Callable[[Event], None], should_stop: Callable[
     write_record(job.run_dir, record)
     for name in (RUN_STATE, BRANCH_STATE):
         (job.run_dir / name).unlink(missing_ok=True)
-    tell(_finished(job, record))
+    emit(_finished(job, record))
 
 
 def build_training(
@@ -147,7 +147,7 @@ def build_training(
 
 
 def _begin_or_go_on(
-    job: RunSpec, training: Training, image_set: ImageSet, machine: Machine, tell: Callable[[Event], None]
+    job: RunSpec, training: Training, image_set: ImageSet, machine: Machine, emit: Callable[[Event], None]
 ) -> Origin:
     place = " ".join([platform.node(), machine.cpu_name, *machine.cpu_flags, job.device, str(job.num_threads)])
     place += "".join(f" {name} {version}" for name, version in sorted(machine.versions.items()))
@@ -161,17 +161,17 @@ def _begin_or_go_on(
         if origin.machine != place:
             origin.is_time_comparable = False
             moved = f"{job.run.label}, seed {job.run.seed} goes on under other conditions than it began under"
-            tell(job.event("warning", text=f"{moved}: its times are not comparable, and its bits may differ"))
+            emit(job.event("warning", text=f"{moved}: its times are not comparable, and its bits may differ"))
         drop_rows_after(job.run_dir / "epochs.csv", training.progress.last_eval_step)
-        tell(job.event("started", text=f"from epoch {training.epoch:.1f}"))
+        emit(job.event("started", text=f"from epoch {training.epoch:.1f}"))
         if job.precision not in ("auto", origin.precision):
             began = f"{job.run.label}, seed {job.run.seed} goes on in {origin.precision}, as it began"
-            tell(job.event("warning", text=f"{began}: --precision {job.precision} holds for runs that begin anew"))
+            emit(job.event("warning", text=f"{began}: --precision {job.precision} holds for runs that begin anew"))
     else:
         (job.run_dir / "epochs.csv").unlink(missing_ok=True)
         forget_branches(job)
-        tell(job.event("started", text="from the start"))
-        tell(job.event("phase", text="probing precision"))
+        emit(job.event("started", text="from the start"))
+        emit(job.event("phase", text="probing precision"))
         choose = partial(
             choose_precision,
             training.network,
@@ -194,18 +194,18 @@ def _begin_or_go_on(
 
 
 def _train_and_save(
-    job: RunSpec, training: Training, origin: Origin, tell: Callable[[Event], None], should_stop: Callable[[], bool]
+    job: RunSpec, training: Training, origin: Origin, emit: Callable[[Event], None], should_stop: Callable[[], bool]
 ) -> None:
     """Drive the loop: rows to disk as they happen, the state now and then, events to whoever listens."""
     clock, has_saved_plan = SaveClock(), training.progress.num_steps is not None
     # Beside other runs of the study nobody can tell whose work it was once one of them has ended.
     load = watch_load(has_siblings=True) if job.num_jobs == 1 else lambda: 0.0
-    anneal_if_due(job, training, origin, tell=tell, should_stop=should_stop)  # a run that goes on may stand at one
+    anneal_if_due(job, training, origin, emit=emit, should_stop=should_stop)  # a run that goes on may stand at one
     for happening in train(training):
         if isinstance(happening, EpochMetrics):
             append_row(job.run_dir / "epochs.csv", asdict(happening))
-        tell(_progress_event(job, training, happening))
-        anneal_if_due(job, training, origin, tell=tell, should_stop=should_stop)
+        emit(_progress_event(job, training, happening))
+        anneal_if_due(job, training, origin, emit=emit, should_stop=should_stop)
         is_planned = training.progress.num_steps is not None
         # The timed plan is saved at once: without it a run that is killed would be timed again and end elsewhere.
         if is_planned and (clock.is_due or not has_saved_plan):
@@ -370,9 +370,9 @@ def _fill_record(
     )
 
 
-def measure_figures(job: RunSpec, training: Training, image_set: ImageSet, tell: Callable[[Event], None]) -> Figures:
+def measure_figures(job: RunSpec, training: Training, image_set: ImageSet, emit: Callable[[Event], None]) -> Figures:
     """Measure the final weights: on all training images, on validation, and once on test where that is wanted."""
-    tell(job.event("phase", text="final evaluation"))
+    emit(job.event("phase", text="final evaluation"))
     start = time.perf_counter()
     train = evaluate_ids(training, training.train_ids_N)
     training.progress.eval_seconds += time.perf_counter() - start
@@ -381,7 +381,7 @@ def measure_figures(job: RunSpec, training: Training, image_set: ImageSet, tell:
     test_ids_N = image_set.indices_of("test")
     if not job.reads_test or len(test_ids_N) == 0:
         return Figures(train=train, val=val, test=None, test_predictions=None)
-    tell(job.event("phase", text="reading the test set"))
+    emit(job.event("phase", text="reading the test set"))
     note_test_read(
         job.cache_dir,
         data_fingerprint=image_set.tested_fingerprint,

@@ -26,35 +26,35 @@ def main(arguments: list[str]) -> int:
     stop = threading.Event()
     threading.Thread(target=_watch_stdin, args=(stop,), daemon=True).start()
 
-    def tell(event: Event) -> None:
+    def emit(event: Event) -> None:
         try:
             print(event.to_line(), file=events, flush=True)
         except OSError:  # nobody listens any more: save and go, as when standard input closes
             stop.set()
 
     try:
-        KINDS[kind](Path(job_path).read_text(encoding="utf-8"), tell, stop.is_set)
+        KINDS[kind](Path(job_path).read_text(encoding="utf-8"), emit, stop.is_set)
     except (InterruptedError, KeyboardInterrupt):
         return EXIT_STOPPED
     except Exception as error:
         if type(error).__name__ == "Stopped":
             return EXIT_STOPPED
         traceback.print_exc()
-        tell(Event(kind="failed", text=_reason(error), status=_failure_kind(error)))
+        emit(Event(kind="failed", text=_reason(error), status=_failure_kind(error)))
         return EXIT_FAILED
-    tell(Event(kind="done"))
+    emit(Event(kind="done"))
     return 0
 
 
-def run_once(text: str, tell: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
+def run_once(text: str, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
     """One run, from the start or from its saved state."""
     from roadtest.records.events import RunSpec
     from roadtest.training.run import execute
 
-    execute(RunSpec.from_json(text), tell=tell, should_stop=should_stop)
+    execute(RunSpec.from_json(text), emit=emit, should_stop=should_stop)
 
 
-def try_rates(text: str, tell: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
+def try_rates(text: str, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
     """One network's learning-rate sweep: train at every rate, for the same steps, and tell the validation figures."""
     from dataclasses import replace
 
@@ -69,22 +69,22 @@ def try_rates(text: str, tell: Callable[[Event], None], should_stop: Callable[[]
         event = try_rate(training, trial, image_set.num_classes, should_stop)
         trial = replace(trial, max_steps=training.progress.num_steps, precision=training.precision)
         del training  # with its images on the device, before the next one's come
-        tell(event)
+        emit(event)
 
 
-def measure_speeds(text: str, tell: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
+def measure_speeds(text: str, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
     """How fast one network trains here, into a file in its run's folder; nothing is kept of the training."""
     from roadtest.records.events import RunSpec
     from roadtest.training.probe import measure_speed, unlimited, write_speed
     from roadtest.training.run import build_training
 
     job = unlimited(RunSpec.from_json(text))
-    tell(Event(kind="phase", text=f"measuring {job.run.label}"))
+    emit(Event(kind="phase", text=f"measuring {job.run.label}"))
     image_set, training = build_training(job, should_stop, starts_pretrained=False)  # as fast without the weights
     write_speed(job.run_dir, measure_speed(training, job, image_set.num_classes, should_stop))
 
 
-def measure_latencies(text: str, tell: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
+def measure_latencies(text: str, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
     """Latency of every network of a study, rounds interleaved, into its latency.csv."""
     from dataclasses import asdict
 
@@ -104,7 +104,7 @@ def measure_latencies(text: str, tell: Callable[[Event], None], should_stop: Cal
     }
 
     def go_on(num_done: int, num_total: int) -> None:
-        tell(Event(kind="latency", num_done=num_done, num_total=num_total))
+        emit(Event(kind="latency", num_done=num_done, num_total=num_total))
         if should_stop():
             raise InterruptedError
 

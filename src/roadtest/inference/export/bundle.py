@@ -67,7 +67,7 @@ from roadtest.records.events import Event, counting
 from roadtest.records.measurements import INT8, ONNXRUNTIME, RUNTIMES
 from roadtest.training.profile import LatencySample
 
-Tell = Callable[[Event], None]
+Emit = Callable[[Event], None]
 MANIFEST_VERSION = 1
 MAX_CHANGED = 0.01
 """A float32 file that answers more of the images otherwise is not the trained network; convention."""
@@ -102,7 +102,7 @@ def export_run(
     num_rounds: int = 5,
     seconds_per_visit: float = 0.25,
     cache_dir: Path | None = None,
-    tell: Tell = lambda event: None,
+    emit: Emit = lambda event: None,
 ) -> Exported:
     """Write the ONNX bundle of a run, or of the run that a study recommends, to a new folder.
 
@@ -121,7 +121,7 @@ def export_run(
         batch_size=classifier.batch_size,
         has_int8=has_int8,
         num_threads=num_threads or count_usable_cores(),
-        tell=tell,
+        emit=emit,
     )
     own = find_run_images(found.path, work.record, cache_dir or default_cache_dir(), work.answer)
     packed_NHWC = packed_images(own, work.record.image_size, has_own_images=has_own_images)
@@ -158,7 +158,7 @@ class _Work:
     batch_size: int
     has_int8: bool
     num_threads: int
-    tell: Tell
+    emit: Emit
 
     @torch.inference_mode()
     def answer(self, images_NHWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -169,7 +169,7 @@ class _Work:
 
     def say(self, text: str) -> None:
         """Tell what is being done."""
-        self.tell(Event(kind="phase", label=self.record.label, seed=self.record.seed, text=text))
+        self.emit(Event(kind="phase", label=self.record.label, seed=self.record.seed, text=text))
 
 
 def _free_folder(out: str | Path | None, record: RunRecord) -> Path:
@@ -197,7 +197,7 @@ def _time(work: _Work, models: dict[str, Path], num_rounds: int, seconds_per_vis
         num_threads=work.num_threads,
         num_rounds=num_rounds,
         seconds_per_visit=seconds_per_visit,
-        on_progress=counting(work.tell, "latency"),
+        on_progress=counting(work.emit, "latency"),
     )
 
 
@@ -382,7 +382,7 @@ def _pictures_to_check(own: RunImages | str, work: _Work, check_on: str) -> Pict
         raise ValueError(f"--int8 is calibrated on training images, and {own}: {again}, or leave --int8 out")
     if check_on == "test":
         raise ValueError(f"--check-on test compares test images, and {own}: {again}, or leave it out")
-    work.tell(Event(kind="warning", text=f"{own}: compared on drawn signs, without accuracy"))
+    work.emit(Event(kind="warning", text=f"{own}: compared on drawn signs, without accuracy"))
     return draw_pictures(work.record.image_size)
 
 
