@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from roadtest.protocol import Augmentation
-from roadtest.training.augment import augment_batch, draw_changes
+from roadtest.training.augment import augment_batch, sample_parameters
 
 NOTHING = Augmentation(**{field.name: 0.0 for field in fields(Augmentation)})
 LARGE = Augmentation(
@@ -41,5 +41,5 @@ def ids(num_images: int) -> Tensor:
 
 
 def vary(images: Tensor, image_ids: Tensor, augmentation: Augmentation, normalisation: str = "fixed") -> Tensor:
-    changes = draw_changes(image_ids, augmentation=augmentation, seed=SEED, epoch=EPOCH)
+    changes = sample_parameters(image_ids, augmentation=augmentation, seed=SEED, epoch=EPOCH)
     return augment_batch(images, changes, normalisation=normalisation)

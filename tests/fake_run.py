@@ -6,7 +6,7 @@ import numpy as np
 
 from fake_study import MACHINE
 from roadtest.data.split import note_test_read
-from roadtest.networks.user_file import digest_own
+from roadtest.networks.user_file import digest_user_file
 from roadtest.records import (
     Cost,
     EpochMetrics,
@@ -89,7 +89,7 @@ def _record(job: RunSpec, info: "object", val: SetResult, test: SetResult | None
         is_time_comparable=True,
         started_at="2026-01-01T00:00:00+00:00",
         finished_at="2026-01-01T00:01:00+00:00",
-        own_network_digest=digest_own(job.run.network),
+        own_network_digest=digest_user_file(job.run.network),
     )
 
 

@@ -26,7 +26,7 @@ def end_now() -> None:
 
 def main(job_path: str, point: str) -> None:
     """Run the job up to the point."""
-    train.TICK_SECONDS = 0.0  # a tick, and so a chance to save, after every step
+    train.UPDATE_SECONDS = 0.0  # a tick, and so a chance to save, after every step
     state.SAVE_SECONDS, state.MAX_SAVE_SHARE = 0.0, float("inf")
     num_ticks, honest_save, honest_replace, honest_unlink = 0, torch.save, Path.replace, Path.unlink
 

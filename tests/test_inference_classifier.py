@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from roadtest.inference.classifier import Classifier, check_weights, read_weights
-from roadtest.networks.user_file import digest_own
+from roadtest.networks.user_file import digest_user_file
 from roadtest.records import read_predictions
 from roadtest.training.run import execute
 from tiny import TINY, coloured_squares, write_tiny_study
@@ -105,8 +105,8 @@ def test_a_users_own_network_is_never_run_without_its_word(run_dir: Path, tmp_pa
     own.write_text(f"from pathlib import Path\nPath({str(trace)!r}).touch()\n")
     change_record(run_dir, network=f"{own}:build")
     assert "reading a run never runs code" in refusal(run_dir)
-    assert "and 'other.py:build' was named" in refusal(run_dir, own_network="other.py:build")
-    assert "and 'own.py:other' was named" in refusal(run_dir, own_network="own.py:other")
+    assert "and 'other.py:build' was named" in refusal(run_dir, network_file="other.py:build")
+    assert "and 'own.py:other' was named" in refusal(run_dir, network_file="own.py:other")
     change_record(run_dir, network=str(own))
     assert "reading a run never runs code" in refusal(run_dir)
     assert not trace.exists()
@@ -118,14 +118,14 @@ def test_a_users_own_network_is_built_from_the_file_that_is_named_now(run_dir: P
     mine = tmp_path / "net.py"
     mine.write_text("from roadtest.networks import build_lenet5\n\nbuild = build_lenet5\n")
     change_record(run_dir, network=f"{tmp_path / 'theirs' / 'net.py'}:build")
-    classifier = Classifier.from_run(run_dir, own_network=f"{mine}:build")
+    classifier = Classifier.from_run(run_dir, network_file=f"{mine}:build")
     assert classifier(IMAGES.images_NHWC[:2]).shape == (2, 3)
-    change_record(run_dir, own_network_digest=digest_own(f"{mine}:build"))
-    assert Classifier.from_run(run_dir, own_network=f"{mine}:build")
+    change_record(run_dir, own_network_digest=digest_user_file(f"{mine}:build"))
+    assert Classifier.from_run(run_dir, network_file=f"{mine}:build")
     mine.write_text(OTHER_NETWORK)
-    assert "was changed since" in refusal(run_dir, own_network=f"{mine}:build")
+    assert "was changed since" in refusal(run_dir, network_file=f"{mine}:build")
     change_record(run_dir, own_network_digest="")  # as older records have it
-    assert "does not hold this network's weights" in refusal(run_dir, own_network=f"{mine}:build")
+    assert "does not hold this network's weights" in refusal(run_dir, network_file=f"{mine}:build")
 
 
 OTHER_NETWORK = """
@@ -137,7 +137,7 @@ def build(num_classes, image_size):
 
 
 def test_a_file_is_named_only_for_a_network_of_ones_own(run_dir: Path) -> None:
-    assert "was trained as lenet5, which is not your own: leave it out" in refusal(run_dir, own_network="net.py:build")
+    assert "was trained as lenet5, which is not your own: leave it out" in refusal(run_dir, network_file="net.py:build")
 
 
 def test_a_study_means_its_recommended_network(finished: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fake_study import build_fake_study
 from roadtest.data.sources.layout import class_finder
-from roadtest.inference.external import add_incumbent, image_finder, read_answers
+from roadtest.inference.external import add_external, image_finder, read_external_predictions
 from roadtest.records import read_external, read_rows
 
 NAMES = ("Red", "Green", "Blue")
@@ -51,7 +51,7 @@ def right_answers(study_dir: Path) -> list[list[object]]:
 
 def add(study_dir: Path, rows: Sequence[Sequence[object]], *, name: str = "ours", separator: str = ",") -> Any:
     path = write_csv(study_dir.parent / "ours.csv", rows, separator)
-    return add_incumbent(study_dir, path, name=name, cache_dir=study_dir.parent / "cache")
+    return add_external(study_dir, path, name=name, cache_dir=study_dir.parent / "cache")
 
 
 def refusal(study_dir: Path, rows: Sequence[Sequence[object]], **more: Any) -> str:
@@ -246,7 +246,7 @@ def test_a_validation_part_is_answered_wholly_or_not_at_all(study_dir: Path) -> 
 
 def refused_file(study_dir: Path, path: Path) -> str:
     with pytest.raises((ValueError, FileNotFoundError)) as error:
-        add_incumbent(study_dir, path, name="ours", cache_dir=study_dir.parent / "cache")
+        add_external(study_dir, path, name="ours", cache_dir=study_dir.parent / "cache")
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -287,7 +287,9 @@ def test_any_bytes_are_rows_or_one_line(content: bytes, tmp_path_factory: pytest
     path.write_bytes(b"path,label\n" + content)
     images, classes = image_finder(["a/1.png"], [0]), class_finder(NAMES)
     try:
-        assert all(image == 0 and label in range(3) for _, image, label in read_answers(path, images, classes))
+        assert all(
+            image == 0 and label in range(3) for _, image, label in read_external_predictions(path, images, classes)
+        )
     except ValueError as error:
         assert "\n" not in str(error)
 

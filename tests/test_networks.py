@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from roadtest.networks import (
     NETWORKS,
     build_network,
-    build_on_paper,
+    build_on_meta,
     default_stn,
     describe_network,
     parse_label,
@@ -193,7 +193,7 @@ def test_images_that_are_too_small_are_refused_with_a_size_that_is_not(has_stn: 
 @pytest.mark.slow
 def test_on_paper_too_small_images_are_refused_as_well() -> None:
     with pytest.raises(ValueError, match=r"'vgg16' cannot classify 16 x 16 images .*use --image-size 32$"):
-        build_on_paper("vgg16", num_classes=43, image_size=16, has_stn=False)
+        build_on_meta("vgg16", num_classes=43, image_size=16, has_stn=False)
 
 
 # ------------------------------------------------------------------------------------------------- the user's own file
@@ -295,12 +295,12 @@ def test_a_network_that_looks_at_values_is_run_for_real() -> None:
 def test_a_network_that_looks_at_values_while_it_is_built_is_built_for_real(tmp_path: Path) -> None:
     text = OWN.replace("    return", "    import torch\n    assert torch.linspace(0, 1, 3)[2].item() == 1\n    return")
     name = f"{own_file(tmp_path, text)}:build"
-    network = build_on_paper(name, num_classes=4, image_size=20, has_stn=True)
+    network = build_on_meta(name, num_classes=4, image_size=20, has_stn=True)
     assert output_shape(network, 20) == (2, 4)
 
 
 def test_on_paper_a_network_has_shapes_and_no_contents() -> None:
-    network = build_on_paper("lenet5", num_classes=43, image_size=32, has_stn=True)
+    network = build_on_meta("lenet5", num_classes=43, image_size=32, has_stn=True)
     assert all(parameter.is_meta for parameter in network.parameters())
 
 

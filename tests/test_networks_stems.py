@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from roadtest.networks import Spelling, build_network, build_on_paper, parse_network, resolve_networks
+from roadtest.networks import ModelName, build_network, build_on_meta, parse_network, resolve_networks
 from roadtest.networks.advice import remark_on_maps
 from roadtest.networks.shapes import output_shape, probe_network
 from roadtest.networks.stems import put_stem
 
 
 def on_paper(name: str, image_size: int = 32) -> nn.Module:
-    return build_on_paper(name, num_classes=10, image_size=image_size, has_stn=False)
+    return build_on_meta(name, num_classes=10, image_size=image_size, has_stn=False)
 
 
 def sides(name: str, image_size: int = 32) -> list[int]:
@@ -81,7 +81,7 @@ def test_a_stems_weights_follow_the_seed() -> None:
 )
 def test_who_has_no_stem_to_change_says_so(network: nn.Module) -> None:
     with pytest.raises(ValueError, match="has no stem that can be changed to small") as error:
-        put_stem(network, Spelling(name="timm:toy", stem="small"))
+        put_stem(network, ModelName(name="timm:toy", stem="small"))
     assert "\n" not in str(error.value)
 
 
@@ -96,7 +96,7 @@ def test_a_pool_that_is_used_again_later_stays() -> None:
             return maps
 
     network = Reusing()
-    put_stem(network, Spelling(name="timm:toy", stem="small-s1"))
+    put_stem(network, ModelName(name="timm:toy", stem="small-s1"))
     assert network.first.stride == (1, 1) and isinstance(network.pool, nn.MaxPool2d)
 
 

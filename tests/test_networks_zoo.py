@@ -10,7 +10,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from roadtest.networks import NETWORKS, build_network, build_on_paper
+from roadtest.networks import NETWORKS, build_network, build_on_meta
 from roadtest.networks.shapes import output_shape
 from roadtest.networks.vgg import FoldedVGG
 from roadtest.training.profile import count_macs, count_parameters
@@ -71,7 +71,7 @@ def test_the_folded_layer_counts_what_the_definition_says(
 def test_vgg16_has_torchvisions_names_and_shapes() -> None:
     with torch.device("meta"):
         theirs = torchvision.models.vgg16_bn(num_classes=43)
-    ours = build_on_paper("vgg16", num_classes=43, image_size=32, has_stn=False)
+    ours = build_on_meta("vgg16", num_classes=43, image_size=32, has_stn=False)
     assert {k: v.shape for k, v in ours.state_dict().items()} == {k: v.shape for k, v in theirs.state_dict().items()}
     assert list(ours.state_dict()) == list(theirs.state_dict())
 
@@ -91,7 +91,7 @@ def test_vgg16_starts_with_torchvisions_weights_and_gives_its_logits() -> None:
 @cache
 def counts_of(name: str, has_stn: bool) -> tuple[int, int]:
     """Parameters, and MACs at 32 pixels with 43 classes."""
-    network = build_on_paper(name, num_classes=43, image_size=32, has_stn=has_stn)
+    network = build_on_meta(name, num_classes=43, image_size=32, has_stn=has_stn)
     return count_parameters(network), count_macs(network, 32)
 
 
@@ -135,7 +135,7 @@ def test_vgg16s_operations_add_up_by_hand() -> None:
     ],
 )
 def test_the_stem_decides_how_large_the_maps_are(name: str, stem: Any, sides: list[int]) -> None:
-    network: Any = build_on_paper(name, num_classes=43, image_size=32, has_stn=False)
+    network: Any = build_on_meta(name, num_classes=43, image_size=32, has_stn=False)
     assert (network.conv1.kernel_size, network.conv1.stride) == stem
     seen: list[int] = []
     for layer in (network.layer1, network.layer2, network.layer3, network.layer4):
@@ -182,20 +182,20 @@ def test_the_new_stem_starts_like_torchvisions_other_convolutions() -> None:
 @pytest.mark.parametrize("image_size", [32, 48, 64])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_takes_other_sizes_and_class_counts(name: str, image_size: int) -> None:
-    network = build_on_paper(name, num_classes=7, image_size=image_size, has_stn=True)
+    network = build_on_meta(name, num_classes=7, image_size=image_size, has_stn=True)
     assert output_shape(network, image_size) == (2, 7)
 
 
 @pytest.mark.slow
 def test_networks_of_timm_and_torchvision_get_our_number_of_classes() -> None:
     for name in ("timm:mobilenetv3_small_050", "timm:vit_tiny_patch16_224", "torchvision:squeezenet1_1"):
-        network = build_on_paper(name, num_classes=43, image_size=32, has_stn=False)
+        network = build_on_meta(name, num_classes=43, image_size=32, has_stn=False)
         assert output_shape(network, 32) == (2, 43)
 
 
 @pytest.mark.slow
 def test_torchvisions_auxiliary_outputs_are_left_out() -> None:
-    network: Any = build_on_paper("torchvision:googlenet", num_classes=43, image_size=32, has_stn=False)
+    network: Any = build_on_meta("torchvision:googlenet", num_classes=43, image_size=32, has_stn=False)
     assert isinstance(network.train()(torch.zeros(2, 3, 32, 32, device="meta")), Tensor)
 
 

@@ -10,7 +10,7 @@ import torch
 from roadtest.records import CooldownMetrics, read_cooldowns, read_epochs, read_record
 from roadtest.records.events import Event, RunSpec
 from roadtest.training import checkpoint as state_module
-from roadtest.training.run import Stopped, execute
+from roadtest.training.run import execute
 from test_training_run import start, without_clocks
 from tiny import TINY, write_tiny_study
 
@@ -107,7 +107,7 @@ def test_a_run_killed_anywhere_ends_with_the_same_branches(point: str, tmp_path:
 def test_a_branch_that_is_asked_to_stop_keeps_both_states_and_goes_on(
     tmp_path: Path, whole: RunSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("roadtest.training.loop.TICK_SECONDS", 0.0)
+    monkeypatch.setattr("roadtest.training.loop.UPDATE_SECONDS", 0.0)
     job, events = annealed_job(tmp_path), list[Event]()
     num_asked = 0
 
@@ -116,7 +116,7 @@ def test_a_branch_that_is_asked_to_stop_keeps_both_states_and_goes_on(
         num_asked += any(event.text == "annealing" for event in events)
         return num_asked == 3  # at its third of four steps
 
-    with pytest.raises(Stopped):
+    with pytest.raises(InterruptedError):
         execute(job, emit=events.append, should_stop=stop_inside_the_branch)
     steps = {
         name: torch.load(job.run_dir / name, weights_only=True)["training"]["progress"]["step"]
@@ -132,7 +132,7 @@ def test_a_branch_that_is_asked_to_stop_keeps_both_states_and_goes_on(
 def test_a_branch_of_which_nothing_can_be_saved_loses_nothing_of_the_run(
     tmp_path: Path, whole: RunSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("roadtest.training.loop.TICK_SECONDS", 0.0)
+    monkeypatch.setattr("roadtest.training.loop.UPDATE_SECONDS", 0.0)
     monkeypatch.setattr(state_module, "SAVE_SECONDS", 0.0)
     monkeypatch.setattr(state_module, "MAX_SAVE_SHARE", float("inf"))
     job, honest = annealed_job(tmp_path), torch.save
@@ -154,7 +154,7 @@ def test_a_branch_of_which_nothing_can_be_saved_loses_nothing_of_the_run(
 @pytest.mark.slow
 def test_a_run_that_begins_anew_forgets_its_branches(tmp_path: Path) -> None:
     job, events = annealed_job(tmp_path), list[Event]()
-    with pytest.raises(Stopped):
+    with pytest.raises(InterruptedError):
         execute(job, emit=events.append, should_stop=lambda: any(event.epoch == 3.0 for event in events))
     assert [row.budget_fraction for row in read_cooldowns(job.run_dir)] == [0.25, 0.5]
     again = replace(job, learning_rate=0.01)  # another identity: nothing of the old run is gone on from

@@ -24,7 +24,7 @@ from torchvision.transforms.v2 import functional as tv
 from fake_photos import EPOCH, LARGE, NAMES, NOTHING, SEED, ids, photos, vary
 from roadtest.protocol import Augmentation
 from roadtest.training import augment
-from roadtest.training.augment import affine_maps, augment_batch, draw_changes, draw_uniform, prepare_batch
+from roadtest.training.augment import affine_maps, augment_batch, prepare_batch, sample_parameters, uniform_numbers
 
 Pixels = npt.NDArray[np.float64]
 
@@ -35,8 +35,8 @@ def shown(batch: Tensor) -> Tensor:
 
 
 def draws(image_ids: Tensor, column: int) -> list[float]:
-    draws_ND = draw_uniform(image_ids, seed=SEED, epoch=EPOCH, num_draws=augment.NUM_DRAWS)
-    return [float(draw) for draw in draws_ND[:, column]]
+    numbers_ND = uniform_numbers(image_ids, seed=SEED, epoch=EPOCH, num_columns=augment.NUM_COLUMNS)
+    return [float(draw) for draw in numbers_ND[:, column]]
 
 
 def swings(image_ids: Tensor, column: int, half_width: float) -> list[float]:
@@ -124,10 +124,10 @@ def test_the_border_is_repeated_so_that_white_stays_white() -> None:
 def test_no_map_has_a_mirror_in_it_unless_flips_are_on() -> None:
     image_ids = torch.arange(20_000)
     widest = replace(LARGE, crop=1.0, shear_degrees=80.0, log_scale=3.0, flip_probability=0.0)
-    draws_ND = draw_uniform(image_ids, seed=0, epoch=0, num_draws=augment.NUM_DRAWS)
-    maps_N23 = affine_maps(augment._swings(draws_ND, widest)).double()
+    numbers_ND = uniform_numbers(image_ids, seed=0, epoch=0, num_columns=augment.NUM_COLUMNS)
+    maps_N23 = affine_maps(augment._scale(numbers_ND, widest)).double()
     assert (torch.linalg.det(maps_N23[:, :, :2]) > 0).all()
-    flipped_N23 = affine_maps(augment._swings(draws_ND, replace(widest, flip_probability=1.0))).double()
+    flipped_N23 = affine_maps(augment._scale(numbers_ND, replace(widest, flip_probability=1.0))).double()
     assert (torch.linalg.det(flipped_N23[:, :, :2]) < 0).all()
 
 
@@ -343,10 +343,10 @@ def test_changes_drawn_for_an_epoch_are_those_drawn_batch_by_batch() -> None:
     image_ids = torch.randperm(20_000, generator=torch.Generator().manual_seed(0))  # three of the chunks
     for augmentation in (Augmentation(), NOTHING):
         common = {"augmentation": augmentation, "seed": 3, "epoch": 5}
-        whole = draw_changes(image_ids, **common)
+        whole = sample_parameters(image_ids, **common)
         for first in (0, 8064, 19_968):  # the second lies across two chunks
             places = slice(first, first + 128)
-            for one, other in zip(whole.of(places), draw_changes(image_ids[places], **common), strict=True):
+            for one, other in zip(whole.of(places), sample_parameters(image_ids[places], **common), strict=True):
                 assert (one is None and other is None) or torch.equal(one, other)
 
 
@@ -376,11 +376,11 @@ def test_the_global_generator_is_neither_read_nor_moved() -> None:
 
 def test_seed_epoch_and_id_each_change_the_batch() -> None:
     images = photos(1).expand(8, 32, 32, 3)
-    changes = draw_changes(ids(8), augmentation=Augmentation(), seed=0, epoch=0)
+    changes = sample_parameters(ids(8), augmentation=Augmentation(), seed=0, epoch=0)
     first = augment_batch(images, changes, normalisation="fixed")
     assert not any(torch.equal(a, b) for a, b in pairwise(first))
     for seed, epoch in ((1, 0), (0, 1)):
-        changes = draw_changes(ids(8), augmentation=Augmentation(), seed=seed, epoch=epoch)
+        changes = sample_parameters(ids(8), augmentation=Augmentation(), seed=seed, epoch=epoch)
         other = augment_batch(images, changes, normalisation="fixed")
         assert not any(torch.equal(a, b) for a, b in zip(first, other, strict=True))
 
@@ -395,10 +395,10 @@ def test_nothing_waits_for_the_device() -> None:
 
 
 def test_switching_one_change_off_leaves_the_others_as_they_were() -> None:
-    draws_ND = draw_uniform(ids(20), seed=0, epoch=0, num_draws=augment.NUM_DRAWS)
+    numbers_ND = uniform_numbers(ids(20), seed=0, epoch=0, num_columns=augment.NUM_COLUMNS)
     for name in NAMES:
-        without = augment._swings(draws_ND, replace(LARGE, **{name: 0.0}))
-        num_changed = int((without != augment._swings(draws_ND, LARGE)).any(0).sum())
+        without = augment._scale(numbers_ND, replace(LARGE, **{name: 0.0}))
+        num_changed = int((without != augment._scale(numbers_ND, LARGE)).any(0).sum())
         assert num_changed == (2 if name == "shift" else 1)
 
 
@@ -452,21 +452,21 @@ def splitmix64(state: int, step: int) -> int:
 def test_draws_are_splitmix64_at_a_keyed_place() -> None:
     assert splitmix64(0, 1) == 0xE220A8397B1DCDAF  # the published first output for seed 0
     image_ids = [0, 1, 39_208, 2**40, 2**57]
-    values = draw_uniform(torch.tensor(image_ids), seed=4, epoch=9, num_draws=13)
+    values = uniform_numbers(torch.tensor(image_ids), seed=4, epoch=9, num_columns=13)
     key = splitmix64(splitmix64(4, 1) + 9, 1)
     expected = [[(splitmix64(key, 64 * i + d) >> 40) / 2**24 for d in range(13)] for i in image_ids]
     assert values.tolist() == expected
 
 
 def test_columns_stay_when_more_are_drawn_and_rows_follow_their_ids() -> None:
-    few, many = (draw_uniform(ids(50), seed=0, epoch=0, num_draws=num) for num in (5, 40))
+    few, many = (uniform_numbers(ids(50), seed=0, epoch=0, num_columns=num) for num in (5, 40))
     assert torch.equal(few, many[:, :5])
     order = torch.randperm(50, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(draw_uniform(ids(50)[order], seed=0, epoch=0, num_draws=5), few[order])
+    assert torch.equal(uniform_numbers(ids(50)[order], seed=0, epoch=0, num_columns=5), few[order])
 
 
 def test_draws_are_uniform() -> None:
-    values = draw_uniform(torch.arange(40_000), seed=0, epoch=0, num_draws=13)
+    values = uniform_numbers(torch.arange(40_000), seed=0, epoch=0, num_columns=13)
     assert values.dtype == torch.float32
     assert values.min() >= 0
     assert values.max() < 1
@@ -481,7 +481,7 @@ def test_draws_are_uniform() -> None:
 def test_draws_are_independent_across_ids_epochs_seeds_and_columns() -> None:
     image_ids = torch.arange(20_000)
     values = [
-        draw_uniform(image_ids, seed=seed, epoch=epoch, num_draws=13)
+        uniform_numbers(image_ids, seed=seed, epoch=epoch, num_columns=13)
         for seed, epoch in ((0, 0), (0, 1), (1, 0), (1, 1))
     ]
     columns = torch.cat([*values, values[0].roll(1, 0), values[0].roll(2, 0)], 1).T  # 78 series

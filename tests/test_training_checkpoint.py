@@ -14,7 +14,7 @@ from roadtest.records import append_row, read_rows
 from roadtest.records.events import RunSpec
 from roadtest.training.checkpoint import (
     BRANCH_STATE,
-    Origin,
+    RunMetadata,
     SaveClock,
     count_weight_bytes,
     drop_rows_after,
@@ -25,7 +25,7 @@ from roadtest.training.checkpoint import (
 from roadtest.training.loop import train
 from tiny import TinyNet, tiny_training, write_tiny_study
 
-ORIGIN = Origin(identity="i", machine="m", precision="float32", precision_probe_ms={}, started_at="2026-01-01")
+ORIGIN = RunMetadata(identity="i", machine="m", precision="float32", precision_probe_ms={}, started_at="2026-01-01")
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_state_comes_back_as_it_went(job: RunSpec) -> None:
     write_state(job, training, ORIGIN)
     state = read_state(job)
     assert state is not None
-    assert Origin(**state["origin"]) == ORIGIN
+    assert RunMetadata(**state["origin"]) == ORIGIN
     assert all(torch.equal(state["training"]["network"][k], v) for k, v in training.network.state_dict().items())
     assert [path.name for path in job.run_dir.iterdir()] == ["state.pt"]
 

@@ -10,8 +10,8 @@ import torch
 from roadtest.records import EpochMetrics
 from roadtest.training import loop as train_module
 from roadtest.training import step as steps_module
-from roadtest.training.augment import Changes
-from roadtest.training.loop import DivergedError, Tick, train
+from roadtest.training.augment import AugmentationParameters
+from roadtest.training.loop import DivergedError, ProgressUpdate, train
 from tiny import TINY, rows_of, tiny_training, weights_of, with_budget
 
 
@@ -149,7 +149,7 @@ def test_no_validation_image_is_ever_trained_on_and_every_epoch_shuffles_anew(mo
     seen: list[list[int]] = []
     honest = steps_module.augment_batch
 
-    def watched(images: torch.Tensor, changes: Changes, **more: object) -> torch.Tensor:
+    def watched(images: torch.Tensor, changes: AugmentationParameters, **more: object) -> torch.Tensor:
         seen.append(changes.image_ids_N.tolist())
         return honest(images, changes, **more)  # type: ignore[arg-type]
 
@@ -169,16 +169,16 @@ def test_a_diverging_loss_ends_the_run_with_advice() -> None:
 
 
 def test_ticks_show_the_way_between_evaluations(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train_module, "TICK_SECONDS", 0.0)
-    ticks = [happening for happening in train(tiny_training()) if isinstance(happening, Tick)]
+    monkeypatch.setattr(train_module, "UPDATE_SECONDS", 0.0)
+    ticks = [happening for happening in train(tiny_training()) if isinstance(happening, ProgressUpdate)]
     assert len(ticks) == 3 * tiny_training().steps_per_epoch
     assert all(tick.images_per_second > 0 for tick in ticks)
     assert ticks[-1].seconds_left == 0
 
 
-def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone() -> None:
+def test_the_begin_epoch_an_epoch_depends_on_seed_and_epoch_alone() -> None:
     def order(seed: int, epoch: int) -> list[int]:
-        return train_module._order_of(tiny_training(seed=seed), epoch).ids_N.tolist()
+        return train_module._begin_epoch(tiny_training(seed=seed), epoch).ids_N.tolist()
 
     assert order(3, 4) == order(3, 4)
     assert sorted(order(3, 4)) == sorted(order(3, 5)) == sorted(order(4, 4))

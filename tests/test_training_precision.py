@@ -16,7 +16,7 @@ from torch import nn
 from roadtest.machine import describe_machine
 from roadtest.records.events import RunSpec
 from roadtest.training import precision as precision_module
-from roadtest.training.precision import NAME, choose_precision, settle_precision
+from roadtest.training.precision import FILE_NAME, choose_precision, probe_precision
 from tiny import TINY, TinyNet, write_tiny_study
 
 WHERE = {"device": "cpu", "image_size": 32, "num_classes": 3}
@@ -38,7 +38,7 @@ def with_step_ms(monkeypatch: pytest.MonkeyPatch, **step_ms: float) -> None:
 @pytest.mark.parametrize("word", ["float32", "bfloat16"])
 def test_a_word_is_taken_as_said_without_measuring(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with_step_ms(monkeypatch)
-    assert choose_precision(TinyNet(), word, **WHERE) == (word, {})  # type: ignore[arg-type]
+    assert probe_precision(TinyNet(), word, **WHERE) == (word, {})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_bfloat16_must_be_a_tenth_faster(
 ) -> None:
     with_step_ms(monkeypatch, float32=float32, bfloat16=bfloat16)
     step_ms = {"float32": float32, "bfloat16": bfloat16}
-    assert choose_precision(TinyNet(), "auto", **WHERE) == (chosen, step_ms)  # type: ignore[arg-type]
+    assert probe_precision(TinyNet(), "auto", **WHERE) == (chosen, step_ms)  # type: ignore[arg-type]
 
 
 def test_a_disturbed_step_does_not_decide(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +58,7 @@ def test_a_disturbed_step_does_not_decide(monkeypatch: pytest.MonkeyPatch) -> No
     times_ms = {"float32": iter([999.0, 9.0, 10.0, 12.0]), "bfloat16": iter([999.0, 9.0, 400.0, 4.0])}
     with_step_ms(monkeypatch)
     with_clock(monkeypatch, lambda *parts: next(times_ms[parts[-1]]))
-    assert choose_precision(TinyNet(), "auto", **WHERE) == ("bfloat16", {"float32": 10.0, "bfloat16": 4.0})  # type: ignore[arg-type]
+    assert probe_precision(TinyNet(), "auto", **WHERE) == ("bfloat16", {"float32": 10.0, "bfloat16": 4.0})  # type: ignore[arg-type]
 
 
 def test_a_precision_that_is_hopeless_on_a_few_images_is_not_tried_on_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +72,7 @@ def test_a_precision_that_is_hopeless_on_a_few_images_is_not_tried_on_more(monke
 
     with_clock(monkeypatch, clock)
     # 4200 ms are seven times 600, and more than half a second
-    assert choose_precision(TinyNet(), "auto", **WHERE) == ("float32", {"float32": 600.0, "bfloat16": 4200.0})  # type: ignore[arg-type]
+    assert probe_precision(TinyNet(), "auto", **WHERE) == ("float32", {"float32": 600.0, "bfloat16": 4200.0})  # type: ignore[arg-type]
     assert sizes == [4, 4, 4, 4]
 
 
@@ -89,7 +89,7 @@ def test_what_counts_is_a_step_of_a_training_batch_or_half_of_one(
 
     with_step_ms(monkeypatch)
     with_clock(monkeypatch, clock)
-    choose_precision(TinyNet(), "auto", device="cpu", image_size=image_size, num_classes=3)
+    probe_precision(TinyNet(), "auto", device="cpu", image_size=image_size, num_classes=3)
     assert sizes == [4] * 4 + [num_images] * 4
 
 
@@ -97,7 +97,7 @@ def test_the_probe_leaves_network_and_generator_alone(monkeypatch: pytest.Monkey
     monkeypatch.setattr(precision_module, "PROBE_SECONDS", 0.0)
     network = TinyNet()
     before, state = copy.deepcopy(network.state_dict()), torch.get_rng_state()
-    chosen, step_ms = choose_precision(network, "auto", **WHERE)  # type: ignore[arg-type]
+    chosen, step_ms = probe_precision(network, "auto", **WHERE)  # type: ignore[arg-type]
     assert chosen in step_ms
     assert all(value > 0 for value in step_ms.values())
     assert torch.equal(torch.get_rng_state(), state)
@@ -126,7 +126,7 @@ def test_a_network_without_bfloat16_trains_in_float32_and_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(precision_module, "PROBE_SECONDS", 0.0)
-    chosen, step_ms = choose_precision(NoBfloat16(), "auto", **WHERE)  # type: ignore[arg-type]
+    chosen, step_ms = probe_precision(NoBfloat16(), "auto", **WHERE)  # type: ignore[arg-type]
     assert (chosen, list(step_ms)) == ("float32", ["float32"])
     assert "bfloat16 is not used" in capsys.readouterr().err
 
@@ -137,7 +137,7 @@ def test_a_network_that_fails_in_float32_fails() -> None:
             raise RuntimeError("broken")
 
     with pytest.raises(RuntimeError, match="broken"):
-        choose_precision(Broken(), "auto", **WHERE)  # type: ignore[arg-type]
+        probe_precision(Broken(), "auto", **WHERE)  # type: ignore[arg-type]
 
 
 @pytest.mark.cuda
@@ -145,8 +145,8 @@ def test_a_network_that_fails_in_float32_fails() -> None:
 def test_on_a_gpu_the_steps_are_recorded_as_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision_module, "PROBE_SECONDS", 0.1)
     recorded, plain = (
-        choose_precision(TinyNet(), "auto", device="cuda", image_size=32, num_classes=3, is_recordable=is_recordable)[1]
-        for is_recordable in (True, False)
+        probe_precision(TinyNet(), "auto", device="cuda", image_size=32, num_classes=3, is_capturable=is_capturable)[1]
+        for is_capturable in (True, False)
     )
     assert all(recorded[precision] < plain[precision] for precision in ("float32", "bfloat16"))
 
@@ -166,11 +166,11 @@ def probe(word: str) -> tuple[str, dict[str, float]]:
 
 
 def test_the_first_run_probes_and_the_next_takes_what_it_found(job: RunSpec) -> None:
-    assert settle_precision(job, HERE, probe) == ("bfloat16", {"float32": 2.0, "bfloat16": 1.0})
+    assert choose_precision(job, HERE, probe) == ("bfloat16", {"float32": 2.0, "bfloat16": 1.0})
     later = replace(job, run=replace(job.run, seed=1))
-    assert settle_precision(later, HERE, probe) == ("bfloat16", {})
+    assert choose_precision(later, HERE, probe) == ("bfloat16", {})
     elsewhere = replace(HERE, cpu_flags=("avx2",))
-    assert settle_precision(later, elsewhere, lambda word: ("float32", {"float32": 1.0}))[0] == "float32"
+    assert choose_precision(later, elsewhere, lambda word: ("float32", {"float32": 1.0}))[0] == "float32"
 
 
 def test_runs_that_begin_together_probe_once(job: RunSpec) -> None:
@@ -184,7 +184,7 @@ def test_runs_that_begin_together_probe_once(job: RunSpec) -> None:
         return ("float32" if asked.count("auto") == 1 else "bfloat16", {}) if word == "auto" else (word, {})
 
     def begin(seed: int) -> None:
-        found.append(settle_precision(replace(job, run=replace(job.run, seed=seed)), HERE, slow_probe)[0])
+        found.append(choose_precision(replace(job, run=replace(job.run, seed=seed)), HERE, slow_probe)[0])
 
     threads = [threading.Thread(target=begin, args=(seed,)) for seed in (0, 1)]
     for thread in threads:
@@ -195,13 +195,13 @@ def test_runs_that_begin_together_probe_once(job: RunSpec) -> None:
 
 
 def test_a_precision_that_was_asked_for_is_neither_probed_nor_kept(job: RunSpec) -> None:
-    assert settle_precision(replace(job, precision="float32"), HERE, probe) == ("float32", {})
-    assert not (job.run_dir.parent / NAME).exists()
+    assert choose_precision(replace(job, precision="float32"), HERE, probe) == ("float32", {})
+    assert not (job.run_dir.parent / FILE_NAME).exists()
 
 
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", '{"precision": "float64", "place": []}', '{"precision": 1, "place": 2}']
 )
 def test_a_damaged_note_says_nothing(text: str, job: RunSpec) -> None:
-    (job.run_dir.parent / NAME).write_text(text)
-    assert settle_precision(job, HERE, probe)[1] != {}
+    (job.run_dir.parent / FILE_NAME).write_text(text)
+    assert choose_precision(job, HERE, probe)[1] != {}

@@ -23,8 +23,8 @@ from roadtest.records.events import Event, RunSpec
 from roadtest.records.lock import folder_lock
 from roadtest.training import checkpoint as state_module
 from roadtest.training import run as run_figures
-from roadtest.training.run import NUM_STN, NUM_WORST, Stopped, execute, write_examples
-from roadtest.training.state import Training
+from roadtest.training.run import NUM_STN, NUM_WORST, execute, write_examples
+from roadtest.training.state import TrainState
 from tiny import TINY, TinyNet, coloured_squares, tiny_training, with_budget, write_tiny_study
 
 POINTS = (
@@ -144,18 +144,18 @@ def test_a_run_waits_for_a_worker_that_has_not_left_its_folder(tmp_path: Path) -
 def test_the_last_evaluation_is_not_made_again_for_the_final_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("roadtest.training.loop.TICK_SECONDS", 0.0)
+    monkeypatch.setattr("roadtest.training.loop.UPDATE_SECONDS", 0.0)
     job = write_tiny_study(tmp_path, replace(TINY, max_epochs=1))
     honest, sets_read = run_figures.predict_ids, []
 
-    def count(training: Training, ids_N: NDArray[np.int64]) -> torch.Tensor:
+    def count(training: TrainState, ids_N: NDArray[np.int64]) -> torch.Tensor:
         sets_read.append("val" if np.array_equal(ids_N, training.val_ids_N) else "test")
         return honest(training, ids_N)
 
     monkeypatch.setattr(run_figures, "predict_ids", count)
     with monkeypatch.context() as first_process:
         first_process.setattr("roadtest.training.run.measure_figures", lambda *arguments: stop())
-        with pytest.raises(Stopped):
+        with pytest.raises(InterruptedError):
             execute(job, emit=quiet)
     execute(job, emit=quiet)
     assert sets_read == ["val", "test"]  # the process that goes on has no evaluation of its own to take from
@@ -176,10 +176,10 @@ def stop() -> NoReturn:
 def test_a_run_that_is_asked_to_stop_keeps_its_state_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("roadtest.training.loop.TICK_SECONDS", 0.0)
+    monkeypatch.setattr("roadtest.training.loop.UPDATE_SECONDS", 0.0)
     job = write_tiny_study(tmp_path)
     events: list[Event] = []
-    with pytest.raises(Stopped), monkeypatch.context() as first_process:
+    with pytest.raises(InterruptedError), monkeypatch.context() as first_process:
         first_process.setattr("roadtest.training.checkpoint.peak_memory_bytes", lambda device: 10**15)
         execute(job, emit=events.append, should_stop=lambda: sum(e.kind == "step" for e in events) >= 4)
     assert (job.run_dir / "state.pt").exists()
@@ -192,10 +192,10 @@ def test_a_run_that_is_asked_to_stop_keeps_its_state_and_goes_on(
 
 @pytest.mark.slow
 def test_a_state_of_another_protocol_is_not_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("roadtest.training.loop.TICK_SECONDS", 0.0)
+    monkeypatch.setattr("roadtest.training.loop.UPDATE_SECONDS", 0.0)
     job = write_tiny_study(tmp_path)
     events: list[Event] = []
-    with pytest.raises(Stopped):
+    with pytest.raises(InterruptedError):
         execute(job, emit=quiet, should_stop=lambda: True)
     execute(replace(job, learning_rate=0.01), emit=events.append)
     assert next(e.text for e in events if e.kind == "started") == "from the start"
@@ -213,12 +213,12 @@ def build(num_classes, image_size):
 def test_an_edited_file_is_not_gone_on_from_and_never_stands_beside_its_older_self(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("roadtest.training.loop.TICK_SECONDS", 0.0)
+    monkeypatch.setattr("roadtest.training.loop.UPDATE_SECONDS", 0.0)
     path = tmp_path / "net.py"
     path.write_text(OWN.replace("WIDTH", "2"))
     job = write_tiny_study(tmp_path, replace(TINY, max_epochs=1), num_seeds=2, network=f"{path}:build")
     events: list[Event] = []
-    with pytest.raises(Stopped):
+    with pytest.raises(InterruptedError):
         execute(job, emit=quiet, should_stop=lambda: True)
     path.write_text(OWN.replace("WIDTH", "3"))
     execute(job, emit=events.append)
@@ -261,10 +261,10 @@ def test_another_networks_damaged_record_stops_no_run(tmp_path: Path, monkeypatc
 
 @pytest.mark.slow
 def test_a_run_that_goes_on_says_that_its_precision_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("roadtest.training.loop.TICK_SECONDS", 0.0)
+    monkeypatch.setattr("roadtest.training.loop.UPDATE_SECONDS", 0.0)
     job = write_tiny_study(tmp_path, replace(TINY, max_epochs=1))
     events: list[Event] = []
-    with pytest.raises(Stopped):
+    with pytest.raises(InterruptedError):
         execute(job, emit=quiet, should_stop=lambda: True)
     execute(replace(job, precision="bfloat16"), emit=events.append)
     (warning,) = [event.text for event in events if event.kind == "warning"]
@@ -283,7 +283,7 @@ def test_without_the_test_set_nothing_of_it_is_read(tmp_path: Path, monkeypatch:
 
 @pytest.mark.slow
 def test_a_full_disk_leaves_the_last_state_usable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("roadtest.training.loop.TICK_SECONDS", 0.0)
+    monkeypatch.setattr("roadtest.training.loop.UPDATE_SECONDS", 0.0)
     monkeypatch.setattr(state_module, "SAVE_SECONDS", 0.0)
     monkeypatch.setattr(state_module, "MAX_SAVE_SHARE", float("inf"))
     job = write_tiny_study(tmp_path)
@@ -307,10 +307,10 @@ def test_a_full_disk_leaves_the_last_state_usable(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.slow
 def test_a_run_that_goes_on_elsewhere_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("roadtest.training.loop.TICK_SECONDS", 0.0)
+    monkeypatch.setattr("roadtest.training.loop.UPDATE_SECONDS", 0.0)
     job = write_tiny_study(tmp_path, replace(TINY, max_epochs=1))
     events: list[Event] = []
-    with pytest.raises(Stopped):
+    with pytest.raises(InterruptedError):
         execute(job, emit=quiet, should_stop=lambda: True)
     monkeypatch.setattr("roadtest.machine.environment.cpu_name", lambda: "another processor")
     execute(job, emit=events.append)

@@ -8,25 +8,26 @@ from hypothesis import strategies as st
 
 from roadtest.protocol import Protocol
 from roadtest.training.schedule import (
-    Branch,
-    Progress,
-    begin,
-    branch_at,
-    branches,
+    Cooldown,
+    TrainProgress,
+    begin_cooldown,
     consider_patience,
+    cooldown_at,
     is_evaluation,
     is_pause,
     is_timed,
     plan,
+    planned_cooldowns,
     rate_factor,
-    turn_off,
     warmup_within,
 )
 from tiny import TINY
 
 
-def planned(protocol: Protocol, *, step: int = 0, train_seconds: float = 0.0, step_seconds: float | None) -> Progress:
-    progress = Progress(step=step, train_seconds=train_seconds)
+def planned(
+    protocol: Protocol, *, step: int = 0, train_seconds: float = 0.0, step_seconds: float | None
+) -> TrainProgress:
+    progress = TrainProgress(step=step, train_seconds=train_seconds)
     plan(progress, protocol, steps_per_epoch=10, max_steps=None, step_seconds=step_seconds)
     return progress
 
@@ -68,11 +69,11 @@ def test_the_epochs_bound_the_budget() -> None:
 def test_epochs_that_fit_into_the_budget_twice_are_planned_after_a_twentieth_of_them() -> None:
     # 100 epochs of one step of 10 ms, a second in all, in a minute: planned at step 8, long before the decay
     protocol = replace(TINY, budget_seconds=60.0, max_epochs=100)
-    assert not is_timed(Progress(step=7), protocol, steps_per_epoch=1, timed_seconds=0.04)
-    assert is_timed(Progress(step=8), protocol, steps_per_epoch=1, timed_seconds=0.05)
-    assert not is_timed(Progress(step=8), protocol, steps_per_epoch=1, timed_seconds=1.7)  # 34 s do not fit twice
+    assert not is_timed(TrainProgress(step=7), protocol, steps_per_epoch=1, timed_seconds=0.04)
+    assert is_timed(TrainProgress(step=8), protocol, steps_per_epoch=1, timed_seconds=0.05)
+    assert not is_timed(TrainProgress(step=8), protocol, steps_per_epoch=1, timed_seconds=1.7)  # 34 s do not fit twice
     # a twentieth of 27,600 steps is not reached, though they would fit twice
-    assert not is_timed(Progress(step=276), protocol, steps_per_epoch=276, timed_seconds=0.2)
+    assert not is_timed(TrainProgress(step=276), protocol, steps_per_epoch=276, timed_seconds=0.2)
 
 
 def test_the_warm_up_before_the_plan_is_a_tenth_of_a_short_run() -> None:
@@ -81,14 +82,14 @@ def test_the_warm_up_before_the_plan_is_a_tenth_of_a_short_run() -> None:
 
 
 def test_without_a_budget_the_plan_stands_before_the_first_step() -> None:
-    progress = Progress()
-    begin(progress, replace(TINY, max_epochs=4), steps_per_epoch=10, max_steps=None)
+    progress = TrainProgress()
+    plan(progress, replace(TINY, max_epochs=4), steps_per_epoch=10)
     assert progress.num_steps == 40
 
 
 def test_with_a_budget_the_plan_waits_for_the_clock() -> None:
-    progress, protocol = Progress(), replace(TINY, budget_seconds=60.0, max_epochs=1000)
-    begin(progress, protocol, steps_per_epoch=10, max_steps=None)
+    progress, protocol = TrainProgress(), replace(TINY, budget_seconds=60.0, max_epochs=1000)
+    plan(progress, protocol, steps_per_epoch=10)
     assert progress.num_steps is None
     assert not is_timed(replace_step(progress, 6), protocol, steps_per_epoch=10, timed_seconds=1.7)  # 3 % are 1.8 s
     assert is_timed(replace_step(progress, 6), protocol, steps_per_epoch=10, timed_seconds=1.8)
@@ -132,16 +133,16 @@ def test_the_rate_is_never_negative_never_above_one_and_never_zero(
 def test_branches_leave_where_the_shorter_run_would_begin_to_decay() -> None:
     # 400 steps: a quarter is 100, of which 40 decay, and a half 200, of which 80 do
     progress = planned(replace(TINY, max_epochs=40, decay_fraction=0.4), step_seconds=None)
-    found = branches(progress, TINY)
+    found = planned_cooldowns(progress, TINY)
     assert found == [
-        Branch(budget_fraction=0.25, first_step=60, num_steps=100),
-        Branch(budget_fraction=0.5, first_step=120, num_steps=200),
+        Cooldown(budget_fraction=0.25, first_step=60, num_steps=100),
+        Cooldown(budget_fraction=0.5, first_step=120, num_steps=200),
     ]
     progress.step = 60
-    assert branch_at(progress, TINY) == found[0]
+    assert cooldown_at(progress, TINY) == found[0]
     assert is_pause(progress, TINY, steps_per_epoch=1000)
     progress.step = 61
-    assert branch_at(progress, TINY) is None
+    assert cooldown_at(progress, TINY) is None
 
 
 @pytest.mark.parametrize(
@@ -151,18 +152,18 @@ def test_branches_leave_where_the_shorter_run_would_begin_to_decay() -> None:
 def test_before_the_plan_a_stretch_is_a_step_or_where_steps_are_timed_together_several(
     step: int, times_together: bool, is_over: bool
 ) -> None:
-    progress = Progress(step=step)
+    progress = TrainProgress(step=step)
     assert is_pause(progress, TINY, steps_per_epoch=50, times_together=times_together) == is_over
 
 
 def test_before_the_plan_there_is_no_branch() -> None:
-    assert branches(Progress(), TINY) == []
+    assert planned_cooldowns(TrainProgress(), TINY) == []
 
 
 def test_a_branch_is_evaluated_once_at_its_end_where_its_rate_is_as_low_as_a_runs() -> None:
     progress = planned(replace(TINY, max_epochs=40, decay_fraction=0.4), step_seconds=None)
     progress.step = 60
-    turn_off(progress, branches(progress, TINY)[0])
+    begin_cooldown(progress, planned_cooldowns(progress, TINY)[0])
     evaluated = [step for step in range(61, 101) if is_evaluation(replace(progress, step=step))]
     assert evaluated == [100]
     last = rate_factor(99, warmup_steps=1, decay_start=progress.decay_start, num_steps=progress.num_steps)
@@ -174,7 +175,7 @@ def test_branches_are_fractions_of_the_budget_also_where_the_epochs_end_the_run_
     protocol = replace(TINY, budget_seconds=100.0, max_epochs=40, decay_fraction=0.4)
     progress = planned(protocol, step_seconds=0.1)
     assert (progress.budget_steps, progress.num_steps) == (1000, 400)
-    assert [(branch.first_step, branch.num_steps) for branch in branches(progress, protocol)] == [(150, 250)]
+    assert [(branch.first_step, branch.num_steps) for branch in planned_cooldowns(progress, protocol)] == [(150, 250)]
 
 
 def test_patience_takes_away_the_branches_that_the_run_never_reaches() -> None:
@@ -184,18 +185,20 @@ def test_patience_takes_away_the_branches_that_the_run_never_reaches() -> None:
         progress.step = step
         consider_patience(progress, protocol, loss)
     assert progress.budget_steps == 400
-    assert [branch.num_steps for branch in branches(progress, protocol)] == [100]  # the other leaves at step 120
+    (quarter,) = planned_cooldowns(progress, protocol)  # the half begins at step 120
+    assert quarter.num_steps == 100
 
 
 def test_a_run_of_a_few_steps_has_no_branch_without_a_decay() -> None:
     progress = planned(replace(TINY, max_epochs=1, decay_fraction=0.4), step_seconds=None)
-    assert [branch.num_steps for branch in branches(progress, TINY)] == [5]  # a quarter, 2 steps, has no step to decay
+    (half,) = planned_cooldowns(progress, TINY)  # a quarter, 2 steps, has no step to decay
+    assert half.num_steps == 5
 
 
 def test_the_last_step_is_always_evaluated() -> None:
-    progress = Progress(step=17, num_steps=17, eval_interval=5)
+    progress = TrainProgress(step=17, num_steps=17, eval_interval=5)
     assert is_evaluation(progress)
 
 
-def replace_step(progress: Progress, step: int) -> Progress:
+def replace_step(progress: TrainProgress, step: int) -> TrainProgress:
     return replace(progress, step=step)

@@ -82,7 +82,7 @@ def test_going_on_from_a_saved_state_gives_the_same_bits_wherever_it_was_saved()
     expected_rows = rows_of(whole)
     for stop_step in (1, 5, 6, 13):
         broken = tiny_training(replace(TINY), should_stop=lambda: False)
-        train_module.TICK_SECONDS, kept = 0.0, train_module.TICK_SECONDS  # a tick after every step
+        train_module.UPDATE_SECONDS, kept = 0.0, train_module.UPDATE_SECONDS  # a tick after every step
         try:
             for _ in train(broken):
                 if broken.progress.step == stop_step:
@@ -94,7 +94,7 @@ def test_going_on_from_a_saved_state_gives_the_same_bits_wherever_it_was_saved()
             resumed.restore(state)
             rows = rows_of(resumed)
         finally:
-            train_module.TICK_SECONDS = kept
+            train_module.UPDATE_SECONDS = kept
         assert torch.equal(weights_of(resumed), weights_of(whole)), f"stopped at step {stop_step}"
         assert [r.val_loss_sum for r in rows] == [r.val_loss_sum for r in expected_rows][-len(rows) :]
 

@@ -15,18 +15,18 @@ from torch import nn
 
 from roadtest.records import EpochMetrics
 from roadtest.training import loop as train_module
-from roadtest.training.checkpoint import Origin, read_state, write_state
-from roadtest.training.loop import Tick, train
+from roadtest.training.checkpoint import RunMetadata, read_state, write_state
+from roadtest.training.loop import ProgressUpdate, train
 from roadtest.training.predict import ResidentPixels, pixel_reader
 from roadtest.training.schedule import NUM_UNTIMED_STEPS
-from roadtest.training.state import Training
+from roadtest.training.state import TrainState
 from roadtest.training.step import (
     NUM_PLAIN_STEPS,
-    RecordedSteps,
-    can_record,
-    record_graph,
-    take_aside,
-    take_without_waiting,
+    CapturedSteps,
+    can_capture,
+    capture_graph,
+    run_on_side_stream,
+    run_without_waiting,
 )
 from tiny import TINY, TinyNet, coloured_squares, tiny_training, weights_of, write_tiny_study
 
@@ -36,7 +36,7 @@ PIXELS = ResidentPixels(torch.from_numpy(coloured_squares().images_NHWC))
 class Recorder:
     """Records on the CPU: a replay takes the step once more, with the places it was given and the rates of then."""
 
-    def __init__(self, training: Training | None = None) -> None:
+    def __init__(self, training: TrainState | None = None) -> None:
         self.training, self.num_records, self.num_replays = training, 0, 0
 
     def __call__(self, step: Callable[[], torch.Tensor], device: str) -> tuple[torch.Tensor, Callable[[], None]]:
@@ -64,12 +64,12 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     """Lets the loop record its steps on the CPU."""
     recorder = Recorder()
 
-    def begin(training: Training) -> RecordedSteps:
+    def begin(training: TrainState) -> CapturedSteps:
         recorder.training = training
-        return RecordedSteps(training, record=recorder)
+        return CapturedSteps(training, capture=recorder)
 
-    monkeypatch.setattr(train_module, "can_record", lambda training: True)
-    monkeypatch.setattr(train_module, "RecordedSteps", begin)
+    monkeypatch.setattr(train_module, "can_capture", lambda training: True)
+    monkeypatch.setattr(train_module, "CapturedSteps", begin)
     yield recorder
 
 
@@ -81,7 +81,7 @@ class WithDropout(TinyNet):
         return logits_NK
 
 
-def last_weights(training: Training) -> torch.Tensor:
+def last_weights(training: TrainState) -> torch.Tensor:
     list(train(training))
     return weights_of(training)
 
@@ -98,27 +98,27 @@ def test_recorded_steps_end_with_the_bits_of_plain_ones(
     recorded = tiny_training(network=networks[0], read_pixels=PIXELS)
     expected = last_weights(recorded)
     assert recorder.num_replays == recorded.progress.step - NUM_PLAIN_STEPS > 5 and recorder.num_records == 1
-    monkeypatch.setattr(train_module, "can_record", lambda training: False)
+    monkeypatch.setattr(train_module, "can_capture", lambda training: False)
     assert torch.equal(last_weights(tiny_training(network=networks[1])), expected)
 
 
 def test_after_going_back_to_a_state_steps_are_recorded_anew(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train_module, "TICK_SECONDS", 0.0)  # a tick after every step
+    monkeypatch.setattr(train_module, "UPDATE_SECONDS", 0.0)  # a tick after every step
     training = tiny_training(read_pixels=PIXELS)
     states = []
     for happening in train(training):
-        if isinstance(happening, Tick) and training.progress.step == 6:
+        if isinstance(happening, ProgressUpdate) and training.progress.step == 6:
             states.append(copied_state(training))
-        if isinstance(happening, Tick) and training.progress.step == 9 and recorder.num_records == 1:
+        if isinstance(happening, ProgressUpdate) and training.progress.step == 9 and recorder.num_records == 1:
             training.restore(states[0])
-    monkeypatch.setattr(train_module, "can_record", lambda training: False)
+    monkeypatch.setattr(train_module, "can_capture", lambda training: False)
     assert recorder.num_records == 2
     assert torch.equal(weights_of(training), last_weights(tiny_training()))
 
 
-def copied_state(training: Training) -> dict[str, Any]:
+def copied_state(training: TrainState) -> dict[str, Any]:
     """The state as a file keeps it: later steps leave it alone."""
     buffer = io.BytesIO()
     torch.save(training.to_state(), buffer)
@@ -133,8 +133,8 @@ def test_what_cannot_be_recorded_is_said_once_and_trained_all_the_same(
     def refuse(step: Callable[[], torch.Tensor], device: str) -> tuple[torch.Tensor, Callable[[], None]]:
         raise RuntimeError("operation not permitted")
 
-    monkeypatch.setattr(train_module, "can_record", lambda training: True)
-    monkeypatch.setattr(train_module, "RecordedSteps", partial(RecordedSteps, record=refuse))
+    monkeypatch.setattr(train_module, "can_capture", lambda training: True)
+    monkeypatch.setattr(train_module, "CapturedSteps", partial(CapturedSteps, capture=refuse))
     weights = last_weights(tiny_training(read_pixels=PIXELS))
     assert capsys.readouterr().err == "steps are not recorded on cpu, which is slower: operation not permitted\n"
     monkeypatch.undo()
@@ -147,16 +147,16 @@ def test_the_last_step_that_is_not_timed_is_the_first_recorded_one() -> None:
 
 def test_steps_are_recorded_on_cuda_alone_with_images_there_and_no_python_of_the_users() -> None:
     training = tiny_training(read_pixels=PIXELS)
-    assert not can_record(training)
+    assert not can_capture(training)
     training.device = "cuda:1"
-    assert can_record(training)
-    training.is_recordable = False
-    assert not can_record(training)
-    assert not can_record(replace_pixels(training))
+    assert can_capture(training)
+    training.is_capturable = False
+    assert not can_capture(training)
+    assert not can_capture(replace_pixels(training))
 
 
-def replace_pixels(training: Training) -> Training:
-    training.is_recordable = True
+def replace_pixels(training: TrainState) -> TrainState:
+    training.is_capturable = True
     training.read_pixels = pixel_reader(coloured_squares().images_NHWC, "cpu")
     return training
 
@@ -164,7 +164,7 @@ def replace_pixels(training: Training) -> Training:
 # -- on a GPU ---------------------------------------------------------------------------------------------------------
 
 
-def cuda_training(network: nn.Module, **more: object) -> Training:
+def cuda_training(network: nn.Module, **more: object) -> TrainState:
     return tiny_training(
         network=network, device="cuda", read_pixels=pixel_reader(coloured_squares().images_NHWC, "cuda"), **more
     )
@@ -178,8 +178,8 @@ def test_a_graph_trains_like_plain_steps(capsys: pytest.CaptureFixture[str]) -> 
     copies = [TinyNet(), TinyNet()]
     for copy in copies:
         copy.load_state_dict(first.state_dict())
-    graph, plain = cuda_training(copies[0]), cuda_training(copies[1], is_recordable=False)
-    assert can_record(graph) and not can_record(plain)
+    graph, plain = cuda_training(copies[0]), cuda_training(copies[1], is_capturable=False)
+    assert can_capture(graph) and not can_capture(plain)
     rows = [[row for row in train(one) if isinstance(row, EpochMetrics)] for one in (graph, plain)]
     assert "not recorded" not in capsys.readouterr().err
     assert torch.allclose(weights_of(graph), weights_of(plain), atol=1e-4)
@@ -227,8 +227,8 @@ def test_dropout_goes_on_drawing_when_its_step_is_replayed() -> None:
     losses = []
     training = cuda_training(WithDropout(), protocol=replace(TINY, max_epochs=3))
     training.learning_rate = 0.0
-    steps = RecordedSteps(training)
-    changes, places = train_module._order_of(training, 0).changes, slice(0, training.batch_size)
+    steps = CapturedSteps(training)
+    changes, places = train_module._begin_epoch(training, 0).parameters, slice(0, training.batch_size)
     for _ in range(NUM_PLAIN_STEPS + 4):
         losses.append(steps.take(changes, places).item())
     assert len(set(losses[NUM_PLAIN_STEPS:])) > 1
@@ -245,7 +245,7 @@ def test_a_state_that_was_saved_on_a_gpu_is_gone_on_from_there(tmp_path: Path) -
     loop = train(training)
     while training.progress.last_eval_step == 0:
         next(loop)
-    origin = Origin(identity="", machine="", precision="float32", precision_probe_ms={}, started_at="")
+    origin = RunMetadata(identity="", machine="", precision="float32", precision_probe_ms={}, started_at="")
     write_state(job, training, origin)
     resumed = cuda_training(WithDropout())
     state = read_state(job)
@@ -257,7 +257,7 @@ def test_a_state_that_was_saved_on_a_gpu_is_gone_on_from_there(tmp_path: Path) -
 
 
 def test_elsewhere_a_step_is_taken_where_it_stands() -> None:
-    for take in (take_aside, take_without_waiting):
+    for take in (run_on_side_stream, run_without_waiting):
         assert take(lambda: torch.ones(3).sum(), "cpu").item() == 3
 
 
@@ -269,8 +269,8 @@ def test_a_graph_reads_its_places_anew_each_time_and_recording_takes_no_step() -
     def step() -> torch.Tensor:
         return place.add_(1).sum()
 
-    take_aside(step, "cuda")
-    result, replay = record_graph(step, "cuda")
+    run_on_side_stream(step, "cuda")
+    result, replay = capture_graph(step, "cuda")
     assert place.tolist() == [1, 1, 1]
     replay()
     place.mul_(10)
@@ -283,7 +283,7 @@ def test_a_graph_reads_its_places_anew_each_time_and_recording_takes_no_step() -
 def test_what_waits_for_the_device_is_an_error_and_the_mode_is_given_back() -> None:
     ones = torch.ones(3, device="cuda")
     before = torch.cuda.get_sync_debug_mode()
-    assert take_without_waiting(lambda: ones.sum(), "cuda").item() == 3
+    assert run_without_waiting(lambda: ones.sum(), "cuda").item() == 3
     with pytest.raises(RuntimeError, match="synchroniz"):
-        take_without_waiting(lambda: ones * ones.sum().item(), "cuda")
+        run_without_waiting(lambda: ones * ones.sum().item(), "cuda")
     assert torch.cuda.get_sync_debug_mode() == before

@@ -28,7 +28,7 @@ from roadtest.training import loop as train_module
 from roadtest.training import run as run_figures
 from roadtest.training import run as run_module
 from roadtest.training import step as steps_module
-from roadtest.training.augment import Changes, augment_batch, draw_changes, prepare_batch
+from roadtest.training.augment import AugmentationParameters, augment_batch, prepare_batch, sample_parameters
 from roadtest.training.loop import train
 from roadtest.training.run import build_training, execute
 from tiny import TINY, coloured_squares, tiny_training, write_tiny_study
@@ -98,7 +98,7 @@ def test_images_are_varied_in_training_only_and_copies_are_never_kept(
     varied: set[int] = set()
     honest = steps_module.augment_batch
 
-    def watched(images_NHWC: torch.Tensor, changes: Changes, **more: Any) -> torch.Tensor:
+    def watched(images_NHWC: torch.Tensor, changes: AugmentationParameters, **more: Any) -> torch.Tensor:
         varied.update(changes.image_ids_N.tolist())
         return honest(images_NHWC, changes, **more)
 
@@ -148,7 +148,7 @@ def test_no_sign_is_ever_flipped() -> None:
         chosen_protocol("gtsrb", Options(flips="on"), num_runs=1)
     ids_N = torch.arange(512)
     for epoch in range(3):
-        changes = draw_changes(ids_N, augmentation=GTSRB_V1.augmentation, seed=0, epoch=epoch)
+        changes = sample_parameters(ids_N, augmentation=GTSRB_V1.augmentation, seed=0, epoch=epoch)
         images_NCHW = augment_batch(marked(512), changes, normalisation=GTSRB_V1.normalisation)
         columns_NW = images_NCHW.mean((1, 2))
         left_N, right_N = columns_NW[:, :16].amax(1), columns_NW[:, 16:].amax(1)

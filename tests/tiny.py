@@ -14,7 +14,7 @@ from roadtest.records import EpochMetrics, PlannedRun, StudyInfo, read_rows, to_
 from roadtest.records.events import RunSpec
 from roadtest.training.loop import train
 from roadtest.training.predict import pixel_reader
-from roadtest.training.state import Training
+from roadtest.training.state import TrainState
 
 CLASS_NAMES = ("Red", "Green", "Blue")
 
@@ -81,7 +81,7 @@ def coloured_squares(num_tracks: int = 24, num_frames: int = 5, num_test: int = 
 
 def tiny_training(
     protocol: Protocol = TINY, seed: int = 0, network: nn.Module | None = None, **more: object
-) -> Training:
+) -> TrainState:
     """A training of TinyNet on the coloured squares, one thread, ready to be driven."""
     torch.set_num_threads(1)
     image_set = coloured_squares()
@@ -103,15 +103,15 @@ def tiny_training(
         "train_eval_ids_N": train_N[::5],
         "val_ids_N": train_N[train_N % 4 == 0],
     }
-    return Training(**{**values, **more})  # type: ignore[arg-type]
+    return TrainState(**{**values, **more})  # type: ignore[arg-type]
 
 
-def rows_of(training: Training) -> list[EpochMetrics]:
+def rows_of(training: TrainState) -> list[EpochMetrics]:
     """Train to the end, and give the evaluations."""
     return [happening for happening in train(training) if isinstance(happening, EpochMetrics)]
 
 
-def weights_of(training: Training) -> torch.Tensor:
+def weights_of(training: TrainState) -> torch.Tensor:
     """All weights and buffers in one row, on the CPU."""
     return torch.cat([each.detach().flatten() for each in training.network.state_dict().values()]).cpu()
 

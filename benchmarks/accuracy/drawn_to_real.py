@@ -23,19 +23,19 @@ from roadtest.networks import build_network, parse_label
 from roadtest.protocol import GTSRB_V1
 from roadtest.training.loop import train
 from roadtest.training.predict import pixel_reader, predict_logits
-from roadtest.training.state import Training
+from roadtest.training.state import TrainState
 
 Ints = npt.NDArray[np.int64]
 NUM_SHOWN = 15
 
 
-def build_trial(image_set: ImageSet, val_N: Ints, options: argparse.Namespace) -> Training:
+def build_trial(image_set: ImageSet, val_N: Ints, options: argparse.Namespace) -> TrainState:
     """A training on all drawn training images, as a run would build it."""
     name, has_stn = parse_label(options.network)
     rate = options.lr or GTSRB_V1.learning_rate(options.network)
     assert rate is not None, f"{options.network} has no rate in the protocol: give --lr"
     train_N = image_set.indices_of(TRAIN)
-    return Training(
+    return TrainState(
         network=build_network(
             name,
             num_classes=image_set.num_classes,

@@ -25,7 +25,7 @@ from roadtest.protocol import GTSRB_V1, Protocol
 from roadtest.records import EpochMetrics
 from roadtest.training.loop import train
 from roadtest.training.predict import pixel_reader
-from roadtest.training.state import Training
+from roadtest.training.state import TrainState
 
 
 def change_protocol(changes: Sequence[str]) -> Protocol:
@@ -47,7 +47,7 @@ def _parse(value: str) -> float | str:
         return value
 
 
-def build_trial(image_set: ImageSet, protocol: Protocol, options: argparse.Namespace) -> Training:
+def build_trial(image_set: ImageSet, protocol: Protocol, options: argparse.Namespace) -> TrainState:
     """A training as a run would build it, on the fold of the seed."""
     split = split_for_seed(image_set, assign_folds(image_set, protocol.num_folds), options.seed)
     name, has_stn = parse_label(options.network)
@@ -60,7 +60,7 @@ def build_trial(image_set: ImageSet, protocol: Protocol, options: argparse.Names
     )
     rate = options.lr or protocol.learning_rate(options.network)
     assert rate is not None, f"{options.network} has no rate in the protocol: give --lr"
-    return Training(
+    return TrainState(
         network=network,
         protocol=protocol,
         seed=options.seed,

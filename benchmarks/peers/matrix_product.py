@@ -15,7 +15,7 @@ TRIED_SIDE = 512
 """Of the small product that tells whether the large one is worth its time."""
 SECONDS = 1.0
 """Per precision, after one product that is not counted."""
-HOPELESS = 4.0
+MAX_SLOWDOWN = 4.0
 """Times as slow as float32 in the small product. Convention; where bfloat16 is native it is faster."""
 
 
@@ -23,7 +23,7 @@ def main() -> None:
     """Measure float32, and bfloat16 unless that is hopeless."""
     read_job()
     tried = {dtype: measure_gmacs_per_second(dtype, TRIED_SIDE, 0.1) for dtype in (torch.float32, torch.bfloat16)}
-    is_hopeless = HOPELESS * tried[torch.bfloat16] < tried[torch.float32]
+    is_hopeless = MAX_SLOWDOWN * tried[torch.bfloat16] < tried[torch.float32]
     report(
         float32_gmacs_per_second=measure_gmacs_per_second(torch.float32, SIDE, SECONDS),
         bfloat16_gmacs_per_second=None if is_hopeless else measure_gmacs_per_second(torch.bfloat16, SIDE, SECONDS),

@@ -11,15 +11,15 @@ from roadtest.networks import build_network
 from roadtest.protocol import GTSRB_V1
 from roadtest.training.loop import train
 from roadtest.training.predict import pixel_reader
-from roadtest.training.state import Training
+from roadtest.training.state import TrainState
 
 
 def build_training(
     job: Job, network: nn.Module, pixels_NHWC: Tensor, labels_N: Tensor, max_steps: int, *, num_evaluated: int = 2
-) -> Training:
+) -> TrainState:
     """So many steps of the published protocol; `num_evaluated` images of each kind at every evaluation."""
     ids_N = torch.arange(len(labels_N)).numpy()
-    return Training(
+    return TrainState(
         network=network,
         protocol=GTSRB_V1,
         seed=0,

@@ -13,12 +13,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.peers.bare_step import LAYOUTS, prepare_step, take_step
 from benchmarks.peers.contender import Job, read_job, report
 from roadtest.networks import build_network
-from roadtest.training.precision import choose_precision
+from roadtest.training.precision import probe_precision
 from roadtest.training.predict import PRECISIONS
 
 NUM_STEPS = 3
 """Timed steps per setting, after one that is not."""
-HOPELESS = 3.0
+MAX_SLOWDOWN = 3.0
 """A setting that takes this many times as long as the best one is not tried further."""
 SLOW_MS = 2000.0
 """A first step that takes so long, and is hopeless, is the last: choosing kernels takes far less."""
@@ -30,7 +30,7 @@ def main() -> None:
     network = build_network(
         job.network, num_classes=job.num_classes, image_size=job.image_size, has_stn=job.has_stn, seed=0
     )
-    precision, probe_ms = choose_precision(
+    precision, probe_ms = probe_precision(
         network, "auto", device="cpu", image_size=job.image_size, num_classes=job.num_classes
     )
     step_ms: dict[tuple[str, str], float] = {}
@@ -51,7 +51,7 @@ def main() -> None:
 
 def worth_trying(probe_ms: Mapping[str, float]) -> list[str]:
     """The precisions without those that the network cannot run in, or that the package's own probe found hopeless."""
-    return [each for each in PRECISIONS if probe_ms.get(each, math.inf) <= HOPELESS * probe_ms["float32"]]
+    return [each for each in PRECISIONS if probe_ms.get(each, math.inf) <= MAX_SLOWDOWN * probe_ms["float32"]]
 
 
 def measure_step_ms(job: Job, precision: str, layout: str, *, best_ms: float) -> float:
@@ -62,7 +62,7 @@ def measure_step_ms(job: Job, precision: str, layout: str, *, best_ms: float) ->
         start = time.perf_counter()
         take_step(*parts, precision)
         samples_ms.append((time.perf_counter() - start) * 1e3)
-        if samples_ms[-1] > HOPELESS * best_ms and (len(samples_ms) > 1 or samples_ms[-1] > SLOW_MS):
+        if samples_ms[-1] > MAX_SLOWDOWN * best_ms and (len(samples_ms) > 1 or samples_ms[-1] > SLOW_MS):
             break
     return min(samples_ms[1:] or samples_ms)
 

@@ -23,7 +23,7 @@ from benchmarks.peers.idiomatic import build_transform
 from benchmarks.peers.plain_networks import build_plain
 from roadtest.networks import build_network
 from roadtest.protocol import GTSRB_V1
-from roadtest.training.augment import augment_batch, draw_changes
+from roadtest.training.augment import augment_batch, sample_parameters
 from roadtest.training.predict import forward
 
 Epoch = Callable[[int | None], Batches]
@@ -63,7 +63,7 @@ def batches_by_key(job: Job) -> Epoch:
 
     def batches(max_steps: int | None) -> Iterator[tuple[Tensor, Tensor]]:
         for ids_N in torch.split(torch.randperm(len(labels_N)), job.batch_size)[:max_steps]:
-            changes = draw_changes(ids_N, augmentation=GTSRB_V1.augmentation, seed=0, epoch=0)
+            changes = sample_parameters(ids_N, augmentation=GTSRB_V1.augmentation, seed=0, epoch=0)
             images_NCHW = augment_batch(pixels_NHWC[ids_N], changes, normalisation=GTSRB_V1.normalisation)
             yield images_NCHW, labels_N[ids_N]
 

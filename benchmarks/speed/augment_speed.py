@@ -25,7 +25,7 @@ from torchvision.transforms import v2
 
 from benchmarks.result_files import RESULTS, describe_run, render_run, render_table, results_path, write_results
 from roadtest.protocol import Augmentation
-from roadtest.training.augment import augment_batch, draw_changes, prepare_batch
+from roadtest.training.augment import augment_batch, prepare_batch, sample_parameters
 
 A = Augmentation()
 Row = Callable[[], object]
@@ -36,7 +36,7 @@ def ours(images_NHWC: Tensor) -> dict[str, Row]:
     ids_N = torch.arange(len(images_NHWC))
 
     def augment() -> Tensor:
-        changes = draw_changes(ids_N, augmentation=A, seed=0, epoch=0)
+        changes = sample_parameters(ids_N, augmentation=A, seed=0, epoch=0)
         return augment_batch(images_NHWC, changes, normalisation="per-image")
 
     return {

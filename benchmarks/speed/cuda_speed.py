@@ -42,10 +42,10 @@ from roadtest.machine import count_usable_cores, prepare_device, wait_for_device
 from roadtest.networks import build_network, parse_label
 from roadtest.protocol import GTSRB_V1
 from roadtest.training.loop import train
-from roadtest.training.precision import choose_precision
+from roadtest.training.precision import probe_precision
 from roadtest.training.predict import forward, pixel_reader
-from roadtest.training.state import Training
-from roadtest.training.step import record_graph
+from roadtest.training.state import TrainState
+from roadtest.training.step import capture_graph
 
 DEVICE = "cuda"
 NUM_IMAGES, NUM_CLASSES, BATCH_SIZE = 10_240, 43, 128
@@ -126,11 +126,11 @@ def train_strong(label: str, precision: str, folder: Path) -> Steps:
         yield len(batches) * BATCH_SIZE
 
 
-def train_ours(label: str, precision: str, folder: Path, *, is_recordable: bool = True) -> Steps:
+def train_ours(label: str, precision: str, folder: Path, *, is_capturable: bool = True) -> Steps:
     """roadtest's loop; its evaluations are shrunk to two images each."""
     pixels_NHWC, labels_N = noise()
     ids_N = np.arange(NUM_IMAGES)
-    training = Training(
+    training = TrainState(
         network=build(label),
         protocol=replace(GTSRB_V1, patience=0),
         seed=0,
@@ -143,7 +143,7 @@ def train_ours(label: str, precision: str, folder: Path, *, is_recordable: bool 
         train_eval_ids_N=ids_N[:2],
         val_ids_N=ids_N[-2:],
         max_steps=10**9,
-        is_recordable=is_recordable,
+        is_capturable=is_capturable,
     )
     last_step = 0
     for _ in train(training):
@@ -171,7 +171,7 @@ def train_bare(label: str, precision: str, folder: Path, *, is_recorded: bool = 
     take: Callable[[], object] = step
     if is_recorded:
         optimizer.zero_grad(set_to_none=True)
-        _, take = record_graph(step, DEVICE)
+        _, take = capture_graph(step, DEVICE)
     while True:
         for _ in range(NUM_IMAGES // BATCH_SIZE):
             take()
@@ -182,7 +182,7 @@ CONTENDERS: Mapping[str, Callable[[str, str, Path], Steps]] = {
     "idiomatic": train_idiomatic,
     "strong": train_strong,
     OURS: train_ours,
-    PLAIN: partial(train_ours, is_recordable=False),
+    PLAIN: partial(train_ours, is_capturable=False),
     BARE: train_bare,
     BARE_PLAIN: partial(train_bare, is_recorded=False),
 }
@@ -214,7 +214,7 @@ def write_files(folder: Path) -> None:
 def measure(label: str, folder: Path, num_rounds: int, seconds: float) -> dict[str, Any]:
     """The precision, and every contender's speeds, round by round, each round beginning with another one."""
     prepare_device(DEVICE, torch.get_num_threads())
-    precision, _ = choose_precision(build(label), "auto", device=DEVICE, image_size=32, num_classes=NUM_CLASSES)
+    precision, _ = probe_precision(build(label), "auto", device=DEVICE, image_size=32, num_classes=NUM_CLASSES)
     loops: dict[str, Steps] = {}
     speeds: dict[str, list[float]] = {name: [] for name in CONTENDERS}
     for index in range(num_rounds):

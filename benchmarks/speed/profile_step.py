@@ -73,12 +73,12 @@ def measure(network: str, num_threads: int, num_steps: int) -> dict[str, Any]:
     from roadtest.networks import build_network, parse_label
     from roadtest.training import loop
     from roadtest.training import step as steps
-    from roadtest.training.precision import choose_precision
+    from roadtest.training.precision import probe_precision
 
     torch.set_num_threads(num_threads)
     name, stn = parse_label(network)
     built = build_network(name, num_classes=43, image_size=32, has_stn=bool(stn), seed=0)
-    chosen, _ = choose_precision(built, "auto", device="cpu", image_size=32, num_classes=43)
+    chosen, _ = probe_precision(built, "auto", device="cpu", image_size=32, num_classes=43)
     more: dict[str, Any] = {"num_images": 1280, "image_size": 32, "num_classes": 43, "batch_size": 128, "folder": ""}
     more |= {"learning_rate": rate_of(network), "num_threads": num_threads, "min_seconds": 0.0, "precision": chosen}
     job = Job(network=name, has_stn=bool(stn), **more)

@@ -33,7 +33,7 @@ from benchmarks.speed.side_by_side import run_process, usable_threads, worker_en
 if TYPE_CHECKING:
     from roadtest.data.dataset import ImageSet
     from roadtest.protocol import Protocol
-    from roadtest.training.state import Training
+    from roadtest.training.state import TrainState
 
 THRESHOLDS = {"lenet5": 97.2, "lenet5+stn": 99.1, "vgg16": 99.9, "resnet34": 99.9}
 """Percent of the validation images."""
@@ -73,7 +73,7 @@ class Task:
         return Path(self.folder) / f"seed-{self.seed}-evaluation-{evaluation}.safetensors"
 
 
-def open_training(task: Task) -> tuple["ImageSet", "Training"]:
+def open_training(task: Task) -> tuple["ImageSet", "TrainState"]:
     """The images, and the training as a run would build it."""
     import torch
 
@@ -91,10 +91,10 @@ def open_training(task: Task) -> tuple["ImageSet", "Training"]:
 def plan(task: Task) -> dict[str, Any]:
     """How many whole epochs the budget pays for, and the precision: once, for all seeds."""
     from roadtest.training.loop import train
-    from roadtest.training.precision import choose_precision
+    from roadtest.training.precision import probe_precision
 
     image_set, training = open_training(task)
-    training.precision, _ = choose_precision(
+    training.precision, _ = probe_precision(
         training.network, "auto", device="cpu", image_size=32, num_classes=image_set.num_classes
     )
     num_epochs = task.num_epochs

@@ -144,9 +144,9 @@ def _chosen(given: CompareOptions, config: Path | None) -> dict[str, Any]:
 
 def _refuse_unnamed_code(networks: Iterable[str], config: Path) -> None:
     """A config file may be anybody's, and a network of one's own is a program: it runs where it was typed."""
-    from roadtest.networks.user_file import is_own
+    from roadtest.networks.user_file import is_user_defined
 
-    own = [name for name in networks if is_own(name)]
+    own = [name for name in networks if is_user_defined(name)]
     if own:
         raise ValueError(
             f"{config} names {own[0]!r}, which is code: it runs only where it is named on the command line; if you "

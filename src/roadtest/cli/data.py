@@ -225,10 +225,10 @@ def _vary(images_NHWC: "npt.NDArray[np.uint8]", image_ids_N: "npt.NDArray[np.int
     import torch
 
     from roadtest.protocol import GTSRB_V1
-    from roadtest.training.augment import augment_batch, draw_changes
+    from roadtest.training.augment import augment_batch, sample_parameters
 
     ids_N = torch.from_numpy(image_ids_N.copy())
-    changes = draw_changes(ids_N, augmentation=GTSRB_V1.augmentation, seed=0, epoch=0)
+    changes = sample_parameters(ids_N, augmentation=GTSRB_V1.augmentation, seed=0, epoch=0)
     images_NHWC = images_NHWC.copy()
     images_NCHW = augment_batch(torch.from_numpy(images_NHWC), changes, normalisation=GTSRB_V1.normalisation)
     varied_NHWC: npt.NDArray[np.float32] = images_NCHW.permute(0, 2, 3, 1).numpy()

@@ -63,9 +63,11 @@ def doctor(*, format: FormatOption = None, verbose: Verbose = False) -> int:
 
     from roadtest.cli.tables import print_findings
     from roadtest.data.cache import default_cache_dir
+    from roadtest.data.sources.download import ARCHIVE_NAMES
     from roadtest.machine import doctor_findings
 
-    print_findings([asdict(finding) for finding in doctor_findings(default_cache_dir())], format or "table")
+    findings = doctor_findings(default_cache_dir(), ARCHIVE_NAMES)
+    print_findings([asdict(finding) for finding in findings], format or "table")
     return 0
 
 
@@ -121,17 +123,17 @@ def network_rows(names: Sequence[str], *, image_size: int, num_classes: int) -> 
 
 
 def _count(name: str, has_stn: bool, *, image_size: int, num_classes: int) -> tuple[Row, str | None]:
-    from roadtest.networks import build_on_paper, describe_network
+    from roadtest.networks import build_on_meta, describe_network
     from roadtest.networks.advice import remark_on_maps
     from roadtest.networks.shapes import probe_network
-    from roadtest.networks.user_file import is_own
+    from roadtest.networks.user_file import is_user_defined
     from roadtest.training.profile import (  # brings torch in: not before the names are known
         count_macs,
         count_parameters,
     )
 
-    network = build_on_paper(name, num_classes=num_classes, image_size=image_size, has_stn=has_stn)
-    bare = build_on_paper(name, num_classes=num_classes, image_size=image_size, has_stn=False) if has_stn else network
+    network = build_on_meta(name, num_classes=num_classes, image_size=image_size, has_stn=has_stn)
+    bare = build_on_meta(name, num_classes=num_classes, image_size=image_size, has_stn=False) if has_stn else network
     probe = probe_network(bare, image_size)
     row: Row = {
         "network": name,
@@ -141,7 +143,7 @@ def _count(name: str, has_stn: bool, *, image_size: int, num_classes: int) -> tu
         "map_sides": " ".join(map(str, probe.sides)),
         "about": describe_network(name) if not has_stn else "the same behind a spatial transformer",
     }
-    is_looked_at = not is_own(name)
+    is_looked_at = not is_user_defined(name)
     remark = remark_on_maps(name, bare, num_classes=num_classes, image_size=image_size) if is_looked_at else None
     return row, remark
 

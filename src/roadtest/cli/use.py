@@ -77,7 +77,7 @@ def predict(
     _check_top(top)
     from roadtest.inference.classifier import Classifier
 
-    classifier = Classifier.from_run(_found(run, is_quiet=quiet), own_network=network)
+    classifier = Classifier.from_run(_found(run, is_quiet=quiet), network_file=network)
     num_images = num_broken = 0
 
     def counted() -> Iterator[Row]:
@@ -135,7 +135,7 @@ def evaluate(
         found = evaluate_run(
             path,
             source,
-            own_network=network,
+            network_file=network,
             split=split,
             skip_unknown=skip_unknown,
             data_dir=data_dir,
@@ -166,9 +166,9 @@ def add(
 ) -> int:
     """Put a system that is in use already beside the networks, by its answers on the study's test images."""
     from roadtest.analysis import external_difference_rows, external_rows, read_results
-    from roadtest.inference.external import add_incumbent
+    from roadtest.inference.external import add_external
 
-    add_incumbent(study, predictions, name=name)
+    add_external(study, predictions, name=name)
     results = read_results(study)
     row = next(row for row in external_rows(results) if row["network"] == name)
     differences = [each for each in external_difference_rows(results) if each["system"] == name]
@@ -259,7 +259,7 @@ def export(
             has_int8=int8,
             has_own_images=with_images,
             check_on=check_on,
-            own_network=network,
+            network_file=network,
             num_threads=threads,
             emit=on_event,
         )

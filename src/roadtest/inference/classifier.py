@@ -35,8 +35,8 @@ from roadtest.analysis.find_run import find_run
 from roadtest.data.cache import decode_image
 from roadtest.data.sources.images import decode_picked, to_rgb
 from roadtest.format import Row
-from roadtest.networks import build_network, build_on_paper
-from roadtest.networks.user_file import digest_own, is_own
+from roadtest.networks import build_network, build_on_meta
+from roadtest.networks.user_file import digest_user_file, is_user_defined
 from roadtest.records import RunRecord, read_record
 from roadtest.training.augment import prepare_batch
 from roadtest.training.predict import forward
@@ -59,19 +59,19 @@ class Classifier:
     record: RunRecord
 
     @classmethod
-    def from_run(cls, path: str | Path, *, own_network: str | None = None) -> "Classifier":
+    def from_run(cls, path: str | Path, *, network_file: str | None = None) -> "Classifier":
         """Build the network of a run, or of a study's recommended one, and read its weights.
 
-        `own_network` names the `file.py:build` again that the run was trained as. A ValueError says what is wrong.
+        `network_file` names the `file.py:build` again that the run was trained as. A ValueError says what is wrong.
         """
         folder = find_run(path).path
         record = read_record(folder)
         _check_sizes(folder, record)
-        name = _name_to_build(folder, record, own_network)
+        name = _name_to_build(folder, record, network_file)
         shape: dict[str, Any] = {"image_size": record.image_size, "has_stn": record.has_stn}
         shape["num_classes"] = len(record.class_names)
-        if not is_own(name):  # a network of any size has a name: its weights are looked at before it is built
-            paper = build_on_paper(name, **shape)
+        if not is_user_defined(name):  # a network of any size has a name: its weights are looked at before it is built
+            paper = build_on_meta(name, **shape)
             check_weights(folder / WEIGHTS, paper.state_dict(), record.label)
         network = build_network(name, **shape, seed=record.seed)
         read_weights(folder / WEIGHTS, network, record.label)
@@ -143,27 +143,27 @@ def _check_sizes(folder: Path, record: RunRecord) -> None:
         )
 
 
-def _name_to_build(folder: Path, record: RunRecord, own_network: str | None) -> str:
+def _name_to_build(folder: Path, record: RunRecord, network_file: str | None) -> str:
     """The network's name; of one from the user's own file the word given now, never the word in the record."""
-    if not is_own(record.network):
-        if own_network is not None:
+    if not is_user_defined(record.network):
+        if network_file is not None:
             raise ValueError(
-                f"{own_network!r} was named, and {folder} was trained as {record.label}, which is not your own: leave "
+                f"{network_file!r} was named, and {folder} was trained as {record.label}, which is not your own: leave "
                 "it out, or name the folder of another run"
             )
         return record.network
-    if own_network is None or _last_part(own_network) != _last_part(record.network):
-        named = "" if own_network is None else f", and {own_network!r} was named"
+    if network_file is None or _last_part(network_file) != _last_part(record.network):
+        named = "" if network_file is None else f", and {network_file!r} was named"
         raise ValueError(
             f"{folder} was trained as {record.network!r}, code of its owner's{named}: reading a run never runs code; "
-            f"if you trust the file, name it: --network {record.network} (from Python: own_network=)"
+            f"if you trust the file, name it: --network {record.network} (from Python: network_file=)"
         )
-    if record.own_network_digest not in ("", digest_own(own_network)):
+    if record.own_network_digest not in ("", digest_user_file(network_file)):
         raise ValueError(
-            f"{own_network!r} was changed since {folder} was trained with it: weights mean nothing in another network; "
-            "name the file as it was"
+            f"{network_file!r} was changed since {folder} was trained with it: weights mean nothing in another "
+            "network; name the file as it was"
         )
-    return own_network
+    return network_file
 
 
 def _last_part(word: str) -> str:

@@ -292,10 +292,12 @@ class Evaluation:
         return found
 
 
-def evaluate_run(path: str | Path, source: str | Path, *, own_network: str | None = None, **options: Any) -> Evaluation:
+def evaluate_run(
+    path: str | Path, source: str | Path, *, network_file: str | None = None, **options: Any
+) -> Evaluation:
     """Evaluate the run at `path`, or a study's recommended one; `options` are those of `evaluate_on`."""
     folder = find_run(path).path.resolve()
-    classifier = Classifier.from_run(folder, own_network=own_network)
+    classifier = Classifier.from_run(folder, network_file=network_file)
     study_dir = folder.parent.parent
     if not (study_dir / "study.json").exists():
         return evaluate_on(classifier, source, study=folder.name, **options)

@@ -48,7 +48,7 @@ SPLIT_COLUMNS = ("path", "label", "group", "split", "fold")
 MAX_NAME = 60
 
 
-def add_incumbent(
+def add_external(
     study_dir: Path, predictions: Path, *, name: str, cache_dir: Path | None = None
 ) -> ExternalPredictions:
     """Read a csv file of answers and keep them as an entry of the study; a ValueError in one line says what is wrong.
@@ -63,7 +63,7 @@ def add_incumbent(
     answers: dict[int, int] = {}
     seen: dict[int, int] = {}
     finder = image_finder([row["path"] for row in rows], wanted)
-    for line, image, label in read_answers(predictions, finder, class_finder(info.class_names)):
+    for line, image, label in read_external_predictions(predictions, finder, class_finder(info.class_names)):
         if seen.setdefault(image, line) != line:
             raise ValueError(
                 f"{predictions}, line {line}: {rows[image]['path']!r} was answered in line {seen[image]}: each image "
@@ -192,7 +192,7 @@ def image_finder(paths: Sequence[str], wanted: Sequence[int]) -> ImageFinder:
     return ImageFinder(num_images=len(paths), by_path=by_path, by_name=by_name)
 
 
-def read_answers(path: Path, images: ImageFinder, classes: ClassFinder) -> Iterator[tuple[int, int, int]]:
+def read_external_predictions(path: Path, images: ImageFinder, classes: ClassFinder) -> Iterator[tuple[int, int, int]]:
     """Give (line, image, class) row by row; a ValueError in one line where a row cannot be taken."""
     lines = read_lines(path, advice="give labels in place of probabilities, or fewer digits")
     header_line = next(lines, "").strip("\r\n")

@@ -5,12 +5,12 @@ network in build.py. Importing this package is light; torch comes with the first
 timm with the first of theirs. docs/networks.md has sources, deviations and counts.
 """
 
-from roadtest.networks.build import build_network, build_on_paper
+from roadtest.networks.build import build_network, build_on_meta
 from roadtest.networks.names import resolve_networks, why_no_stem, why_not_pretrained
 from roadtest.networks.registry import (
     NETWORKS,
     STEMS,
-    Spelling,
+    ModelName,
     build_lenet5,
     default_stn,
     describe_network,
@@ -21,10 +21,10 @@ from roadtest.networks.registry import (
 __all__ = [
     "NETWORKS",
     "STEMS",
-    "Spelling",
+    "ModelName",
     "build_lenet5",
     "build_network",
-    "build_on_paper",
+    "build_on_meta",
     "default_stn",
     "describe_network",
     "parse_label",

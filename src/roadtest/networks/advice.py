@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from roadtest.networks.build import build_on_paper
+from roadtest.networks.build import build_on_meta
 from roadtest.networks.names import why_no_stem
-from roadtest.networks.registry import NETWORKS, OWN_STEM, STEMS, parse_network
+from roadtest.networks.registry import NETWORKS, ORIGINAL_STEM, STEMS, parse_network
 from roadtest.networks.shapes import Probe, probe_network
-from roadtest.networks.user_file import is_own
+from roadtest.networks.user_file import is_user_defined
 from roadtest.records import PlannedRun
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ def remark_on_maps(name: str, network: "nn.Module", *, num_classes: int, image_s
 
 
 def _find_help(name: str, num_classes: int, image_size: int) -> str:
-    spelling = parse_network(name)
-    if why_no_stem(spelling) is None:
+    model = parse_network(name)
+    if why_no_stem(model) is None:
         for stem in STEMS:
-            variant = replace(spelling, stem=stem)
-            if stem != OWN_STEM and (probe := _probe(str(variant), num_classes, image_size)) is not None:
+            variant = replace(model, stem=stem)
+            if stem != ORIGINAL_STEM and (probe := _probe(str(variant), num_classes, image_size)) is not None:
                 return f"--stem {stem} ({variant}) ends at {probe.sides[-1]} x {probe.sides[-1]}"
     family = name.partition("-")[0]
     if name in NETWORKS and family != name and _probe(family, num_classes, image_size) is not None:
@@ -60,7 +60,7 @@ def _find_help(name: str, num_classes: int, image_size: int) -> str:
 def _probe(name: str, num_classes: int, image_size: int) -> Probe | None:
     """The maps of a network, where they do not shrink too early."""
     try:
-        network = build_on_paper(name, num_classes=num_classes, image_size=image_size, has_stn=False)
+        network = build_on_meta(name, num_classes=num_classes, image_size=image_size, has_stn=False)
         probe = probe_network(network, image_size)
     except Exception:  # whatever a library's network does not like
         return None
@@ -69,7 +69,7 @@ def _probe(name: str, num_classes: int, image_size: int) -> Probe | None:
 
 def remark_on_networks(runs: Iterable[PlannedRun], *, num_classes: int, image_size: int) -> list[str]:
     """One sentence per network whose maps shrink to 1 x 1 too early, with what helps; or that cannot be looked at."""
-    networks = dict.fromkeys(run.network for run in runs if not is_own(run.network))
+    networks = dict.fromkeys(run.network for run in runs if not is_user_defined(run.network))
     if not networks:
         return []
     remarks = [_remark(network, num_classes, image_size) for network in networks]
@@ -77,10 +77,10 @@ def remark_on_networks(runs: Iterable[PlannedRun], *, num_classes: int, image_si
 
 
 def _remark(network: str, num_classes: int, image_size: int) -> str | None:
-    from roadtest.networks.build import build_on_paper
+    from roadtest.networks.build import build_on_meta
 
     try:
-        on_paper = build_on_paper(network, num_classes=num_classes, image_size=image_size, has_stn=False)
+        on_paper = build_on_meta(network, num_classes=num_classes, image_size=image_size, has_stn=False)
         return remark_on_maps(network, on_paper, num_classes=num_classes, image_size=image_size)
     except Exception as error:  # whatever a library's network does not like; if it cannot train, its run says so
         reason = " ".join(str(error).split())[:200] or type(error).__name__

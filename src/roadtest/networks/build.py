@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from roadtest.networks import user_file, zoo
 from roadtest.networks.names import check_known, why_no_stem, why_not_pretrained
-from roadtest.networks.registry import NETWORKS, OWN_STEM, STN_SUFFIX, Spelling, parse_network
+from roadtest.networks.registry import NETWORKS, ORIGINAL_STEM, STN_SUFFIX, ModelName, parse_network
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,7 +39,7 @@ def build_network(
     return network.to(memory_format=torch.channels_last)
 
 
-def build_on_paper(name: str, *, num_classes: int, image_size: int, has_stn: bool) -> "nn.Module":
+def build_on_meta(name: str, *, num_classes: int, image_size: int, has_stn: bool) -> "nn.Module":
     """Build a network without contents, on the meta device, to be counted; a few milliseconds for any size."""
     try:
         network = _hollow(name, num_classes, image_size, has_stn)
@@ -63,44 +63,44 @@ def _seeded(seed: int, build: Callable[[], "nn.Module"]) -> "nn.Module":
 def _build_bare(name: str, num_classes: int, image_size: int, *, starts_pretrained: bool = False) -> "nn.Module":
     if name in NETWORKS:
         return NETWORKS[name](num_classes, image_size)
-    spelling = parse_network(name)
-    if spelling.stem not in (None, OWN_STEM):
-        _refuse(why_no_stem(spelling))
-    if spelling.is_pretrained:
-        _refuse(why_not_pretrained(spelling))
-    if user_file.is_own(name):
-        return user_file.build_own(name, num_classes, image_size)
-    check_known(spelling.name)
+    model = parse_network(name)
+    if model.stem not in (None, ORIGINAL_STEM):
+        _refuse(why_no_stem(model))
+    if model.is_pretrained:
+        _refuse(why_not_pretrained(model))
+    if user_file.is_user_defined(name):
+        return user_file.build_user_defined(name, num_classes, image_size)
+    check_known(model.name)
     weights = None
-    if spelling.is_pretrained and starts_pretrained:
+    if model.is_pretrained and starts_pretrained:
         from roadtest.networks.pretrained import read_weights
 
         weights = read_weights(name)
     try:
         network = (
-            zoo.build_from_timm(spelling.inner, num_classes, image_size, weights)
+            zoo.build_from_timm(model.inner, num_classes, image_size, weights)
             if weights is not None
-            else zoo.LIBRARIES[str(spelling.origin)][1](spelling.inner, num_classes, image_size)
+            else zoo.LIBRARIES[str(model.origin)][1](model.inner, num_classes, image_size)
         )
     except Exception as error:
         raise ValueError(
             f"network {name!r} cannot be built for {image_size} x {image_size} images ({user_file.first_line(error)}): "
             "use another --image-size or leave it out"
         ) from error
-    return _finish(network, spelling)
+    return _finish(network, model)
 
 
-def _finish(network: "nn.Module", spelling: Spelling) -> "nn.Module":
+def _finish(network: "nn.Module", model: ModelName) -> "nn.Module":
     """Give a library's network its stem, and a pretrained one the constants of its weights."""
-    if spelling.stem not in (None, OWN_STEM):
+    if model.stem not in (None, ORIGINAL_STEM):
         from roadtest.networks.stems import put_stem
 
-        put_stem(network, spelling)
-    if not spelling.is_pretrained:
+        put_stem(network, model)
+    if not model.is_pretrained:
         return network
     from roadtest.networks.pretrained import OwnConstants
 
-    published = zoo.published_by_timm(spelling.inner)
+    published = zoo.published_by_timm(model.inner)
     assert published is not None
     return OwnConstants(network, published.mean_C, published.deviation_C)
 
@@ -152,7 +152,7 @@ def _misfit(network: "nn.Module", num_classes: int, image_size: int) -> str | No
 
 def _fitting_size(name: str, num_classes: int, has_stn: bool) -> int | None:
     """The smallest usual size at which the network runs; not looked for in a user's own file."""
-    for size in _USUAL_SIZES if not user_file.is_own(name) else ():
+    for size in _USUAL_SIZES if not user_file.is_user_defined(name) else ():
         try:
             network = _hollow(name, num_classes, size, has_stn)
         except Exception:

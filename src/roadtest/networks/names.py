@@ -16,7 +16,7 @@ from roadtest.networks.registry import (
     STEM_SIGN,
     STEMS,
     STN_SUFFIX,
-    Spelling,
+    ModelName,
     parse_network,
 )
 
@@ -31,46 +31,48 @@ def resolve_networks(words: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(labels))
 
 
-def why_no_stem(spelling: Spelling) -> str | None:
+def why_no_stem(model: ModelName) -> str | None:
     """Why a network cannot be given another stem, as one line; None where it may be tried."""
-    if spelling.origin is not None:
+    if model.origin is not None:
         return None
     own_words = (
-        "write it in your file" if user_file.is_own(spelling.name) else "resnet34 has resnet34-s1, resnet34-imagenet"
+        "write it in your file"
+        if user_file.is_user_defined(model.name)
+        else "resnet34 has resnet34-s1, resnet34-imagenet"
     )
-    return f"{spelling.name} has no choice of stems: they are for networks of timm and torchvision; {own_words}"
+    return f"{model.name} has no choice of stems: they are for networks of timm and torchvision; {own_words}"
 
 
-def why_not_pretrained(spelling: Spelling) -> str | None:
+def why_not_pretrained(model: ModelName) -> str | None:
     """Why there are no pretrained weights for a network, as one line; None where there are."""
-    if spelling.origin == "timm":
+    if model.origin == "timm":
         from roadtest.networks.pretrained import why_no_weights
 
-        return why_no_weights(spelling)
+        return why_no_weights(model)
     way_out = "leave +pretrained out"
-    if spelling.origin == "torchvision":
-        way_out = f"take timm:{spelling.inner}" if spelling.inner in zoo.names_in_timm() else way_out
-    return f"{spelling.name} has no pretrained weights here: they come through timm; {way_out}"
+    if model.origin == "torchvision":
+        way_out = f"take timm:{model.inner}" if model.inner in zoo.names_in_timm() else way_out
+    return f"{model.name} has no pretrained weights here: they come through timm; {way_out}"
 
 
 def _matches(word: str) -> list[str]:
     """The labels that one word stands for; a ValueError with near misses where there is none."""
     network, has_stn, is_pretrained = _without_suffixes(word)
-    spelling = parse_network(network)
-    if user_file.is_own(spelling.name):
-        user_file.locate_own(spelling.name)
-        names = [spelling.name]
-    elif not any(sign in spelling.name for sign in "*?["):
-        check_known(spelling.name)
-        names = [spelling.name]
-    elif spelling.origin is not None and spelling.inner:
-        names = [f"{spelling.origin}:{found}" for found in zoo.names_like(spelling.origin, spelling.inner)]
+    model = parse_network(network)
+    if user_file.is_user_defined(model.name):
+        user_file.locate_user_file(model.name)
+        names = [model.name]
+    elif not any(sign in model.name for sign in "*?["):
+        check_known(model.name)
+        names = [model.name]
+    elif model.origin is not None and model.inner:
+        names = [f"{model.origin}:{found}" for found in zoo.names_like(model.origin, model.inner)]
     else:
-        names = fnmatch.filter(NETWORKS, spelling.name)
+        names = fnmatch.filter(NETWORKS, model.name)
     if not names:
-        raise ValueError(f"no network matches {spelling.name!r}: {_instead_of(spelling)}; widen the pattern")
-    found = [Spelling(name=name, stem=spelling.stem, is_pretrained=is_pretrained) for name in names]
-    if spelling.stem is not None:
+        raise ValueError(f"no network matches {model.name!r}: {_instead_of(model)}; widen the pattern")
+    found = [ModelName(name=name, stem=model.stem, is_pretrained=is_pretrained) for name in names]
+    if model.stem is not None:
         _refuse(found, why_no_stem)
     if is_pretrained:
         found = _refuse(found, why_not_pretrained)
@@ -86,7 +88,7 @@ def _without_suffixes(word: str) -> tuple[str, bool, bool]:
     return word, STN_SUFFIX in found, PRETRAINED_SUFFIX in found
 
 
-def _refuse(found: list[Spelling], why: Callable[[Spelling], str | None]) -> list[Spelling]:
+def _refuse(found: list[ModelName], why: Callable[[ModelName], str | None]) -> list[ModelName]:
     """Those that a wildcard may keep; the first reason where none is left."""
     reasons = {each: reason for each in found if (reason := why(each)) is not None}
     if len(reasons) == len(found):
@@ -94,13 +96,13 @@ def _refuse(found: list[Spelling], why: Callable[[Spelling], str | None]) -> lis
     return [each for each in found if each not in reasons]
 
 
-def _instead_of(spelling: Spelling) -> str:
+def _instead_of(model: ModelName) -> str:
     """Names beside a pattern that found nothing."""
-    if spelling.origin is None or not spelling.inner:
+    if model.origin is None or not model.inner:
         return f"the names are {_all_names()}"
-    known = zoo.LIBRARIES[spelling.origin][0]()
-    near = _nearest(re.sub(r"[*?\[\]]", "", spelling.inner), known, cutoff=0.0)
-    return f"{spelling.origin} has {len(known)}, such as {', '.join(f'{spelling.origin}:{name}' for name in near)}"
+    known = zoo.LIBRARIES[model.origin][0]()
+    near = _nearest(re.sub(r"[*?\[\]]", "", model.inner), known, cutoff=0.0)
+    return f"{model.origin} has {len(known)}, such as {', '.join(f'{model.origin}:{name}' for name in near)}"
 
 
 def check_known(name: str) -> None:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from roadtest.networks import zoo
-from roadtest.networks.registry import Spelling, parse_network
+from roadtest.networks.registry import ModelName, parse_network
 from roadtest.networks.user_file import first_line
 
 if TYPE_CHECKING:
@@ -54,14 +54,14 @@ class OwnConstants(nn.Module):
         return logits_NK
 
 
-def why_no_weights(spelling: Spelling) -> str | None:
+def why_no_weights(model: ModelName) -> str | None:
     """Why timm's network has no pretrained weights that may be used, as one line; None where it has."""
-    published = zoo.published_by_timm(spelling.inner)
+    published = zoo.published_by_timm(model.inner)
     if published is None:
-        return f"{spelling.name} has no pretrained weights: timm publishes none under this name; leave +pretrained out"
+        return f"{model.name} has no pretrained weights: timm publishes none under this name; leave +pretrained out"
     if published.filename is not None and not published.filename.endswith(SUFFIX):
         return (
-            f"{spelling.name} has no pretrained weights that roadtest reads: {published.filename} may hold a program "
+            f"{model.name} has no pretrained weights that roadtest reads: {published.filename} may hold a program "
             "(a pickle), and only safetensors are opened; leave +pretrained out"
         )
     return None
@@ -74,10 +74,10 @@ def find_weights(network: str, *, is_fetching: bool = False) -> Path:
     """
     from huggingface_hub import hf_hub_download
 
-    spelling = parse_network(network)
-    published = zoo.published_by_timm(spelling.inner)
-    if published is None or (reason := why_no_weights(spelling)) is not None:
-        raise ValueError(why_no_weights(spelling) if published is None else reason)
+    model = parse_network(network)
+    published = zoo.published_by_timm(model.inner)
+    if published is None or (reason := why_no_weights(model)) is not None:
+        raise ValueError(why_no_weights(model) if published is None else reason)
     repository, _, revision = published.hub_id.partition("@")
     filename = published.filename or FILENAME
     errors = []
@@ -87,7 +87,7 @@ def find_weights(network: str, *, is_fetching: bool = False) -> Path:
         except Exception as error:  # whatever a connection, a hub or a disk may raise
             errors.append(first_line(error))
     raise ValueError(
-        f"the pretrained weights of {spelling.name} ({repository}, {filename}) are not in the cache and could not be "
+        f"the pretrained weights of {model.name} ({repository}, {filename}) are not in the cache and could not be "
         f"fetched ({errors[-1]}): connect once, or leave +pretrained and --pretrained out"
     )
 

@@ -38,13 +38,13 @@ NETWORKS: dict[str, zoo.Builder] = {
 COMPARED_WITH_STN = ("lenet5", "vgg16", "resnet34")
 """Networks that are trained both with and without a spatial transformer unless the user says otherwise."""
 STN_SUFFIX, PRETRAINED_SUFFIX, STEM_SIGN = "+stn", "+pretrained", "@"
-OWN_STEM = "imagenet"
-STEMS = ("small", "small-s1", OWN_STEM)
+ORIGINAL_STEM = "imagenet"
+STEMS = ("small", "small-s1", ORIGINAL_STEM)
 """3 x 3 with stride 2 and no pool; 3 x 3 with stride 1 and no pool; the network's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spelling:
+class ModelName:
     """A network's name, taken apart."""
 
     name: str
@@ -61,7 +61,7 @@ class Spelling:
     def origin(self) -> str | None:
         """`timm`, `torchvision`, or None for ours and the user's."""
         library = self.name.partition(":")[0]
-        return library if library in zoo.LIBRARIES and not user_file.is_own(self.name) else None
+        return library if library in zoo.LIBRARIES and not user_file.is_user_defined(self.name) else None
 
     @property
     def inner(self) -> str:
@@ -69,12 +69,12 @@ class Spelling:
         return self.name.partition(":")[2]
 
 
-def parse_network(network: str) -> Spelling:
+def parse_network(network: str) -> ModelName:
     """Take `timm:resnet18@small+pretrained` apart; a stem that is none stays part of the name."""
     name = network.removesuffix(PRETRAINED_SUFFIX)
-    spelling = Spelling(name=name, is_pretrained=name != network)
+    model = ModelName(name=name, is_pretrained=name != network)
     bare, _, stem = name.rpartition(STEM_SIGN)
-    return replace(spelling, name=bare, stem=stem) if bare and stem in STEMS else spelling
+    return replace(model, name=bare, stem=stem) if bare and stem in STEMS else model
 
 
 def parse_label(label: str) -> tuple[str, bool | None]:
@@ -89,12 +89,12 @@ def default_stn(network: str) -> str:
 
 def describe_network(network: str) -> str:
     """One line about a network, for a table."""
-    spelling = parse_network(network)
+    model = parse_network(network)
     if network in NETWORKS:
         return (NETWORKS[network].__doc__ or "").splitlines()[0]
-    if user_file.is_own(network):
+    if user_file.is_user_defined(network):
         return "from your file"
-    words = [f"from {spelling.name.partition(':')[0]}"]
-    if spelling.stem not in (None, OWN_STEM):
-        words.append({"small": "stem 3 x 3, stride 2", "small-s1": "stem 3 x 3, stride 1"}[str(spelling.stem)])
-    return ", ".join(words + ["starting from pretrained weights"] * spelling.is_pretrained)
+    words = [f"from {model.name.partition(':')[0]}"]
+    if model.stem not in (None, ORIGINAL_STEM):
+        words.append({"small": "stem 3 x 3, stride 2", "small-s1": "stem 3 x 3, stride 1"}[str(model.stem)])
+    return ", ".join(words + ["starting from pretrained weights"] * model.is_pretrained)

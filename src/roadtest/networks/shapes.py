@@ -27,15 +27,15 @@ from torch import Tensor, nn
 def output_shape(network: nn.Module, image_size: int) -> tuple[int, ...]:
     """The shape of what the network gives for two images; the network's own exception where it cannot run."""
     try:
-        output = run_on_paper(network, image_size, batch_size=2)
+        output = run_on_meta(network, image_size, batch_size=2)
     except Exception:
-        output = run_for_real(network, image_size, batch_size=2)
+        output = run_on_zeros(network, image_size, batch_size=2)
     if not isinstance(output, Tensor):
         raise TypeError(f"it gives {type(output).__name__} instead of one tensor of logits")
     return tuple(output.shape)
 
 
-def run_on_paper(network: nn.Module, image_size: int, *, batch_size: int = 1) -> object:
+def run_on_meta(network: nn.Module, image_size: int, *, batch_size: int = 1) -> object:
     """Run the network in evaluation mode on meta tensors; nothing of it is changed."""
     named = dict(network.named_parameters()) | dict(network.named_buffers())
     hollow = {name: torch.empty_like(tensor, device="meta") for name, tensor in named.items()}
@@ -44,7 +44,7 @@ def run_on_paper(network: nn.Module, image_size: int, *, batch_size: int = 1) ->
         return torch.func.functional_call(network, hollow, (images_NCHW,))
 
 
-def run_for_real(network: nn.Module, image_size: int, *, batch_size: int = 1) -> object:
+def run_on_zeros(network: nn.Module, image_size: int, *, batch_size: int = 1) -> object:
     """Run the network in evaluation mode on black images, where it lies."""
     images_NCHW = _black_images(network, image_size, batch_size)
     with evaluation_mode(network), torch.no_grad():
@@ -127,10 +127,10 @@ def list_visits(network: nn.Module, image_size: int) -> list[Visit]:
             hooks.append(layer.register_forward_hook(_noting(visits, name)))
     try:
         try:
-            run_on_paper(network, image_size)
+            run_on_meta(network, image_size)
         except Exception:  # it needs real values to decide what to do
             visits.clear()
-            run_for_real(network, image_size)
+            run_on_zeros(network, image_size)
     finally:
         for hook in hooks:
             hook.remove()

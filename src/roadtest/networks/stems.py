@@ -12,7 +12,7 @@ stem to change. A convolution that is 3 x 3 already keeps its weights, pretraine
 import torch
 from torch import nn
 
-from roadtest.networks.registry import Spelling
+from roadtest.networks.registry import ModelName
 from roadtest.networks.shapes import Visit, list_visits
 
 STRIDES = {"small": 2, "small-s1": 1}
@@ -23,10 +23,10 @@ HALVES = 1.5
 """A layer that divides a map's side by this or more shrinks it; less is a missing border."""
 
 
-def put_stem(network: nn.Module, spelling: Spelling) -> None:
+def put_stem(network: nn.Module, model: ModelName) -> None:
     """Change a network's stem in place; a ValueError in one line where it has none that can be changed."""
-    first, pool = _find_stem(network, spelling)
-    stride = STRIDES[str(spelling.stem)]
+    first, pool = _find_stem(network, model)
+    stride = STRIDES[str(model.stem)]
     assert isinstance(first.layer, nn.Conv2d)
     if first.layer.kernel_size == (3, 3):
         first.layer.stride = (stride, stride)
@@ -36,10 +36,10 @@ def put_stem(network: nn.Module, spelling: Spelling) -> None:
         _replace(network, pool.name, nn.Identity())
 
 
-def _find_stem(network: nn.Module, spelling: Spelling) -> tuple[Visit, Visit | None]:
+def _find_stem(network: nn.Module, model: ModelName) -> tuple[Visit, Visit | None]:
     """The first convolution, and the pool behind it if there is one."""
     refusal = ValueError(
-        f"{spelling.name} has no stem that can be changed to {spelling.stem}: its first layer must be a convolution "
+        f"{model.name} has no stem that can be changed to {model.stem}: its first layer must be a convolution "
         f"that shrinks the image; name it without a stem, or leave it out"
     )
     try:

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from roadtest.records import RunRecord
 
 
-def is_own(name: str) -> bool:
+def is_user_defined(name: str) -> bool:
     """Whether a network's name points into a file."""
     return ".py:" in name or name.endswith(".py")
 
 
-def build_own(name: str, num_classes: int, image_size: int) -> "nn.Module":
+def build_user_defined(name: str, num_classes: int, image_size: int) -> "nn.Module":
     """Call the function that `path/file.py:function` names; a ValueError says what is wrong there."""
     from torch import nn
 
-    build = find_own(name)
+    build = find_user_function(name)
     try:
         network = build(num_classes=num_classes, image_size=image_size)
     except (Exception, SystemExit) as error:
@@ -43,7 +43,7 @@ def build_own(name: str, num_classes: int, image_size: int) -> "nn.Module":
     return network
 
 
-def locate_own(name: str) -> tuple[Path, str]:
+def locate_user_file(name: str) -> tuple[Path, str]:
     """Split `path/file.py:function` into an existing file and a name, without running anything."""
     path_text, _, function = name.rpartition(":")
     if not path_text.endswith(".py") or not function.isidentifier():
@@ -54,14 +54,14 @@ def locate_own(name: str) -> tuple[Path, str]:
     return path, function
 
 
-def digest_own(name: str) -> str:
+def digest_user_file(name: str) -> str:
     """SHA-256 of the file that a network's name points into; empty for a network that is not the user's own."""
-    return hashlib.sha256(locate_own(name)[0].read_bytes()).hexdigest() if is_own(name) else ""
+    return hashlib.sha256(locate_user_file(name)[0].read_bytes()).hexdigest() if is_user_defined(name) else ""
 
 
 def check_unchanged(name: str, records: "Iterable[RunRecord]") -> None:
     """Refuse a file that was changed since runs of its network were finished: one name would be two networks."""
-    digest = digest_own(name)
+    digest = digest_user_file(name)
     for record in records:
         if record.network == name and record.own_network_digest not in ("", digest):
             raise ValueError(
@@ -70,9 +70,9 @@ def check_unchanged(name: str, records: "Iterable[RunRecord]") -> None:
             )
 
 
-def find_own(name: str) -> Any:
+def find_user_function(name: str) -> Any:
     """Execute the file and give its function; a ValueError where it fails or has no such function."""
-    path, function = locate_own(name)
+    path, function = locate_user_file(name)
     module = _execute(path, name)
     if not callable(getattr(module, function, None)):
         raise ValueError(f"network {name!r}: {path.name} has no function {function!r}; define it or name another")

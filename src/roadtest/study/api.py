@@ -21,7 +21,7 @@ from roadtest.analysis.recommend import Recommendation, recommend
 from roadtest.data.cache import default_cache_dir
 from roadtest.data.dataset import ImageSet
 from roadtest.data.join import check_sources, open_joined
-from roadtest.inference.external import add_incumbent
+from roadtest.inference.external import add_external
 from roadtest.machine import choose_device
 from roadtest.protocol import Protocol
 from roadtest.records import (
@@ -133,7 +133,7 @@ class Study:
 
     def add(self, predictions: str | Path, *, name: str) -> list[dict[str, Any]]:
         """Add a system that was not trained here by its answers, a csv file; return how far each network is from it."""
-        add_incumbent(self.path, Path(predictions), name=name)
+        add_external(self.path, Path(predictions), name=name)
         return [row for row in external_difference_rows(self.path) if row["system"] == name]
 
     def add_device(self, measurement: str | Path, *, name: str | None = None) -> str:

@@ -42,7 +42,7 @@ from roadtest.study.launch import Outcome, Task, run_tasks
 from roadtest.study.options import Options
 from roadtest.study.resolve import chosen_seeds
 from roadtest.study.runner import Size, branch_share, chosen_rates, count_disk_bytes, job_template, render_bytes
-from roadtest.training.schedule import Progress, branches, consider_patience, plan
+from roadtest.training.schedule import TrainProgress, consider_patience, plan, planned_cooldowns
 
 if TYPE_CHECKING:
     from roadtest.study.prepare import Source
@@ -356,16 +356,16 @@ def side_by_side(runs: Sequence[Span], num_parallel: int) -> Span:
     return Span(low=lengths[0], high=lengths[1], expected=expected)
 
 
-def _planned(speed: "Speed", protocol: Protocol, step_seconds: float) -> Progress:
+def _planned(speed: "Speed", protocol: Protocol, step_seconds: float) -> TrainProgress:
     """The plan of a run that nothing stops early."""
-    progress = Progress()
-    plan(progress, protocol, steps_per_epoch=speed.steps_per_epoch, max_steps=None, step_seconds=step_seconds)
+    progress = TrainProgress()
+    plan(progress, protocol, steps_per_epoch=speed.steps_per_epoch, step_seconds=step_seconds)
     return progress
 
 
-def _stopped_early(latest: Progress, protocol: Protocol) -> Progress:
+def _stopped_early(latest: TrainProgress, protocol: Protocol) -> TrainProgress:
     """The same run where no evaluation after the first is better, as patience ends it."""
-    progress = Progress(**vars(latest))
+    progress = TrainProgress(**vars(latest))
     for number in range(1, protocol.patience + 2):
         progress.step = number * latest.eval_interval
         if progress.step < progress.decay_start:
@@ -373,8 +373,8 @@ def _stopped_early(latest: Progress, protocol: Protocol) -> Progress:
     return progress
 
 
-def _branch_time(progress: Progress, protocol: Protocol, step: Span, speed: "Speed") -> Span:
-    found = branches(progress, protocol)
+def _branch_time(progress: TrainProgress, protocol: Protocol, step: Span, speed: "Speed") -> Span:
+    found = planned_cooldowns(progress, protocol)
     num_steps = sum(branch.num_steps - branch.first_step for branch in found)
     look = len(found) * speed.num_row_images / speed.eval_images_per_second
     return step * num_steps + Span(low=look, high=look, expected=look)

@@ -10,7 +10,7 @@ from roadtest.analysis import ACCURACY
 from roadtest.analysis.recommend import recommend
 from roadtest.data.dataset import ImageSet
 from roadtest.data.split import assign_folds, split_fingerprint, split_rows
-from roadtest.networks.user_file import check_unchanged, is_own
+from roadtest.networks.user_file import check_unchanged, is_user_defined
 from roadtest.protocol import Protocol
 from roadtest.records import (
     PlannedRun,
@@ -129,7 +129,7 @@ def check_place(study_dir: Path) -> None:
 
 def check_own_networks(study_dir: Path, runs: Iterable[PlannedRun]) -> None:
     """Refuse networks of the user's own whose files were changed since runs of them were finished."""
-    names = dict.fromkeys(run.network for run in runs if is_own(run.network))
+    names = dict.fromkeys(run.network for run in runs if is_user_defined(run.network))
     if names and (study_dir / "study.json").exists():
         records = read_records(study_dir)
         for name in names:

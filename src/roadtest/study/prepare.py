@@ -33,7 +33,7 @@ from roadtest.data.open import list_grouped_source, list_source
 from roadtest.data.sources.arrays import is_arrays, short_side, store_arrays
 from roadtest.data.sources.images import IMAGE_SIZES, read_headers
 from roadtest.networks import (
-    Spelling,
+    ModelName,
     default_stn,
     parse_label,
     parse_network,
@@ -41,7 +41,7 @@ from roadtest.networks import (
     why_no_stem,
     why_not_pretrained,
 )
-from roadtest.networks.registry import OWN_STEM
+from roadtest.networks.registry import ORIGINAL_STEM
 from roadtest.records import PlannedRun, is_finished
 from roadtest.records.events import Event, counting
 from roadtest.study.options import Options
@@ -215,7 +215,7 @@ def choose_variants(source: str, options: Options, emit: Emit) -> list[tuple[str
     for spelling, has_stn in asked:
         switch = SWITCHES[options.stn or default_stn(str(spelling))] if has_stn is None else (has_stn,)
         for is_pretrained in starts[spelling]:
-            stem = None if spelling.stem == OWN_STEM else spelling.stem
+            stem = None if spelling.stem == ORIGINAL_STEM else spelling.stem
             network = str(replace(spelling, stem=stem, is_pretrained=is_pretrained))
             pairs += [(network, each) for each in switch if (network, each) not in pairs]
     return pairs
@@ -248,19 +248,19 @@ def _pretrained(runs: Iterable[PlannedRun], study_dir: Path, is_fresh: bool) -> 
     return list(dict.fromkeys(run.network for run in missing if parse_network(run.network).is_pretrained))
 
 
-def _with_stem(spelling: Spelling, stem: str | None) -> Spelling:
+def _with_stem(spelling: ModelName, stem: str | None) -> ModelName:
     is_meant = stem is not None and spelling.stem is None and why_no_stem(spelling) is None
     return parse_network(str(replace(spelling, stem=stem))) if is_meant else spelling
 
 
-def _check_stem(stem: str | None, spellings: Sequence[Spelling]) -> None:
+def _check_stem(stem: str | None, spellings: Sequence[ModelName]) -> None:
     if stem is not None and all(why_no_stem(spelling) is not None for spelling in spellings):
         raise ValueError(
             f"--stem {stem} goes with networks of timm and torchvision, and none is named: name one, or leave it out"
         )
 
 
-def _starts(spellings: Sequence[Spelling], switch: str, emit: Emit) -> dict[Spelling, tuple[bool, ...]]:
+def _starts(spellings: Sequence[ModelName], switch: str, emit: Emit) -> dict[ModelName, tuple[bool, ...]]:
     """Per network whether it starts pretrained, from nothing, or both; one line names those that cannot."""
     starts = {spelling: SWITCHES["on" if spelling.is_pretrained else "off"] for spelling in spellings}
     if switch == "off":

@@ -27,7 +27,7 @@ from roadtest.data.split import copy_test_reads, split_fingerprint
 from roadtest.format import plural, render_duration
 from roadtest.machine import choose_device, count_usable_cores
 from roadtest.networks.advice import remark_on_networks
-from roadtest.networks.user_file import is_own
+from roadtest.networks.user_file import is_user_defined
 from roadtest.protocol import BRANCH_FRACTIONS, Protocol
 from roadtest.records import (
     Failure,
@@ -203,7 +203,7 @@ def _measure_latencies(
     A study's own networks are code of its owner's: only those that were named now are built.
     """
     known = list(dict.fromkeys((record.network, record.has_stn) for record in records))
-    left_out = [(name, has_stn) for name, has_stn in known if is_own(name) and name not in named]
+    left_out = [(name, has_stn) for name, has_stn in known if is_user_defined(name) and name not in named]
     networks = [network for network in known if network not in left_out]
     there = {
         (row["network"], row["has_stn"] == "True")
@@ -295,7 +295,7 @@ def measure_networks(
     sizes: dict[str, Size] = {}
     reasons: dict[str, str] = {}
     for run in {run.label: run for run in runs}.values():
-        if is_own(run.network):
+        if is_user_defined(run.network):
             continue
         try:
             sizes[run.label] = _measure(run, num_classes, image_size)
@@ -305,10 +305,10 @@ def measure_networks(
 
 
 def _measure(run: PlannedRun, num_classes: int, image_size: int) -> Size:
-    from roadtest.networks import build_on_paper
+    from roadtest.networks import build_on_meta
     from roadtest.training.profile import count_parameters
 
-    network = build_on_paper(run.network, num_classes=num_classes, image_size=image_size, has_stn=run.has_stn)
+    network = build_on_meta(run.network, num_classes=num_classes, image_size=image_size, has_stn=run.has_stn)
     weights_bytes = sum(tensor.nbytes for tensor in network.state_dict().values())
     return Size(weights_bytes=weights_bytes, state_bytes=weights_bytes + 4 * count_parameters(network))
 
@@ -355,7 +355,7 @@ def plan_text(
         tried = f"{len(protocol.sweep_rates)} learning rates for {plural(num_swept, 'network')}"
         words.append(f"before it {tried}, {render_duration(protocol.sweep_seconds)} each")
     if missing and disk_bytes:
-        is_all_known = not any(is_own(run.network) for run in missing)
+        is_all_known = not any(is_user_defined(run.network) for run in missing)
         words.append(render_bytes(disk_bytes) if is_all_known else f"at least {render_bytes(disk_bytes)}")
     return ", ".join(words)
 

@@ -1,94 +1,78 @@
-"""Branches: short decays beside a run, which show what it would have been with a quarter and a half of its budget.
+"""Cooldown copies: short decays beside a run, which give its result at a quarter and a half of its budget.
 
 A curve's point in mid-schedule says nothing of a shorter training: at the constant rate the network is worse than a
 shorter run would have ended (Hägele 2024, https://arxiv.org/abs/2405.18392). So a copy leaves the run where that
-shorter run would have begun to decay, and decays to zero: the same steps but for the warm-up, at three tenths more time
-for both. The copy trains in the run's own place, by the same loop; then the run is put back, bit by bit, from the
-`state.pt` that was written at the branch point. So no more memory is needed (on CUDA that of a second recording), one
-more state on disk at a time, and whoever is killed goes on: the run from `state.pt`, the branch from `branch.pt`.
+shorter run would have begun to decay, and decays to zero: the same steps but for the warm-up, for three tenths more
+time in all. The copy trains in the run's own objects, by the same loop; then the run is restored, bit by bit, from the
+`state.pt` that was written before. So memory does not grow (but for a second CUDA graph), and a process that is killed
+leaves both states: the run continues from `state.pt`, the copy from `branch.pt`.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, fields
+from collections.abc import Callable
+from dataclasses import asdict
 
-from roadtest.records import CooldownMetrics, EpochMetrics, append_row, read_cooldowns, write_rows
+from roadtest.records import CooldownMetrics, EpochMetrics, append_row, read_cooldowns
 from roadtest.records.events import Event, RunSpec
-from roadtest.training.checkpoint import BRANCH_STATE, Origin, SaveClock, read_state, write_state
+from roadtest.training.checkpoint import BRANCH_STATE, RunMetadata, SaveClock, read_state, write_state
 from roadtest.training.loop import train
-from roadtest.training.schedule import Branch, branch_at, turn_off
-from roadtest.training.state import Training
+from roadtest.training.schedule import Cooldown, begin_cooldown, cooldown_at
+from roadtest.training.state import TrainState
 
 
-def begin_branches(job: RunSpec) -> None:
-    """Make branches.csv where it is not there, so that a reader sees that branches were asked for."""
-    path = job.run_dir / "branches.csv"
-    if job.anneals and not path.exists():
-        write_rows(path, [], [field.name for field in fields(CooldownMetrics)])
-
-
-def forget_branches(job: RunSpec) -> None:
-    """Remove the branches of a run that begins anew."""
-    for name in ("branches.csv", BRANCH_STATE):
-        (job.run_dir / name).unlink(missing_ok=True)
-
-
-def anneal_if_due(
-    job: RunSpec, training: Training, origin: Origin, *, emit: Callable[[Event], None], should_stop: Callable[[], bool]
+def anneal_copy_if_due(
+    job: RunSpec,
+    training: TrainState,
+    metadata: RunMetadata,
+    *,
+    emit: Callable[[Event], None],
+    should_stop: Callable[[], bool],
 ) -> None:
-    """Follow the branch that begins at the present step, unless that is done; the run then stands as before.
+    """Train the copy that begins at the present step, unless its row is there; the run is the same afterwards.
 
-    Raise InterruptedError where `should_stop` said so, with both states kept.
+    Raise InterruptedError where `should_stop` says so, with both states saved.
     """
-    branch = branch_at(training.progress, job.protocol) if job.anneals else None
-    if branch is None or branch.budget_fraction in [row.budget_fraction for row in read_cooldowns(job.run_dir)]:
+    cooldown = cooldown_at(training.progress, job.protocol) if job.anneals else None
+    if cooldown is None or cooldown.budget_fraction in [row.budget_fraction for row in read_cooldowns(job.run_dir)]:
         return
     emit(job.event("phase", text="annealing"))
-    with _set_aside(job, training, origin):
-        row = _follow(job, training, origin, branch, should_stop)
-    append_row(job.run_dir / "branches.csv", asdict(row))
-    (job.run_dir / BRANCH_STATE).unlink(missing_ok=True)
-
-
-@contextmanager
-def _set_aside(job: RunSpec, training: Training, origin: Origin) -> Iterator[None]:
-    """Save the run, and put it back however the block ends."""
-    write_state(job, training, origin)
+    write_state(job, training, metadata)
     try:
-        yield
+        row = _train_copy(job, training, metadata, cooldown, should_stop)
     finally:
         training.optimizer.state.clear()  # freed first: reading a state must not raise the run's peak of memory
         training.network.zero_grad(set_to_none=True)
         state = read_state(job)
-        assert state is not None, "it was written a moment ago"
+        assert state is not None, "it was written above"
         training.restore(state["training"])
+    append_row(job.run_dir / "branches.csv", asdict(row))
+    (job.run_dir / BRANCH_STATE).unlink(missing_ok=True)
 
 
-def _follow(
-    job: RunSpec, training: Training, origin: Origin, branch: Branch, should_stop: Callable[[], bool]
+def _train_copy(
+    job: RunSpec, training: TrainState, metadata: RunMetadata, cooldown: Cooldown, should_stop: Callable[[], bool]
 ) -> CooldownMetrics:
-    """Decay to the branch's end, from where an earlier process left it, and give its evaluation."""
+    """Decay to the cooldown's end, from where an earlier process left it, and return its evaluation."""
     state = read_state(job, BRANCH_STATE)
-    if state is not None and _is_of(state["training"]["progress"], branch):
+    progress = state["training"]["progress"] if state is not None else {}
+    if state is not None and (progress["decay_start"], progress["num_steps"]) == (
+        cooldown.first_step,
+        cooldown.num_steps,
+    ):
         training.restore(state["training"])
     else:
-        turn_off(training.progress, branch)
+        begin_cooldown(training.progress, cooldown)
     clock = SaveClock()
     try:
-        for happening in train(training):
-            if isinstance(happening, EpochMetrics):
+        for update in train(training):
+            if isinstance(update, EpochMetrics):
                 return CooldownMetrics(
-                    budget_fraction=branch.budget_fraction, first_step=branch.first_step, **asdict(happening)
+                    budget_fraction=cooldown.budget_fraction, first_step=cooldown.first_step, **asdict(update)
                 )
             if should_stop():
                 raise InterruptedError
             if clock.is_due:
-                clock.save(lambda: write_state(job, training, origin, BRANCH_STATE))
+                clock.save(lambda: write_state(job, training, metadata, BRANCH_STATE))
     except InterruptedError:
-        write_state(job, training, origin, BRANCH_STATE)
+        write_state(job, training, metadata, BRANCH_STATE)
         raise
-    raise AssertionError("a branch ends with an evaluation")
-
-
-def _is_of(progress: dict[str, object], branch: Branch) -> bool:
-    return (progress["decay_start"], progress["num_steps"]) == (branch.first_step, branch.num_steps)
+    raise AssertionError("a cooldown ends with an evaluation")

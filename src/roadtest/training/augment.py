@@ -1,4 +1,4 @@
-"""Vary whole batches of training images: a draw per image, one resampling, one colour matrix, then normalisation.
+"""Augment whole batches of training images: one resampling and one colour matrix per image, then normalisation.
 
 The idea: every geometric change is affine and every colour change is linear, so however many are asked for, they
 compose into one 2x3 map and one 3x3 matrix (with one offset) per image. A batch then costs a single bilinear
@@ -15,21 +15,18 @@ Order, as a picture meets it:
 3. normalisation: `per-image` subtracts the mean over all channels and pixels and divides by the deviation over the
    same, or by DEVIATION_FLOOR where that is larger; `fixed` subtracts 0.5 and divides by 0.25.
 
-Draws come from a counter, not from a generator with a state: they depend on seed, epoch and image id only, so neither
-the batch size, nor the order, nor the device, nor the number of threads, nor dropout in the network shifts them. Each
-field of Augmentation has draws of its own: switching one off leaves the others as they are.
+Random numbers come from a counter, not from a generator with a state: they depend on seed, epoch and image id only, so
+neither batch size, order, device, number of threads nor dropout shifts them. Each field of Augmentation has numbers of
+its own: switching one off leaves the others as they are. They are splitmix64's mixing function of the counter (Steele,
+Lea and Flood 2014, https://doi.org/10.1145/2660193.2660195).
 
 On the CPU an image comes out bit for bit the same in every batch: each operation rounds every element by itself or
-sums within one image in a fixed order, and the few sines and exponentials are taken in double precision and rounded
-once. On other devices the draws are identical and the images equal to within rounding.
+sums within one image in a fixed order, and sines and exponentials are taken in double precision and rounded once. On
+other devices the random numbers are identical and the images equal to within rounding.
 
 Deliberately no blur, no erasing, no mixing of images, and no gradient with respect to the images.
 
-Shapes: N images, H = W pixels a side, C = 3 channels (RGB), D draws. Speed: `python -m benchmarks.speed.augment_speed`.
-
-Random numbers from a counter: the same for an image whatever is drawn beside it, on every device.
-
-splitmix64's mixing function: Steele, Lea and Flood 2014, https://doi.org/10.1145/2660193.2660195. N images, D draws.
+Shapes: N images, H = W pixels a side, C = 3 channels (RGB), D random numbers. Speed: benchmarks/speed/augment_speed.py.
 """
 
 import math
@@ -46,43 +43,49 @@ DEVIATION_FLOOR = 1e-3
 """A quarter of one of the 255 grey levels: no real picture is flatter, and a constant one stays finite."""
 GREY_WEIGHTS = (0.299, 0.587, 0.114)
 """Luma of red, green and blue (ITU-R BT.601), as in Pillow's and torchvision's grayscale."""
-# The column of the draws that each change reads, grouped for vector operations. Another order is another protocol.
+# The column of random numbers that each change uses, grouped for vector operations. Another order is another protocol.
 ROTATION, SHEAR, HUE, BRIGHTNESS, CONTRAST, SATURATION, LOG_SCALE = range(7)
 SHIFT_X, SHIFT_Y, CROP_X, CROP_Y, CROP, GRAYSCALE, FLIP = range(7, 14)
-NUM_DRAWS = 14
+NUM_COLUMNS = 14
 CHUNK_SIZE = 8192
-"""Images whose draws are worked out together: their double precision takes a few megabytes."""
+"""Images whose parameters are worked out together: their double precision takes a few megabytes."""
 
 
-class Changes(NamedTuple):
-    """What happens to each of N images, on their device; geometry or colour is None where nothing of it does."""
+class AugmentationParameters(NamedTuple):
+    """How each of N images is varied, on their device; geometry or colour is None where it does not change."""
 
     image_ids_N: Tensor
     maps_N23: Tensor | None
     matrices_N33: Tensor | None
     grey_shares_N: Tensor | None
 
-    def of(self, places: slice) -> "Changes":
+    def of(self, places: slice) -> "AugmentationParameters":
         """Those of some of the images."""
-        return Changes(*(None if each is None else each[places] for each in self))  # type: ignore[arg-type]
+        return AugmentationParameters(*(None if each is None else each[places] for each in self))  # type: ignore[arg-type]
 
 
-def draw_changes(image_ids_N: Tensor, *, augmentation: Augmentation, seed: int, epoch: int) -> Changes:
-    """Draw what happens to images: for an epoch at once it costs a small part of what it costs batch by batch.
+def sample_parameters(
+    image_ids_N: Tensor, *, augmentation: Augmentation, seed: int, epoch: int
+) -> AugmentationParameters:
+    """Sample how images are varied: an epoch at once costs a small part of what it costs batch by batch.
 
     `image_ids_N` (int64, not empty) are the images' row numbers in their data set, not in the batch.
     """
+    a = augmentation
+    has_geometry = any((a.rotation_degrees, a.shift, a.log_scale, a.shear_degrees, a.crop, a.flip_probability))
+    has_colour = any((a.brightness, a.contrast, a.saturation, a.hue_degrees, a.grayscale_probability))
     parts = []
     for ids_N in torch.split(image_ids_N, CHUNK_SIZE):
-        swings_ND = _swings(draw_uniform(ids_N, seed=seed, epoch=epoch, num_draws=NUM_DRAWS), augmentation)
-        colour = colour_matrices(swings_ND) if _has_colour(augmentation) else (None, None)
-        parts.append((ids_N, affine_maps(swings_ND) if _has_geometry(augmentation) else None, *colour))
-    return Changes(*(None if each[0] is None else torch.cat(each) for each in zip(*parts, strict=True)))  # type: ignore[arg-type]
+        values_ND = _scale(uniform_numbers(ids_N, seed=seed, epoch=epoch, num_columns=NUM_COLUMNS), augmentation)
+        colour = colour_matrices(values_ND) if has_colour else (None, None)
+        parts.append((ids_N, affine_maps(values_ND) if has_geometry else None, *colour))
+    merged = (None if each[0] is None else torch.cat(each) for each in zip(*parts, strict=True))
+    return AugmentationParameters(*merged)  # type: ignore[arg-type]
 
 
-def augment_batch(images_NHWC: Tensor, changes: Changes, *, normalisation: str) -> Tensor:
+def augment_batch(images_NHWC: Tensor, parameters: AugmentationParameters, *, normalisation: str) -> Tensor:
     """Vary and normalise uint8 images; float32 images_NCHW in channels-last layout, on the images' device."""
-    image_ids_N, maps_N23, matrices_N33, grey_shares_N = changes
+    image_ids_N, maps_N23, matrices_N33, grey_shares_N = parameters
     assert image_ids_N.shape == images_NHWC.shape[:1], (image_ids_N.shape, images_NHWC.shape)
     if maps_N23 is None and matrices_N33 is None:
         return prepare_batch(images_NHWC, normalisation=normalisation)
@@ -113,61 +116,40 @@ def _as_float(images_NHWC: Tensor) -> Tensor:
     return images_NHWC.to(torch.float32, memory_format=torch.contiguous_format)
 
 
-def _has_geometry(a: Augmentation) -> bool:
-    return any((a.rotation_degrees, a.shift, a.log_scale, a.shear_degrees, a.crop, a.flip_probability))
+# -- random numbers ---------------------------------------------------------------------------------------------------
 
 
-def _has_colour(a: Augmentation) -> bool:
-    return any((a.brightness, a.contrast, a.saturation, a.hue_degrees, a.grayscale_probability))
-
-
-# -- draws ------------------------------------------------------------------------------------------------------------
-
-
-def _swings(draws_ND: Tensor, augmentation: Augmentation) -> Tensor:
-    """Scale the draws to what each column stands for; angles in radians, the last two 1 for "stays as it is".
+def _scale(numbers_ND: Tensor, augmentation: Augmentation) -> Tensor:
+    """Scale the numbers to each column's range; angles in radians, the last two are 1 for "stays as it is".
 
     In double precision where the device has it: rounding once, at the end, hides how sines were vectorised.
     """
-    starts_D, spans_D = _ranges(augmentation, draws_ND.device)
-    swings_ND = torch.addcmul(starts_D, draws_ND.to(spans_D.dtype), spans_D)
-    swings_ND[:, GRAYSCALE:] = swings_ND[:, GRAYSCALE:] >= 0
-    return swings_ND
+    starts_D, spans_D = _ranges(augmentation, numbers_ND.device)
+    values_ND = torch.addcmul(starts_D, numbers_ND.to(spans_D.dtype), spans_D)
+    values_ND[:, GRAYSCALE:] = values_ND[:, GRAYSCALE:] >= 0
+    return values_ND
+
+
+_LIMITS = {"log_scale": 3.0, "shear_degrees": 80.0}
+_LIMITS |= dict.fromkeys(("shift", "crop", "grayscale_probability", "flip_probability"), 1.0)
 
 
 @lru_cache(maxsize=64)
 def _ranges(augmentation: Augmentation, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Start and width of each column's range; kept, because a copy to the device waits for it."""
-    _check(augmentation)
-    half_widths = dict.fromkeys((CROP_X, CROP_Y), 1.0)
-    half_widths |= dict.fromkeys((SHIFT_X, SHIFT_Y), 2 * augmentation.shift)
-    half_widths |= {
-        ROTATION: math.radians(augmentation.rotation_degrees),
-        SHEAR: math.radians(augmentation.shear_degrees),
-        HUE: math.radians(augmentation.hue_degrees),
-        BRIGHTNESS: augmentation.brightness,
-        CONTRAST: augmentation.contrast,
-        SATURATION: augmentation.saturation,
-        LOG_SCALE: augmentation.log_scale,
-    }
-    ranges = {column: (-half, 2 * half) for column, half in half_widths.items()}
-    ranges[CROP] = (0.0, augmentation.crop)
-    ranges[GRAYSCALE] = (-augmentation.grayscale_probability, 1.0)
-    ranges[FLIP] = (-augmentation.flip_probability, 1.0)
-    starts, spans = zip(*(ranges[column] for column in range(NUM_DRAWS)), strict=True)
-    return _constant(starts, device), _constant(spans, device)
+    """Start and width of each column's range; cached, because a copy to the device waits for it.
 
-
-_SHARES = ("shift", "crop", "grayscale_probability", "flip_probability")
-_LIMITS = {"log_scale": 3.0, "shear_degrees": 80.0, **dict.fromkeys(_SHARES, 1.0)}
-
-
-def _check(augmentation: Augmentation) -> None:
-    """Refuse what would turn a picture inside out, or lose it."""
-    for name, value in vars(augmentation).items():
+    A ValueError for a range that would turn a picture inside out, or lose it.
+    """
+    a = augmentation
+    for name, value in vars(a).items():
         limit = _LIMITS.get(name, 180.0)
         if not 0 <= value <= limit:
             raise ValueError(f"{name}={value!r} is out of range: it must lie between 0 and {limit}; change it")
+    angles = (math.radians(degrees) for degrees in (a.rotation_degrees, a.shear_degrees, a.hue_degrees))
+    half_widths = (*angles, a.brightness, a.contrast, a.saturation, a.log_scale, 2 * a.shift, 2 * a.shift, 1.0, 1.0)
+    starts = (*(-half for half in half_widths), 0.0, -a.grayscale_probability, -a.flip_probability)
+    spans = (*(2 * half for half in half_widths), a.crop, 1.0, 1.0)
+    return _constant(starts, device), _constant(spans, device)
 
 
 @lru_cache(maxsize=64)
@@ -176,20 +158,63 @@ def _constant(values: tuple[float, ...], device: torch.device) -> Tensor:
     return torch.tensor(values, dtype=dtype, device=device)
 
 
+def uniform_numbers(image_ids_N: Tensor, *, seed: int, epoch: int, num_columns: int) -> Tensor:
+    """Return float32 numbers ND, uniform on [0, 1), that depend on seed, epoch, image id and column only.
+
+    Multiples of 2**-24, exact on every device; column d is the same for every `num_columns` above d.
+    """
+    assert num_columns <= _MAX_COLUMNS, num_columns
+    key = _signed(_mix_int(_mix_int(seed) + epoch))
+    columns_D = torch.arange(num_columns, device=image_ids_N.device)
+    counters_ND = (image_ids_N * _MAX_COLUMNS)[:, None] + columns_D
+    bits_ND = _mix_(counters_ND.mul_(_GAMMA).add_(key))
+    return _shift_right(bits_ND, 40).to(torch.float32).mul_(2.0**-24)
+
+
+def _signed(word: int) -> int:
+    return (word + 2**63) % 2**64 - 2**63
+
+
+_GAMMA = _signed(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio, made odd: consecutive counters lie far apart
+_FACTOR_1 = _signed(0xBF58476D1CE4E5B9)
+_FACTOR_2 = _signed(0x94D049BB133111EB)
+_MAX_COLUMNS = 64
+
+
+def _shift_right(words: Tensor, num_bits: int) -> Tensor:
+    """Shift int64 words right with zeros coming in; torch's own shift repeats the sign bit."""
+    return (words >> num_bits).bitwise_and_((1 << (64 - num_bits)) - 1)
+
+
+def _mix_(words: Tensor) -> Tensor:
+    """Scramble int64 words in place, one to one; products wrap around at 64 bits."""
+    words.bitwise_xor_(_shift_right(words, 30)).mul_(_FACTOR_1)
+    words.bitwise_xor_(_shift_right(words, 27)).mul_(_FACTOR_2)
+    return words.bitwise_xor_(_shift_right(words, 31))
+
+
+def _mix_int(word: int) -> int:
+    """The same of one Python number, after a step of the counter."""
+    word = (word + _GAMMA) % 2**64
+    word = (word ^ word >> 30) * _FACTOR_1 % 2**64
+    word = (word ^ word >> 27) * _FACTOR_2 % 2**64
+    return word ^ word >> 31
+
+
 # -- geometry ---------------------------------------------------------------------------------------------------------
 
 
-def affine_maps(swings_ND: Tensor) -> Tensor:
+def affine_maps(values_ND: Tensor) -> Tensor:
     """Compose each image's map N23 from a place in the output to the place in the input that is seen there.
 
-    Places are (x, y) in [-1, 1] over the frame, y pointing down. Positive swings move the picture right and down,
+    Places are (x, y) in [-1, 1] over the frame, y pointing down. Positive values move the picture right and down,
     enlarge it, push its lower half left and turn it counter-clockwise.
     """
-    rotation_N, shear_N, _, _, _, _, log_scale_N, *_, crop_N, _, is_unflipped_N = swings_ND.unbind(1)
+    rotation_N, shear_N, _, _, _, _, log_scale_N, *_, crop_N, _, is_unflipped_N = values_ND.unbind(1)
     shrink_N = (1.0 - crop_N) * log_scale_N.neg().exp_()
     cos_N, sin_N = rotation_N.cos().mul_(shrink_N), rotation_N.sin().mul_(shrink_N)
     slant_N = shear_N.tan()
-    offsets_N2 = swings_ND[:, CROP_X : CROP_Y + 1] * crop_N[:, None] - swings_ND[:, SHIFT_X : SHIFT_Y + 1]
+    offsets_N2 = values_ND[:, CROP_X : CROP_Y + 1] * crop_N[:, None] - values_ND[:, SHIFT_X : SHIFT_Y + 1]
     x_N, y_N = offsets_N2.unbind(1)
     side_N = 2 * is_unflipped_N - 1
     rows = (cos_N * side_N, cos_N * slant_N - sin_N, x_N, sin_N * side_N, sin_N * slant_N + cos_N, y_N)
@@ -221,14 +246,14 @@ _COLOUR_PARTS = (
 """Four 3x3 matrices: itself, a quarter turn about the grey axis, onto the grey axis at right angles, and grey."""
 
 
-def colour_matrices(swings_ND: Tensor) -> tuple[Tensor, Tensor]:
+def colour_matrices(values_ND: Tensor) -> tuple[Tensor, Tensor]:
     """Compose each image's matrix N33 over RGB, and the share N of its mean grey to add to every channel.
 
     Hue is Rodrigues' rotation about (1, 1, 1), red towards green; no factor lets grey leave the grey axis, so that
     contrast needs one offset per image. Factors below zero, which would invert the picture, count as zero.
     """
-    hue_N, is_coloured_N = swings_ND[:, HUE], swings_ND[:, GRAYSCALE]
-    factors_N3 = (swings_ND[:, BRIGHTNESS : SATURATION + 1] + 1.0).clamp_(min=0)
+    hue_N, is_coloured_N = values_ND[:, HUE], values_ND[:, GRAYSCALE]
+    factors_N3 = (values_ND[:, BRIGHTNESS : SATURATION + 1] + 1.0).clamp_(min=0)
     brightness_N, contrast_N, saturation_N = factors_N3.unbind(1)
     gain_N = brightness_N * contrast_N
     colour_N = gain_N * saturation_N * is_coloured_N
@@ -270,46 +295,3 @@ def _normalise(images: Tensor, normalisation: str) -> Tensor:
     deviations_N = lengths_N.mul_(num_values**-0.5).clamp_(min=DEVIATION_FLOOR)
     parts_NRP.mul_(deviations_N.reciprocal_()[:, None, None])
     return images
-
-
-def draw_uniform(image_ids_N: Tensor, *, seed: int, epoch: int, num_draws: int) -> Tensor:
-    """Draw float32 numbers ND, uniform on [0, 1), that depend on seed, epoch, image id and column only.
-
-    Multiples of 2**-24, exact on every device; column d is the same for every `num_draws` above d.
-    """
-    assert num_draws <= _MAX_DRAWS, num_draws
-    key = _signed(_mix_int(_mix_int(seed) + epoch))
-    columns_D = torch.arange(num_draws, device=image_ids_N.device)
-    counters_ND = (image_ids_N * _MAX_DRAWS)[:, None] + columns_D
-    bits_ND = _mix_(counters_ND.mul_(_GAMMA).add_(key))
-    return _shift_right(bits_ND, 40).to(torch.float32).mul_(2.0**-24)
-
-
-def _signed(word: int) -> int:
-    return (word + 2**63) % 2**64 - 2**63
-
-
-_GAMMA = _signed(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio, made odd: consecutive counters lie far apart
-_FACTOR_1 = _signed(0xBF58476D1CE4E5B9)
-_FACTOR_2 = _signed(0x94D049BB133111EB)
-_MAX_DRAWS = 64
-
-
-def _shift_right(words: Tensor, num_bits: int) -> Tensor:
-    """Shift int64 words right with zeros coming in; torch's own shift repeats the sign bit."""
-    return (words >> num_bits).bitwise_and_((1 << (64 - num_bits)) - 1)
-
-
-def _mix_(words: Tensor) -> Tensor:
-    """Scramble int64 words in place, one to one; products wrap around at 64 bits."""
-    words.bitwise_xor_(_shift_right(words, 30)).mul_(_FACTOR_1)
-    words.bitwise_xor_(_shift_right(words, 27)).mul_(_FACTOR_2)
-    return words.bitwise_xor_(_shift_right(words, 31))
-
-
-def _mix_int(word: int) -> int:
-    """The same of one Python number, after a step of the counter."""
-    word = (word + _GAMMA) % 2**64
-    word = (word ^ word >> 30) * _FACTOR_1 % 2**64
-    word = (word ^ word >> 27) * _FACTOR_2 % 2**64
-    return word ^ word >> 31

@@ -1,7 +1,7 @@
 """What torch leaves on disk while a run works: its saved state, and its weights.
 
-Both are replaced atomically: whoever is killed in between leaves the old one. Both are read without running any code
-that may stand in them, since a study's folder may come from anybody.
+Both are replaced atomically, so that a process that is killed leaves the old file. Both are read without running any
+code in them, because a study's folder may come from anybody.
 """
 
 import time
@@ -18,10 +18,10 @@ from torch import nn
 from roadtest.records import read_rows, remove_temporary_files, replacing, write_rows
 from roadtest.records.events import RunSpec
 from roadtest.training.profile import peak_memory_bytes
-from roadtest.training.state import Training
+from roadtest.training.state import TrainState
 
 RUN_STATE, BRANCH_STATE = "state.pt", "branch.pt"
-"""The run itself, and the branch that is being annealed beside it."""
+"""The run itself, and the copy that is being annealed beside it."""
 SAVE_SECONDS = 60.0
 """A state is saved at most this often."""
 MAX_SAVE_SHARE = 0.05
@@ -37,7 +37,7 @@ class SaveClock:
 
     @property
     def is_due(self) -> bool:
-        """Long enough ago, also for what the last time cost."""
+        """Long enough ago, also for what the last save cost."""
         return time.monotonic() - self.saved_at > max(SAVE_SECONDS, self.save_seconds / MAX_SAVE_SHARE)
 
     def save(self, write: Callable[[], None]) -> None:
@@ -48,11 +48,11 @@ class SaveClock:
 
 
 @dataclass(kw_only=True)
-class Origin:
+class RunMetadata:
     """How a run began; saved with its state, so that a continued run knows whether it is still the same."""
 
     identity: str
-    """Protocol, data, split, learning rate and the user's file: a state of another identity is never gone on from."""
+    """Protocol, data, split, learning rate and the user's file: a state of another identity is never continued."""
     machine: str
     precision: str
     precision_probe_ms: dict[str, float]
@@ -63,20 +63,20 @@ class Origin:
     """The largest share of the usable cores that other programs used: when a process began, and while it trained."""
 
 
-def write_state(job: RunSpec, training: Training, origin: Origin, name: str = RUN_STATE) -> None:
-    """Replace `state.pt` by the present state; nothing is written before the run has its plan."""
+def write_state(job: RunSpec, training: TrainState, metadata: RunMetadata, name: str = RUN_STATE) -> None:
+    """Replace the saved state by the present one; nothing is written before the run has its plan."""
     progress = training.progress
     if progress.num_steps is None:
         return
     progress.peak_memory_bytes = max(progress.peak_memory_bytes, peak_memory_bytes(training.device))
     with replacing(job.run_dir / name) as temporary:
-        torch.save({"origin": asdict(origin), "training": training.to_state()}, temporary)
+        torch.save({"origin": asdict(metadata), "training": training.to_state()}, temporary)
 
 
 def read_state(job: RunSpec, name: str = RUN_STATE) -> dict[str, Any] | None:
-    """The saved state, read without running any code in it; None where there is none.
+    """The saved state; None where there is no file, a ValueError in one line where it is damaged.
 
-    A ValueError in one line where it is damaged. What an earlier process left half-written is removed.
+    Files that an earlier process left half-written are removed.
     """
     remove_temporary_files(job.run_dir)
     path = job.run_dir / name
@@ -86,7 +86,7 @@ def read_state(job: RunSpec, name: str = RUN_STATE) -> dict[str, Any] | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks on files that torch did not write
             state: dict[str, Any] = torch.load(path, map_location=job.device, weights_only=True)
-        if set(state["origin"]) != {f.name for f in fields(Origin)}:
+        if set(state["origin"]) != {f.name for f in fields(RunMetadata)}:
             raise ValueError("it was written by another version")
         # torch takes states of generators from the CPU alone
         for kind in ("generator", "cuda_generator", "mps_generator"):
@@ -101,7 +101,7 @@ def read_state(job: RunSpec, name: str = RUN_STATE) -> dict[str, Any] | None:
 
 
 def drop_rows_after(path: Path, step: int) -> None:
-    """Take out of epochs.csv what was written after the state was saved: it will be written again."""
+    """Remove from epochs.csv what was written after the state was saved: it will be written again."""
     rows = read_rows(path)
     kept = [row for row in rows if int(row["step"]) <= step]
     if rows:

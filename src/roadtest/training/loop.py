@@ -1,11 +1,11 @@
 """The training loop: one generator, its learning-rate curve, its honest clock and its saved state.
 
-    for happening in train(training):      # a Tick about twice a second, an EpochMetrics per evaluation
-        ...                                # save, show, stop: whatever stands here is off the clock
+    for update in train(training):      # a ProgressUpdate about twice a second, an EpochMetrics per evaluation
+        ...                             # save, show, stop: whatever is done here is off the clock
 
-Everything random is keyed by (seed, epoch, image) or restored from the state, so a run that goes on from a saved
-state ends with the same bits on the CPU. The clock counts batches, augmentation, forward, backward and optimiser
-steps; it stands still for evaluation and for whoever consumes the generator. There are no callbacks and no hooks.
+Everything random is keyed by (seed, epoch, image) or restored from the state, so a run that continues from a saved
+state ends with the same bits on the CPU. The clock counts batches, augmentation, forward, backward and optimizer
+steps; it stops for evaluation and for whoever consumes the generator. There are no callbacks and no hooks.
 """
 
 import math
@@ -21,12 +21,11 @@ from torch import Tensor
 
 from roadtest.machine import wait_for_device
 from roadtest.records import EpochMetrics, SetResult
-from roadtest.training.augment import Changes, draw_changes
+from roadtest.training.augment import AugmentationParameters, sample_parameters
 from roadtest.training.predict import add_up, count_correct, eval_batch_size, predict_logits
 from roadtest.training.schedule import (
     NUM_UNTIMED_STEPS,
     TIMED_STRETCH_SECONDS,
-    begin,
     consider_patience,
     is_evaluation,
     is_pause,
@@ -35,11 +34,11 @@ from roadtest.training.schedule import (
     rate_factor,
     warmup_within,
 )
-from roadtest.training.state import Training
-from roadtest.training.step import RecordedSteps, can_record, learn, read_batch
+from roadtest.training.state import TrainState
+from roadtest.training.step import CapturedSteps, can_capture, learn, read_batch
 
-TICK_SECONDS = 0.5
-"""How often the loop shows itself between evaluations."""
+UPDATE_SECONDS = 0.5
+"""Between two progress updates."""
 CHUNK_SIZE = 8192
 """Images whose logits are held at a time where only counts are wanted: a thousand classes of a million are 4 GB."""
 
@@ -49,7 +48,7 @@ class DivergedError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Tick:
+class ProgressUpdate:
     """The loop between two evaluations: for a display, and a place to save or to stop."""
 
     epoch: float
@@ -59,48 +58,46 @@ class Tick:
     """Training seconds to the planned end; None while the plan is being timed."""
 
 
-class _Order(NamedTuple):
-    """What an epoch's batches are cut from, one after the other; the ids lie on the CPU."""
+class _Epoch(NamedTuple):
+    """The shuffled images of one epoch and how they are varied; the ids lie on the CPU."""
 
-    epoch: int
+    number: int
     ids_N: Tensor
-    changes: Changes
+    parameters: AugmentationParameters
 
 
-def train(training: Training) -> Iterator[Tick | EpochMetrics]:
-    """Train to the end, yielding an EpochMetrics per evaluation and a Tick about twice a second in between."""
-    progress = training.progress
+def train(training: TrainState) -> Iterator[ProgressUpdate | EpochMetrics]:
+    """Train to the end, yielding an EpochMetrics per evaluation and about twice a second a ProgressUpdate."""
+    progress, protocol, steps_per_epoch = training.progress, training.protocol, training.steps_per_epoch
     if progress.step == 0:
-        torch.manual_seed(training.seed)  # dropout is all that draws from the global generator
-    begin(progress, training.protocol, **training.limits)
+        torch.manual_seed(training.seed)  # only dropout draws from the global generator
+    if progress.num_steps is None:
+        plan(progress, protocol, steps_per_epoch=steps_per_epoch, max_steps=training.max_steps)
     timed_step, timed_seconds = 0, 0.0
-    order: _Order | None = None
-    steps: RecordedSteps | None = None
-    is_queued = training.device != "cpu"  # Python runs ahead of the device, which the last stretch's speed foretells
+    epoch: _Epoch | None = None
+    captured: CapturedSteps | None = None
+    is_queued = training.device != "cpu"  # Python runs ahead of the device; the last stretch predicts its speed
     step_seconds = 0.0
 
     while True:
         if is_evaluation(progress) and progress.last_eval_step < progress.step:
-            yield _evaluate_row(training)
+            yield _evaluate(training)
         if progress.num_steps is not None and progress.step >= progress.num_steps:
             return
 
-        epoch = progress.step // training.steps_per_epoch
         first_step, start = progress.step, _now(training.device)
-        if order is None or epoch != order.epoch:
-            order = _order_of(training, epoch)
+        if epoch is None or epoch.number != progress.step // steps_per_epoch:
+            epoch = _begin_epoch(training, progress.step // steps_per_epoch)
             progress.data_seconds += time.perf_counter() - start
-        if can_record(training) and (steps is None or not steps.is_valid):
-            steps = RecordedSteps(training)
+        if can_capture(training) and (captured is None or not captured.is_valid):
+            captured = CapturedSteps(training)
         is_over = False
         while not is_over:
-            loss = _take_step(training, order, steps)
+            loss = _take_step(training, epoch, captured)
             seconds = max(time.perf_counter() - start, (progress.step - first_step) * step_seconds)
-            is_over = seconds >= TICK_SECONDS or is_pause(
-                progress,
-                training.protocol,
-                steps_per_epoch=training.steps_per_epoch,
-                times_together=is_queued and seconds < TIMED_STRETCH_SECONDS,
+            times_together = is_queued and seconds < TIMED_STRETCH_SECONDS
+            is_over = seconds >= UPDATE_SECONDS or is_pause(
+                progress, protocol, steps_per_epoch=steps_per_epoch, times_together=times_together
             )
         elapsed = _now(training.device) - start
         step_seconds = elapsed / (progress.step - first_step) if is_queued else 0.0
@@ -112,14 +109,26 @@ def train(training: Training) -> Iterator[Tick | EpochMetrics]:
             timed_step, timed_seconds = progress.step, progress.train_seconds
         if progress.num_steps is None:
             seconds, num_timed = progress.train_seconds - timed_seconds, progress.step - timed_step
-            if is_timed(progress, training.protocol, steps_per_epoch=training.steps_per_epoch, timed_seconds=seconds):
-                # Where there are no more than the untimed steps, they are all that is known.
+            if is_timed(progress, protocol, steps_per_epoch=steps_per_epoch, timed_seconds=seconds):
+                # Where there are no more than the untimed steps, only they can be timed.
                 mean = seconds / num_timed if num_timed else progress.train_seconds / progress.step
-                plan(progress, training.protocol, **training.limits, step_seconds=mean)
-        yield _tick(training, (progress.step - first_step) * training.batch_size / elapsed)
+                plan(progress, protocol, steps_per_epoch=steps_per_epoch, step_seconds=mean)
+        images_per_second = (progress.step - first_step) * training.batch_size / elapsed
+        yield ProgressUpdate(
+            training.epoch, images_per_second, progress.train_seconds, _seconds_left(training, images_per_second)
+        )
 
 
-def _take_step(training: Training, order: _Order, steps: RecordedSteps | None) -> Tensor:
+def _begin_epoch(training: TrainState, number: int) -> _Epoch:
+    """Shuffle the images and sample their augmentation: both depend on seed and epoch alone."""
+    ids_N = torch.from_numpy(np.random.default_rng([training.seed, number]).permutation(training.train_ids_N))
+    augmentation = training.protocol.augmentation
+    sampled = sample_parameters(ids_N.to(training.device), augmentation=augmentation, seed=training.seed, epoch=number)
+    return _Epoch(number, ids_N, sampled)
+
+
+def _take_step(training: TrainState, epoch: _Epoch, captured: CapturedSteps | None) -> Tensor:
+    """Take the next step at its learning rate; its loss, on the device."""
     progress, protocol = training.progress, training.protocol
     factor = rate_factor(
         progress.step,
@@ -131,18 +140,18 @@ def _take_step(training: Training, order: _Order, steps: RecordedSteps | None) -
         group["lr"] = training.learning_rate * group["factor"] * factor
     first = progress.step % training.steps_per_epoch * training.batch_size
     places = slice(first, first + training.batch_size)
-    if steps is not None:
-        loss = steps.take(order.changes, places)
+    if captured is not None:
+        loss = captured.take(epoch.parameters, places)
     else:
         start = time.perf_counter()
-        images_NCHW, labels_N = read_batch(training, order.ids_N[places], order.changes.of(places))
+        images_NCHW, labels_N = read_batch(training, epoch.ids_N[places], epoch.parameters.of(places))
         progress.data_seconds += time.perf_counter() - start
         loss = learn(training, images_NCHW, labels_N)
     progress.step += 1
     return loss
 
 
-def _evaluate_row(training: Training) -> EpochMetrics:
+def _evaluate(training: TrainState) -> EpochMetrics:
     progress = training.progress
     num_images = (progress.step - progress.last_eval_step) * training.batch_size
     images_per_second = num_images / max(progress.train_seconds - progress.last_eval_train_seconds, 1e-9)
@@ -175,15 +184,15 @@ def _evaluate_row(training: Training) -> EpochMetrics:
     )
 
 
-def evaluate_ids(training: Training, ids_N: npt.NDArray[np.int64]) -> SetResult:
-    """The network's counts on some images as it stands now, without augmentation; memory does not grow with them."""
+def evaluate_ids(training: TrainState, ids_N: npt.NDArray[np.int64]) -> SetResult:
+    """Count over some images with the present weights, without augmentation; memory does not grow with the images."""
     chunks = np.split(ids_N, range(CHUNK_SIZE, len(ids_N), CHUNK_SIZE))
     labels_N = training.labels_N
     return add_up(count_correct(predict_ids(training, some), labels_N[torch.from_numpy(some)]) for some in chunks)
 
 
-def predict_ids(training: Training, ids_N: npt.NDArray[np.int64]) -> Tensor:
-    """The network's logits_NK for some images as it stands now, without augmentation."""
+def predict_ids(training: TrainState, ids_N: npt.NDArray[np.int64]) -> Tensor:
+    """The logits_NK of some images with the present weights, without augmentation."""
     return predict_logits(
         training.network,
         training.read_pixels,
@@ -195,22 +204,14 @@ def predict_ids(training: Training, ids_N: npt.NDArray[np.int64]) -> Tensor:
     )
 
 
-def _tick(training: Training, images_per_second: float) -> Tick:
+def _seconds_left(training: TrainState, images_per_second: float) -> float | None:
     progress = training.progress
-    num_left = ((progress.num_steps or 0) - progress.step) * training.batch_size
-    seconds_left = None if progress.num_steps is None else num_left / max(images_per_second, 1e-9)
-    return Tick(training.epoch, images_per_second, progress.train_seconds, seconds_left)
-
-
-def _order_of(training: Training, epoch: int) -> _Order:
-    """The images of one epoch in order, and how they are varied: both depend on seed and epoch alone."""
-    order_N = np.random.default_rng([training.seed, epoch]).permutation(training.train_ids_N)
-    ids_N, augmentation = torch.from_numpy(order_N), training.protocol.augmentation
-    changes = draw_changes(ids_N.to(training.device), augmentation=augmentation, seed=training.seed, epoch=epoch)
-    return _Order(epoch, ids_N, changes)
+    if progress.num_steps is None:
+        return None
+    return (progress.num_steps - progress.step) * training.batch_size / max(images_per_second, 1e-9)
 
 
 def _now(device: str) -> float:
-    """The clock, once the device has finished what it was given."""
+    """The clock, once the device has finished its queue."""
     wait_for_device(device)
     return time.perf_counter()

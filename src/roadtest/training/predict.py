@@ -22,17 +22,17 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class ResidentPixels:
-    """Reads pixels that lie on the device, all of them: for row numbers that lie there too it waits for nothing."""
+    """Reads pixels of a set that lies on the device; it waits for nothing where the row numbers lie there too."""
 
     images_NHWC: Tensor
 
     def __call__(self, ids_N: Tensor) -> Tensor:
-        """Give the uint8 pixels of these rows."""
+        """The uint8 pixels of these rows."""
         return self.images_NHWC[ids_N.to(self.images_NHWC.device, non_blocking=True)]
 
 
 def pixel_reader(images_NHWC: npt.NDArray[np.uint8], device: str) -> Callable[[Tensor], Tensor]:
-    """Give a function from row numbers (int64, on the CPU) to their uint8 pixels on the device.
+    """Return a function from row numbers (int64, on the CPU) to their uint8 pixels on the device.
 
     On an accelerator the whole set is copied there once where it takes at most half of the free memory.
     """
@@ -64,7 +64,7 @@ def predict_logits(
     batch_size: int = 512,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Tensor:
-    """Return float32 logits_NK on the CPU, in the order of the ids; the network's mode is given back as it was.
+    """Return float32 logits_NK on the CPU, in the order of the ids; the network's mode is restored.
 
     Raise InterruptedError between two batches where `should_stop` says so.
     """
@@ -92,7 +92,7 @@ def count_correct(logits_NK: Tensor, labels_N: Tensor) -> SetResult:
 
 
 def add_up(results: Iterable[SetResult]) -> SetResult:
-    """The result on all images of at least one part, from those on the parts."""
+    """The result on all images, from the results on their parts."""
     parts = list(results)
     return SetResult(
         num_seen=sum(part.num_seen for part in parts),
@@ -102,7 +102,7 @@ def add_up(results: Iterable[SetResult]) -> SetResult:
 
 
 def to_predictions(logits_NK: Tensor, labels_N: Tensor, ids_N: npt.NDArray[np.int64]) -> Predictions:
-    """Pack logits for disk: as float16 where every answer stays what it was, else as float32."""
+    """Pack logits for disk: as float16 where every prediction stays the same, else as float32."""
     rounded_NK = logits_NK.to(torch.float16)
     is_same = bool(rounded_NK.isfinite().all()) and torch.equal(rounded_NK.argmax(1), logits_NK.argmax(1))
     return Predictions(

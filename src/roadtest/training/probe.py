@@ -1,9 +1,8 @@
-"""How fast one network trains and is evaluated on this machine: a few of its real steps, timed.
+"""How fast one network trains and is evaluated on this machine, and one trial of the learning-rate sweep.
 
-Everything is as in a run: its own process, its precision (probed where it is `auto`), its batches, its augmentation,
-the same loop. Nothing is kept of the weights, and no test image is read. Samples are left, not a mean.
-
-One trial of the learning-rate sweep: a short training of which only the validation figures are kept.
+Speed is timed on a few real steps, as in a run: its own process, its precision, its batches, its augmentation, the
+same loop. No weights are kept, no test image is read, and samples are returned, not a mean. A trial is a short
+training of which only the validation figures are kept.
 """
 
 import json
@@ -19,11 +18,11 @@ from roadtest.machine import count_usable_cores, others_cpu_seconds
 from roadtest.records import EpochMetrics, write_atomically
 from roadtest.records.events import Event, RunSpec
 from roadtest.training.checkpoint import count_weight_bytes
-from roadtest.training.loop import DivergedError, Tick, evaluate_ids, train
-from roadtest.training.precision import choose_precision
+from roadtest.training.loop import DivergedError, ProgressUpdate, evaluate_ids, train
+from roadtest.training.precision import probe_training
 from roadtest.training.profile import count_parameters, is_disturbed, peak_memory_bytes
 from roadtest.training.schedule import NUM_UNTIMED_STEPS
-from roadtest.training.state import Training
+from roadtest.training.state import TrainState
 
 MEASURE_SECONDS = 3.0
 """Of timed training steps; a slow network needs more for the fewest steps."""
@@ -31,7 +30,7 @@ MIN_TIMED_STEPS = 3
 EVAL_SECONDS = 1.0
 EVAL_BATCH_SIZE = 512
 """Images per look at the clock: a whole batch of an evaluation."""
-FILE = "speed.json"
+FILE_NAME = "speed.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +41,9 @@ class Speed:
     batch_size: int
     steps_per_epoch: int
     num_row_images: int
-    """Images that every evaluation while training looks at."""
+    """Images of every evaluation while training."""
     num_final_images: int
-    """Training and validation images, which the last evaluation looks at."""
+    """Training and validation images, those of the last evaluation."""
     step_seconds: tuple[float, ...]
     """The timed steps, on a GPU each the mean of several; those before are not counted."""
     eval_images_per_second: float
@@ -59,22 +58,15 @@ class Speed:
 
 
 def unlimited(job: RunSpec) -> RunSpec:
-    """The job without an end: it is left when enough was measured."""
+    """The job without an end: the loop is left when enough was measured."""
     # A budget keeps the loop at one step a time, on a GPU at a few, until it has timed itself, which it has after half
     # a minute at most.
     return replace(job, protocol=replace(job.protocol, budget_seconds=3.0e7, max_epochs=1_000_000, patience=0))
 
 
-def measure_speed(training: Training, job: RunSpec, num_classes: int, should_stop: Callable[[], bool]) -> Speed:
+def measure_speed(training: TrainState, job: RunSpec, num_classes: int, should_stop: Callable[[], bool]) -> Speed:
     """Take real training steps until enough of them were timed, then evaluate some images; raise InterruptedError."""
-    training.precision, _ = choose_precision(
-        training.network,
-        job.precision,
-        device=job.device,
-        image_size=job.protocol.image_size,
-        num_classes=num_classes,
-        is_recordable=training.is_recordable,
-    )
+    training.precision, _ = probe_training(training, job.precision, num_classes)
     start_seconds = time.time() - psutil.Process().create_time()
     others_before, start = others_cpu_seconds(), time.perf_counter()
     step_seconds = _time_steps(training, should_stop)
@@ -98,24 +90,24 @@ def measure_speed(training: Training, job: RunSpec, num_classes: int, should_sto
 
 
 def write_speed(folder: Path, speed: Speed) -> None:
-    """Leave what was measured for the process that asked."""
+    """Write what was measured for the process that asked."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / FILE, json.dumps(asdict(speed)).encode())
+    write_atomically(folder / FILE_NAME, json.dumps(asdict(speed)).encode())
 
 
 def read_speed(folder: Path) -> Speed:
     """Read `write_speed` back."""
-    plain = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    plain = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
     return Speed(**{**plain, "step_seconds": tuple(plain["step_seconds"])})
 
 
-def _time_steps(training: Training, should_stop: Callable[[], bool]) -> list[float]:
+def _time_steps(training: TrainState, should_stop: Callable[[], bool]) -> list[float]:
     progress, samples, timed_seconds = training.progress, list[float](), 0.0
     last_step, last_seconds = 0, 0.0
-    for happening in train(training):
+    for update in train(training):
         if should_stop():
             raise InterruptedError
-        if isinstance(happening, Tick):
+        if isinstance(update, ProgressUpdate):
             num_steps, seconds = progress.step - last_step, progress.train_seconds - last_seconds
             last_step, last_seconds = progress.step, progress.train_seconds
             if progress.step > NUM_UNTIMED_STEPS:
@@ -126,7 +118,7 @@ def _time_steps(training: Training, should_stop: Callable[[], bool]) -> list[flo
     return samples
 
 
-def _time_evaluation(training: Training) -> float:
+def _time_evaluation(training: TrainState) -> float:
     """Images per second, after a batch that is not counted."""
     ids_N = np.concatenate([training.val_ids_N, training.train_eval_ids_N])
     batches = np.array_split(ids_N, range(EVAL_BATCH_SIZE, len(ids_N), EVAL_BATCH_SIZE))
@@ -140,25 +132,17 @@ def _time_evaluation(training: Training) -> float:
     return num_images / (time.perf_counter() - start)
 
 
-def try_rate(training: Training, job: RunSpec, num_classes: int, should_stop: Callable[[], bool]) -> Event:
-    """Train to the planned end and return a `trial` event; without figures where the loss was no number."""
-    training.precision, _ = choose_precision(
-        training.network,
-        job.precision,
-        device=job.device,
-        image_size=job.protocol.image_size,
-        num_classes=num_classes,
-        is_recordable=training.is_recordable,
-    )
-    training.train_eval_ids_N = training.val_ids_N[:1]  # nobody looks at a trial's training accuracy
-    figures: dict[str, float] = {}
+def try_rate(training: TrainState, job: RunSpec, num_classes: int, should_stop: Callable[[], bool]) -> Event:
+    """Train to the planned end and return a `trial` event; without figures where the loss became no number."""
+    training.precision, _ = probe_training(training, job.precision, num_classes)
+    training.train_eval_ids_N = training.val_ids_N[:1]  # a trial's training accuracy is not used
+    progress, figures = training.progress, dict[str, float]()
     try:
-        for happening in train(training):
-            progress = training.progress
+        for update in train(training):
             if progress.num_steps is not None:
                 progress.eval_interval = progress.num_steps  # one evaluation, at the end
-            if isinstance(happening, EpochMetrics):
-                figures = {"val_loss": happening.val.loss, "val_accuracy": happening.val.accuracy}
+            if isinstance(update, EpochMetrics):
+                figures = {"val_loss": update.val.loss, "val_accuracy": update.val.accuracy}
             if should_stop():
                 raise InterruptedError
     except DivergedError:
@@ -167,6 +151,6 @@ def try_rate(training: Training, job: RunSpec, num_classes: int, should_stop: Ca
         "trial",
         learning_rate=training.learning_rate,
         epoch=training.epoch,
-        train_seconds=training.progress.train_seconds,
+        train_seconds=progress.train_seconds,
         **figures,
     )

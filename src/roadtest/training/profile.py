@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from roadtest.machine import count_usable_cores, others_cpu_seconds, wait_for_device
-from roadtest.networks.shapes import evaluation_mode, run_for_real, run_on_paper
+from roadtest.networks.shapes import evaluation_mode, run_on_meta, run_on_zeros
 
 MACS_PER_SAMPLE = (4, 0, 16)
 """Multiply-accumulates per sampled value: bilinear, nearest, bicubic, in the order of grid_sampler's modes."""
@@ -39,9 +39,9 @@ def count_parameters(network: nn.Module) -> int:
 def count_macs(network: nn.Module, image_size: int) -> int:
     """Multiply-accumulates (not FLOPs) of one forward pass of one square RGB image."""
     try:
-        return _count_macs(lambda: run_on_paper(network, image_size))
+        return _count_macs(lambda: run_on_meta(network, image_size))
     except Exception:  # it needs real values to decide what to do
-        return _count_macs(lambda: run_for_real(network, image_size))
+        return _count_macs(lambda: run_on_zeros(network, image_size))
 
 
 def _count_macs(run: Callable[[], object]) -> int:

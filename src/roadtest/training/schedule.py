@@ -1,13 +1,12 @@
 """When the learning rate rises, stays and falls, when a run is evaluated, and when it ends: all as whole steps.
 
 Linear warm-up, a constant rate, a linear decay to zero. The constant part ends by patience on validation loss, by the
-largest number of epochs, or by the budget, whichever comes first. A budget in seconds becomes a number of steps, from
-the first steps' speed, once; from there on a run is deterministic. docs/protocol.md gives the reasons. No torch here.
+largest number of epochs, or by the budget, whichever comes first. A budget in seconds becomes a number of steps once,
+from the speed of the first steps; after that a run is deterministic. docs/protocol.md gives the reasons. No torch here.
 """
 
 import math
 from dataclasses import dataclass
-from typing import TypedDict
 
 from roadtest.protocol import BRANCH_FRACTIONS, Protocol
 
@@ -20,19 +19,12 @@ TIMED_STRETCH_SECONDS = 0.01
 MIN_EVALUATIONS = 5
 """A run too short for this many epochs is evaluated more often than once an epoch."""
 MIN_EVALUATIONS_IN_AN_EPOCH = 2
-"""Of a run that ends before one epoch has: it is no curve to judge by, and looking would take longer than training."""
-
-
-class Limits(TypedDict):
-    """What bounds the number of steps besides the protocol."""
-
-    steps_per_epoch: int
-    max_steps: int | None
+"""Of a run that ends before one epoch has: more evaluations would take longer than the training."""
 
 
 @dataclass(kw_only=True)
-class Progress:
-    """Where a training stands; with weights, momentum and generator this is the whole saved state."""
+class TrainProgress:
+    """How far a training is; with weights, momentum and generator this is the whole saved state."""
 
     step: int = 0
     num_steps: int | None = None
@@ -51,12 +43,12 @@ class Progress:
     data_seconds: float = 0.0
     eval_seconds: float = 0.0
     peak_memory_bytes: int = 0
-    """Of the processes that worked on the run before this one, and of this one until its last saved state."""
+    """Of the earlier processes of the run, and of this one until its last saved state."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Branch:
-    """A short decay beside the run: what the run would have ended as, had it been given a fraction of its budget."""
+class Cooldown:
+    """A short decay of a copy, which gives the result that a fraction of the budget would have given."""
 
     budget_fraction: float
     first_step: int
@@ -77,16 +69,17 @@ def warmup_within(num_steps: int, protocol: Protocol) -> int:
     return max(min(protocol.warmup_steps, num_steps // 10), 1)
 
 
-def begin(progress: Progress, protocol: Protocol, *, steps_per_epoch: int, max_steps: int | None) -> None:
-    """Plan the run where nothing has to be timed: it is given steps, or it has no budget."""
-    if progress.num_steps is None and (protocol.budget_seconds is None or max_steps is not None):
-        plan(progress, protocol, steps_per_epoch=steps_per_epoch, max_steps=max_steps, step_seconds=None)
-
-
 def plan(
-    progress: Progress, protocol: Protocol, *, steps_per_epoch: int, max_steps: int | None, step_seconds: float | None
+    progress: TrainProgress,
+    protocol: Protocol,
+    *,
+    steps_per_epoch: int,
+    max_steps: int | None = None,
+    step_seconds: float | None = None,
 ) -> None:
-    """Write down when the constant rate and the training end; from here on the run is deterministic."""
+    """Fix the steps at which the constant rate and the training end, unless a budget needs `step_seconds` first."""
+    if protocol.budget_seconds is not None and max_steps is None and step_seconds is None:
+        return
     num_steps, progress.stop_reason = protocol.max_epochs * steps_per_epoch, "max epochs"
     if max_steps is not None:
         num_steps, progress.stop_reason = max_steps, "max steps"
@@ -104,8 +97,8 @@ def plan(
     progress.eval_interval = min(steps_per_epoch, math.ceil(num_steps / num_evaluations))
 
 
-def consider_patience(progress: Progress, protocol: Protocol, val_loss: float) -> None:
-    """Note an evaluation; begin the decay where the loss has not fallen for as long as patience goes."""
+def consider_patience(progress: TrainProgress, protocol: Protocol, val_loss: float) -> None:
+    """Note an evaluation; begin the decay where the loss has not fallen for `patience` evaluations."""
     if val_loss < progress.best_val_loss:
         progress.best_val_loss, progress.num_evals_since_best = val_loss, 0
         return
@@ -119,53 +112,52 @@ def consider_patience(progress: Progress, protocol: Protocol, val_loss: float) -
         progress.stop_reason = "patience"
 
 
-def branches(progress: Progress, protocol: Protocol) -> list[Branch]:
-    """The branches on the run's way: where it still has its constant rate, and would not itself end as early."""
-    found: list[Branch] = []
+def planned_cooldowns(progress: TrainProgress, protocol: Protocol) -> list[Cooldown]:
+    """The cooldowns that begin while the run has its constant rate, and end before the run does."""
+    found: list[Cooldown] = []
     for fraction in BRANCH_FRACTIONS:
         num_steps = int(progress.budget_steps * fraction)
         first_step = num_steps - int(num_steps * protocol.decay_fraction)
-        is_on_the_way = progress.num_steps is not None and num_steps < progress.num_steps
-        if is_on_the_way and first_step <= progress.decay_start and first_step < num_steps:
-            found.append(Branch(budget_fraction=fraction, first_step=first_step, num_steps=num_steps))
+        is_shorter = progress.num_steps is not None and num_steps < progress.num_steps
+        if is_shorter and first_step <= progress.decay_start and first_step < num_steps:
+            found.append(Cooldown(budget_fraction=fraction, first_step=first_step, num_steps=num_steps))
     return found
 
 
-def branch_at(progress: Progress, protocol: Protocol) -> Branch | None:
-    """The branch that leaves the run at its present step."""
-    return next((branch for branch in branches(progress, protocol) if branch.first_step == progress.step), None)
+def cooldown_at(progress: TrainProgress, protocol: Protocol) -> Cooldown | None:
+    """The cooldown that begins at the run's present step."""
+    return next((each for each in planned_cooldowns(progress, protocol) if each.first_step == progress.step), None)
 
 
-def turn_off(progress: Progress, branch: Branch) -> None:
-    """Leave the run by a branch: decay from here on, and evaluate once, at the end."""
-    progress.decay_start, progress.num_steps = branch.first_step, branch.num_steps
-    progress.eval_interval, progress.stop_reason = branch.num_steps, "branch"
+def begin_cooldown(progress: TrainProgress, cooldown: Cooldown) -> None:
+    """Turn the run's progress into the copy's: decay from here on, and evaluate once, at the end."""
+    progress.decay_start, progress.num_steps = cooldown.first_step, cooldown.num_steps
+    progress.eval_interval, progress.stop_reason = cooldown.num_steps, "branch"
 
 
-def is_pause(progress: Progress, protocol: Protocol, *, steps_per_epoch: int, times_together: bool = False) -> bool:
-    """Whether the stretch of steps ends here, after which the clock is read; it may end for the display's sake besides.
-
-    Before the plan steps are timed one by one, or some together.
-    """
+def is_pause(
+    progress: TrainProgress, protocol: Protocol, *, steps_per_epoch: int, times_together: bool = False
+) -> bool:
+    """Whether the clock must be read after this step. Before the plan steps are timed one by one, or some together."""
     if progress.step % steps_per_epoch == 0:
         return True
     if progress.num_steps is None:
         return progress.step <= NUM_UNTIMED_STEPS or not times_together
-    return is_evaluation(progress) or branch_at(progress, protocol) is not None
+    return is_evaluation(progress) or cooldown_at(progress, protocol) is not None
 
 
-def is_evaluation(progress: Progress) -> bool:
-    """Whether the network is to be evaluated after this step."""
+def is_evaluation(progress: TrainProgress) -> bool:
+    """Whether the network is evaluated after this step."""
     if progress.num_steps is None:
         return False
     return progress.step % progress.eval_interval == 0 or progress.step == progress.num_steps
 
 
-def is_timed(progress: Progress, protocol: Protocol, *, steps_per_epoch: int, timed_seconds: float) -> bool:
+def is_timed(progress: TrainProgress, protocol: Protocol, *, steps_per_epoch: int, timed_seconds: float) -> bool:
     """Enough seconds to predict the speed: 3 % of the budget, between half a second and thirty, and three steps.
 
-    After five seconds the end of an epoch is enough: a fast network is not kept from its evaluations. So is a twentieth
-    of all epochs, where these fit into the budget twice: the budget will not be what ends the run.
+    After five seconds the end of an epoch is enough, so that a fast network is evaluated in time. So is a twentieth of
+    all epochs, where these fit into the budget twice: the budget will not be what ends the run.
     """
     budget = protocol.budget_seconds
     assert budget is not None

@@ -1,8 +1,6 @@
-"""One network on its way: what it learns from, how far it is, and what has to be kept to go on with the same bits.
+"""One network in training: what it learns from, how far it is, and what is kept to continue with the same bits.
 
-What a training step minimises, and who takes the step: the loss and the optimiser of a protocol.
-
-Class weights stand in the training loss alone: figures that are reported or chosen by count every image the same.
+Class weights enter the training loss alone: figures that are reported or chosen by count every image the same.
 Shapes: N images, K classes.
 """
 
@@ -17,12 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from roadtest.protocol import Protocol
-from roadtest.training.schedule import Limits, Progress
+from roadtest.training.schedule import TrainProgress
 
 
 @dataclass(kw_only=True)
-class Training:
-    """One network on its way: what it learns from, and how far it is."""
+class TrainState:
+    """A network with its optimizer, its loss, its data and its progress."""
 
     network: nn.Module
     protocol: Protocol
@@ -41,14 +39,14 @@ class Training:
     max_steps: int | None = None
     """An end that overrides epochs and budget; the sweep uses it."""
     should_stop: Callable[[], bool] = lambda: False
-    is_recordable: bool = True
-    """A step may be recorded once and replayed: nothing but tensors decides what it does. False of a user's network."""
-    progress: Progress = field(default_factory=Progress)
+    is_capturable: bool = True
+    """A step may become a CUDA graph: nothing but tensors decides what it does. False for a user's network."""
+    progress: TrainProgress = field(default_factory=TrainProgress)
     optimizer: torch.optim.Optimizer = field(init=False)
     loss: Callable[[Tensor, Tensor], Tensor] = field(init=False)
     """Of logits_NK and labels_N."""
     final_val_logits_NK: Tensor | None = field(init=False, default=None)
-    """From the evaluation at the last step; None where that was an earlier process's."""
+    """From the evaluation at the last step; None where an earlier process made it."""
     num_restores: int = field(init=False, default=0)
     """Each gives momentum another place in memory."""
 
@@ -60,7 +58,7 @@ class Training:
 
     @property
     def batch_size(self) -> int:
-        """Images per step; the protocol's, or all there are."""
+        """Images per step: the protocol's, or all there are."""
         return min(self.protocol.batch_size, len(self.train_ids_N))
 
     @property
@@ -73,13 +71,8 @@ class Training:
         """Passes over the training images so far."""
         return self.progress.step / self.steps_per_epoch
 
-    @property
-    def limits(self) -> Limits:
-        """What bounds the number of steps besides the protocol."""
-        return {"steps_per_epoch": self.steps_per_epoch, "max_steps": self.max_steps}
-
     def to_state(self) -> dict[str, Any]:
-        """Everything needed to go on with the same bits, as tensors and plain values."""
+        """Everything needed to continue with the same bits, as tensors and plain values."""
         return {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -90,12 +83,12 @@ class Training:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `to_state`, also in the midst of a loop: whoever drives it sees the training at that state."""
+        """Continue from `to_state`, also in the midst of a loop, which holds on to the same `progress`."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.final_val_logits_NK = None
         self.num_restores += 1
-        vars(self.progress).update(vars(Progress(**state["progress"])))  # in place: a loop holds on to it
+        vars(self.progress).update(vars(TrainProgress(**state["progress"])))
         torch.set_rng_state(state["generator"])
         if state["cuda_generator"] is not None and self.device.startswith("cuda"):
             torch.cuda.set_rng_state(state["cuda_generator"], self.device)
@@ -104,7 +97,7 @@ class Training:
 
 
 def build_loss(protocol: Protocol, train_labels_N: Tensor, device: str = "cpu") -> Callable[[Tensor, Tensor], Tensor]:
-    """Give the loss of (logits_NK, labels_N): cross-entropy, each image or each class counting the same."""
+    """Return the loss of (logits_NK, labels_N): cross-entropy, each image or each class counting the same."""
     smoothing = protocol.label_smoothing
     if protocol.class_weights == "equal":
         return lambda logits_NK, labels_N: F.cross_entropy(logits_NK, labels_N, label_smoothing=smoothing)
@@ -119,9 +112,9 @@ def build_loss(protocol: Protocol, train_labels_N: Tensor, device: str = "cpu") 
 
 
 def balanced_weights(train_labels_N: Tensor) -> Tensor:
-    """One weight per class, so that each class counts the same and the mean over the images of batches is 1.
+    """Weights with which each class counts the same: n / (k m) for a class with m of the n images in k classes.
 
-    Of n images in k classes, one of a class with m images weighs n / (k m). A class without images weighs nothing.
+    Their mean over the images is 1; a class without images has weight 0.
     """
     counts_K = torch.bincount(train_labels_N).double()
     num_classes = int((counts_K > 0).sum())
@@ -131,12 +124,11 @@ def balanced_weights(train_labels_N: Tensor) -> Tensor:
 
 def build_optimizer(network: nn.Module, protocol: Protocol) -> torch.optim.Optimizer:
     """SGD with Nesterov momentum in three groups: weights, what is not decayed, and the STN at its own rate."""
-    stn_ids = {id(parameter) for name, parameter in network.named_parameters() if name.startswith("stn.")}
     weights: list[nn.Parameter] = []
     undecayed: list[nn.Parameter] = []
     stn: list[nn.Parameter] = []
-    for parameter in network.parameters():
-        group = stn if id(parameter) in stn_ids else weights if parameter.ndim >= 2 else undecayed
+    for name, parameter in network.named_parameters():
+        group = stn if name.startswith("stn.") else weights if parameter.ndim >= 2 else undecayed
         group.append(parameter)
     groups = [
         {"params": weights, "weight_decay": protocol.weight_decay, "factor": 1.0},

@@ -1,8 +1,8 @@
 """The process in which one network trains: `python -m roadtest.training.worker KIND JOB.json`.
 
-What happens is told as events, one JSON line each, on standard output; whatever libraries print goes to standard
-error. A worker stops, with its state kept, when its standard input closes, so it ends when the process that started
-it ends, however that happens. Exit codes: 0 done, 1 failed (a `failed` event says why), 130 stopped.
+It reports events, one JSON line each, on standard output; whatever libraries print goes to standard error. A worker
+stops, with its state saved, when its standard input closes, so it ends with the process that started it. Exit codes:
+0 done, 1 failed (a `failed` event says why), 130 stopped. torch is imported once a job has begun, not before.
 """
 
 import json
@@ -11,12 +11,16 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from roadtest.records.events import Event
+from roadtest.records.events import Event, RunSpec
+from roadtest.records.schema import FailureKind
 
 EXIT_FAILED, EXIT_STOPPED = 1, 130
+Emit = Callable[[Event], None]
+ShouldStop = Callable[[], bool]
 
 
 def main(arguments: list[str]) -> int:
@@ -29,7 +33,7 @@ def main(arguments: list[str]) -> int:
     def emit(event: Event) -> None:
         try:
             print(event.to_line(), file=events, flush=True)
-        except OSError:  # nobody listens any more: save and go, as when standard input closes
+        except OSError:  # nobody reads any more: save and end, as when standard input closes
             stop.set()
 
     try:
@@ -37,8 +41,6 @@ def main(arguments: list[str]) -> int:
     except (InterruptedError, KeyboardInterrupt):
         return EXIT_STOPPED
     except Exception as error:
-        if type(error).__name__ == "Stopped":
-            return EXIT_STOPPED
         traceback.print_exc()
         emit(Event(kind="failed", text=_reason(error), status=_failure_kind(error)))
         return EXIT_FAILED
@@ -46,19 +48,15 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def run_once(text: str, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
-    """One run, from the start or from its saved state."""
-    from roadtest.records.events import RunSpec
+def run_once(text: str, emit: Emit, should_stop: ShouldStop) -> None:
+    """Train one run, from the start or from its saved state."""
     from roadtest.training.run import execute
 
     execute(RunSpec.from_json(text), emit=emit, should_stop=should_stop)
 
 
-def try_rates(text: str, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
-    """One network's learning-rate sweep: train at every rate, for the same steps, and tell the validation figures."""
-    from dataclasses import replace
-
-    from roadtest.records.events import RunSpec
+def try_rates(text: str, emit: Emit, should_stop: ShouldStop) -> None:
+    """Sweep one network's learning rates: train at each for the same steps, and report the validation figures."""
     from roadtest.training.probe import try_rate
     from roadtest.training.run import build_training
 
@@ -72,9 +70,8 @@ def try_rates(text: str, emit: Callable[[Event], None], should_stop: Callable[[]
         emit(event)
 
 
-def measure_speeds(text: str, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
-    """How fast one network trains here, into a file in its run's folder; nothing is kept of the training."""
-    from roadtest.records.events import RunSpec
+def measure_speeds(text: str, emit: Emit, should_stop: ShouldStop) -> None:
+    """Measure how fast one network trains here, into a file in its run's folder; no weights are kept."""
     from roadtest.training.probe import measure_speed, unlimited, write_speed
     from roadtest.training.run import build_training
 
@@ -84,10 +81,8 @@ def measure_speeds(text: str, emit: Callable[[Event], None], should_stop: Callab
     write_speed(job.run_dir, measure_speed(training, job, image_set.num_classes, should_stop))
 
 
-def measure_latencies(text: str, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
-    """Latency of every network of a study, rounds interleaved, into its latency.csv."""
-    from dataclasses import asdict
-
+def measure_latencies(text: str, emit: Emit, should_stop: ShouldStop) -> None:
+    """Measure the latency of every network of a study, rounds interleaved, into its latency.csv."""
     from roadtest.machine import prepare_device
     from roadtest.networks import build_network
     from roadtest.records import read_rows, write_rows
@@ -95,15 +90,13 @@ def measure_latencies(text: str, emit: Callable[[Event], None], should_stop: Cal
     from roadtest.training.profile import measure_latency
 
     plain: dict[str, Any] = json.loads(text)
+    sizes = {"num_classes": plain["num_classes"], "image_size": plain["image_size"]}
     prepare_device(plain["device"], plain["num_threads"])
     networks = {
-        (name, has_stn): build_network(
-            name, num_classes=plain["num_classes"], image_size=plain["image_size"], has_stn=has_stn, seed=0
-        )
-        for name, has_stn in plain["networks"]
+        (name, has_stn): build_network(name, **sizes, has_stn=has_stn, seed=0) for name, has_stn in plain["networks"]
     }
 
-    def go_on(num_done: int, num_total: int) -> None:
+    def report(num_done: int, num_total: int) -> None:
         emit(Event(kind="latency", num_done=num_done, num_total=num_total))
         if should_stop():
             raise InterruptedError
@@ -113,7 +106,7 @@ def measure_latencies(text: str, emit: Callable[[Event], None], should_stop: Cal
         image_size=plain["image_size"],
         num_threads=plain["num_threads"],
         device=plain["device"],
-        on_progress=go_on,
+        on_progress=report,
     )
     path = Path(plain["study_dir"]) / "latency.csv"
     kept = [row for row in read_rows(path, COLUMNS) if is_exported(row)]  # measured by export, or on other computers
@@ -131,13 +124,13 @@ def _claim_stdout() -> TextIO:
 
 
 def _watch_stdin(stop: threading.Event) -> None:
-    """Ask to stop when standard input closes: the parent said so, or is gone."""
+    """Ask to stop when standard input closes: the parent closed it, or has ended."""
     while os.read(0, 4096):
         pass
     stop.set()
 
 
-def _failure_kind(error: Exception) -> str:
+def _failure_kind(error: Exception) -> FailureKind:
     from roadtest.training.loop import DivergedError
 
     return "diverged" if isinstance(error, DivergedError) else "error"

@@ -97,7 +97,7 @@ def export_run(
     has_int8: bool = False,
     has_own_images: bool = False,
     check_on: str = "val",
-    own_network: str | None = None,
+    network_file: str | None = None,
     num_threads: int | None = None,
     num_rounds: int = 5,
     seconds_per_visit: float = 0.25,
@@ -111,7 +111,7 @@ def export_run(
     """
     check_extra()
     found = find_run(path)
-    classifier = Classifier.from_run(found.path, own_network=own_network)
+    classifier = Classifier.from_run(found.path, network_file=network_file)
     folder = _free_folder(out, classifier.record)
     prepared = Prepared(classifier.network, classifier.record.normalisation).eval()
     work = _Work(
