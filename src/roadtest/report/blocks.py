@@ -6,7 +6,7 @@ draws it. A section also names the raw rows that lie beside the page as csv file
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar, Protocol
 
 from roadtest.analysis import (
@@ -147,9 +147,9 @@ class Cell:
     below: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Column:
-    """A column: its head, and the cell that it makes of a row."""
+    """A column: its head, and the cell that it makes of a row; numbers are set to the right."""
 
     title: str
     cell: Callable[[Any], Cell | str]
@@ -157,14 +157,8 @@ class Column:
     is_number: bool = True
 
 
-def number_column(title: str, cell: Callable[[Any], Cell | str], unit: str = "") -> Column:
-    """A column of numbers, set to the right."""
-    return Column(title=title, cell=cell, unit=unit)
-
-
-def text_column(title: str, cell: Callable[[Any], Cell | str], unit: str = "") -> Column:
-    """A column of words, set to the left."""
-    return Column(title=title, cell=cell, unit=unit, is_number=False)
+Words = partial(Column, is_number=False)
+"""A column of words, set to the left."""
 
 
 @dataclass(frozen=True, kw_only=True)

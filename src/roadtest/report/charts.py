@@ -7,11 +7,11 @@ it. Vega-Lite chooses the ticks; how far an axis reaches is decided here, becaus
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import altair as alt
 import numpy as np
@@ -205,7 +205,7 @@ class IntervalPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class DifferencePoint:
-    """A pair's difference with two intervals; that of seeds alone may be missing."""
+    """A pair's difference with two intervals: the judged one, and that of seeds alone."""
 
     label: str
     verdict: str
@@ -217,82 +217,63 @@ class DifferencePoint:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CostPoint:
-    """A network's accuracy against one cost."""
+class Bar:
+    """A network's cost; `text` is what a reader sees of it."""
 
     label: str
     has_stn: bool
     cost: float
-    """In the axis's unit."""
     text: str
-    """The cost as a reader sees it under the pointer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccuracyPoint(Bar):
+    """A network's accuracy against a cost, in the axis's unit."""
+
     accuracy: float
     low: float | None
     high: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostPoint(AccuracyPoint):
+    """One of the networks that are compared in accuracy and cost."""
+
     is_front: bool = False
     place: str = "none"
     """Where its name is written: a key of LABEL_PLACES, or `none`."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bar:
-    """A network's cost as a length."""
-
-    label: str
-    has_stn: bool
-    cost: float
-    text: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class BudgetPoint:
+class BudgetPoint(AccuracyPoint):
     """A network's accuracy against its training time at one budget."""
 
-    label: str
-    has_stn: bool
     budget: str
-    cost: float
     unit: str
-    text: str
-    accuracy: float
-    low: float | None
-    high: float | None
     n: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassPoint:
-    """The accuracy of one class."""
+    """The accuracy of one class; `share` is `12 of 30`."""
 
     class_title: str
     accuracy: float
     share: str
-    """`12 of 30`."""
     correct: int
     answers: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConfusionCell:
-    """How many images of one class were taken for another, or recognised."""
+    """How many images of one class were taken for another, or recognised; `share` is percent of the true class."""
 
     true: int
     predicted: int
     pair: str
     answers: int
     share: float
-    """Of the true class, in percent."""
     is_error: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Domains:
-    """The axes that the curves of a network share, with and without the STN."""
-
-    epochs: Range
-    accuracy: Range
-    loss: Range
-    """Nats."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -301,15 +282,15 @@ class Curve:
 
     dataset: str
     """The name of its columns in the figure."""
-    kind: str
-    """`accuracy` or `loss`."""
+    kind: Literal["accuracy", "loss"]
     title: str
     has_stn: bool
-    domains: Domains
+    domains: Mapping[str, Range]
+    """Of `epoch`, `accuracy` and `loss`: shared with and without the STN."""
     num_runs: int
     num_rows: int
     """Evaluations of all runs together."""
-    has_band: bool = False
+    has_band: bool
     """A band over the seeds instead of a line each."""
 
 
@@ -344,7 +325,7 @@ def difference_domain(points: Sequence[DifferencePoint]) -> Range:
     return low - 0.06 * span, high + 0.06 * span
 
 
-def cost_domains(points: Sequence[CostPoint | BudgetPoint]) -> tuple[Range, Range]:
+def cost_domains(points: Sequence[AccuracyPoint]) -> tuple[Range, Range]:
     """The ranges of cost and of accuracy, with room for points and names on all sides; wide intervals may leave."""
     costs, accuracies = [point.cost for point in points], [point.accuracy for point in points]
     factor = max((max(costs) / min(costs)) ** 0.14, 1.15)
@@ -354,8 +335,8 @@ def cost_domains(points: Sequence[CostPoint | BudgetPoint]) -> tuple[Range, Rang
     return (min(costs) / factor, max(costs) * factor), (low - margin, high + margin)
 
 
-def curve_domains(runs: Sequence[Sequence[EpochMetrics]]) -> Domains:
-    """The ranges for the panels that stand side by side, from the rows of all their runs.
+def curve_domains(runs: Sequence[Sequence[EpochMetrics]]) -> dict[str, Range]:
+    """The ranges of `epoch`, `accuracy` and `loss` for the panels that stand side by side.
 
     The accuracy axis starts below the second half of all curves: the first epochs would leave no room for the rest.
     """
@@ -364,11 +345,11 @@ def curve_domains(runs: Sequence[Sequence[EpochMetrics]]) -> Domains:
     losses = [max(loss, 1e-5) for rows in runs for row in rows for loss in (row.train.loss, row.val.loss)]
     finite = [loss for loss in losses if np.isfinite(loss)] or [1.0]
     step = 10.0 if lowest < 80 else 5.0 if lowest < 93 else 1.0
-    return Domains(
-        epochs=(0.0, max(row.epoch for rows in runs for row in rows)),
-        accuracy=(max(0.0, float(step * np.floor(lowest / step - 0.5))), 100.0),
-        loss=(min(finite) * 0.8, max(finite) * 1.25),
-    )
+    return {
+        "epoch": (0.0, max(row.epoch for rows in runs for row in rows)),
+        "accuracy": (max(0.0, float(step * np.floor(lowest / step - 0.5))), 100.0),
+        "loss": (min(finite) * 0.8, max(finite) * 1.25),
+    }
 
 
 def _ends(points: Sequence[Any]) -> list[float]:
@@ -387,14 +368,12 @@ def _widened(inside: Sequence[float], ends: Sequence[float], room: float, span: 
 
 def draw_curve(curve: Curve) -> Panel:
     """Training (dashed) and validation (solid) per evaluation: a band over three seeds or more, else a line a seed."""
-    domains = curve.domains
-    if curve.kind == "accuracy":
-        words, axis, scale = "accuracy, %", alt.Axis(tickCount=5), _scale(domains.accuracy)
-    else:
+    words, axis, scale = "accuracy, %", alt.Axis(tickCount=5), _scale(curve.domains["accuracy"])
+    if curve.kind == "loss":
         axis = alt.Axis(tickCount=5, format=".6~g", labelOverlap=True)
-        words, scale = "loss, nats", _scale(domains.loss, type="log")
+        words, scale = "loss, nats", _scale(curve.domains["loss"], type="log")
     x_axis = alt.Axis(grid=False, domain=True, tickCount=8)
-    x = alt.X("epoch:Q", title="epochs", scale=_scale(domains.epochs), axis=x_axis)
+    x = alt.X("epoch:Q", title="epochs", scale=_scale(curve.domains["epoch"]), axis=x_axis)
     draw = _draw_bands if curve.has_band else _draw_lines
     chart = draw(alt.Chart(alt.NamedData(name=curve.dataset)).encode(x=x), curve, scale, axis)
     chart.title = f"{curve.title}: {words}"  # set, not added by a method: that would copy all that is in the chart
@@ -449,7 +428,7 @@ def draw_intervals(points: Sequence[IntervalPoint], title: str, domain: Range, *
         tooltip=_tooltips("label:N", "set:N", "value:Q", "low:Q", "high:Q", "n:Q"),
     )
     scale = _scale(domain)
-    rules = base.mark_rule(strokeWidth=1.6, clip=True).encode(x=alt.X("low:Q", scale=scale), x2=alt.X2("high:Q"))
+    rules = _across(base.mark_rule(strokeWidth=1.6, clip=True), "low", "high", scale)
     marks = base.mark_point(size=62, strokeWidth=1.6, opacity=1).encode(
         x=alt.X("value:Q", title=title, scale=scale, axis=alt.Axis(tickCount=8)),
         shape=_shape("set", ["test", "validation"], ["diamond", "circle"]),
@@ -466,19 +445,16 @@ def draw_pairs(points: Sequence[DifferencePoint], title: str) -> Panel:
         tooltip=_tooltips("label:N", "value:Q", "low:Q", "high:Q", "seeds_low:Q", "seeds_high:Q", "verdict:N"),
     )
     scale = _scale(difference_domain(points))
-    wide = base.mark_rule(color=INK, strokeWidth=1.4, clip=True).encode(
-        x=alt.X("low:Q", scale=scale), x2=alt.X2("high:Q")
-    )
+    wide = base.mark_rule(color=INK, strokeWidth=1.4, clip=True)
     # of seeds alone; a pair without them has no such line
-    seeds = base.transform_filter("isValid(datum.seeds_low)").mark_rule(
-        color=QUIET, strokeWidth=7, strokeOpacity=0.55, clip=True
-    )
-    seeds = seeds.encode(x=alt.X("seeds_low:Q", scale=scale), x2=alt.X2("seeds_high:Q"))
+    with_seeds = base.transform_filter("isValid(datum.seeds_low)")
+    seeds = with_seeds.mark_rule(color=QUIET, strokeWidth=7, strokeOpacity=0.55, clip=True)
     marks = base.mark_point(color=INK, size=56, strokeWidth=1.5, opacity=1).encode(
         x=alt.X("value:Q", title=title, scale=scale, axis=alt.Axis(tickCount=8)),
         fill=alt.FillValue("transparent", condition={"test": "datum.verdict == 'separated'", "value": INK}),
     )
-    return Panel(chart=alt.layer(_zero(), seeds, wide, marks), height=24 * len(points), width=560)
+    intervals = (_across(seeds, "seeds_low", "seeds_high", scale), _across(wide, "low", "high", scale))
+    return Panel(chart=alt.layer(_zero(), *intervals, marks), height=24 * len(points), width=560)
 
 
 def draw_costs(points: Sequence[CostPoint], title: str, words: str, *, is_count: bool) -> Panel:
@@ -487,21 +463,13 @@ def draw_costs(points: Sequence[CostPoint], title: str, words: str, *, is_count:
     costs, accuracies = cost_domains(points)
     base = alt.Chart(data(points), title=title)
     # an m for thousandths would be read as minutes or metres: only counts get prefixes
-    across = alt.Axis(format="~s" if is_count else ",.6~g", tickCount=5, grid=False, domain=True, labelOverlap=True)
-    down = alt.Axis(tickCount=5, format=".6~g")
-    x = alt.X("cost:Q", title=None, axis=across, scale=_scale(costs, type="log"))
-    y_scale = _scale(accuracies)
-    y = alt.Y("accuracy:Q", title=words, axis=down, scale=y_scale)
+    x = _cost_axis(costs, None, "~s" if is_count else ",.6~g")
+    y = _accuracy_axis(words, accuracies)
     front = base.transform_filter("datum.is_front").mark_line(
         interpolate="step-after", color=QUIET, strokeWidth=1.2, strokeDash=[5, 3]
     )
-    intervals = (
-        base.transform_filter("isValid(datum.low)")
-        .mark_rule(strokeWidth=1.2, strokeOpacity=0.6, clip=True)
-        .encode(y=alt.Y("low:Q", title=words, axis=down, scale=y_scale), y2=alt.Y2("high:Q"), color=_stn(alt.Color))
-    )
     marks = base.mark_point(size=70, strokeWidth=1.6, opacity=1).encode(
-        shape=_shape("has_stn", [False, True], ["circle", "triangle-up"]),
+        shape=_stn_shape(),
         color=_stn(alt.Color),
         fill=_stn(alt.Fill),
         fillOpacity=alt.FillOpacityValue(0, condition={"test": "datum.is_front", "value": 1}),
@@ -514,7 +482,8 @@ def draw_costs(points: Sequence[CostPoint], title: str, words: str, *, is_count:
         for place, offsets in LABEL_PLACES.items()
         if any(point.place == place for point in points)
     ]
-    front, marks, *names = (mark.encode(y=y) for mark in (front, marks, *names))
+    front, marks, *names = (mark.encode(y=y("accuracy")) for mark in (front, marks, *names))
+    intervals = _upright(base, y, strokeOpacity=0.6)
     return Panel(chart=alt.layer(front, intervals, marks, *names, encoding=alt.FacetedEncoding(x=x)), height=200)
 
 
@@ -539,28 +508,25 @@ def draw_budgets(points: Sequence[BudgetPoint]) -> Panel:
     """A line per network through its points, and its name at the right, led to by a thin line."""
     (low, high), accuracies = cost_domains(points)
     costs = (low, high * (high / low) ** NAME_ROOM)
-    across = alt.Axis(format=",.6~g", tickCount=5, grid=False, domain=True, labelOverlap=True)
-    x_scale, y_scale = _scale(costs, type="log"), _scale(accuracies)
-    x = alt.X("cost:Q", title=f"training time, {points[0].unit}", axis=across, scale=x_scale)
-    down = alt.Axis(tickCount=5, format=".6~g")
-    y = alt.Y("accuracy:Q", title="validation accuracy, %", axis=down, scale=y_scale)
+    x = _cost_axis(costs, f"training time, {points[0].unit}", ",.6~g")
+    y = _accuracy_axis("validation accuracy, %", accuracies)
     base, named = alt.Chart(data(points)), alt.Chart(data(_names_at_the_right(points, costs, accuracies)))
-    intervals = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.2, strokeOpacity=0.45, clip=True)
     lines = base.mark_line(strokeWidth=1.6, strokeOpacity=0.8).encode(detail=alt.Detail("label:N"))
     marks = base.mark_point(size=62, strokeWidth=1.6, opacity=1).encode(
-        shape=_shape("has_stn", [False, True], ["circle", "triangle-up"]),
+        shape=_stn_shape(),
         fill=_stn(alt.Fill),
         tooltip=_tooltips("label:N", "budget:N", "text:N", "accuracy:Q", "low:Q", "high:Q", "n:Q"),
     )
     leads = named.mark_rule(color=QUIET, strokeWidth=0.8, strokeDash=[2, 2]).encode(
-        x=x, y=y, x2=alt.X2("right:Q"), y2=alt.Y2("height:Q")
+        x=x, y=y("accuracy"), x2=alt.X2("right:Q"), y2=alt.Y2("height:Q")
     )
     texts = named.mark_text(align="left", dx=4, limit=150).encode(
-        x=alt.X("right:Q", scale=x_scale), y=alt.Y("height:Q", scale=y_scale), text=alt.Text("label:N")
+        x=alt.X("right:Q", scale=_scale(costs, type="log")),
+        y=alt.Y("height:Q", scale=_scale(accuracies)),
+        text=alt.Text("label:N"),
     )
-    low_end = alt.Y("low:Q", title="validation accuracy, %", axis=down, scale=y_scale)
-    intervals = intervals.encode(x=x, y=low_end, y2=alt.Y2("high:Q"), color=_stn(alt.Color))
-    lines, marks = (mark.encode(x=x, y=y, color=_stn(alt.Color)) for mark in (lines, marks))
+    intervals = _upright(base, y, strokeOpacity=0.45).encode(x=x)
+    lines, marks = (mark.encode(x=x, y=y("accuracy"), color=_stn(alt.Color)) for mark in (lines, marks))
     return Panel(chart=alt.layer(leads, intervals, lines, marks, texts), height=BUDGETS_HEIGHT, width=560)
 
 
@@ -572,8 +538,7 @@ def _names_at_the_right(points: Sequence[BudgetPoint], costs: Range, accuracies:
     heights = spread([point.accuracy for point in ends], gap, accuracies)
     right = max(point.cost for point in points) * (costs[1] / costs[0]) ** 0.05
     return [
-        {"label": end.label, "has_stn": end.has_stn, "cost": end.cost, "accuracy": end.accuracy}
-        | {"right": right, "height": height}
+        {"label": end.label, "cost": end.cost, "accuracy": end.accuracy, "right": right, "height": height}
         for end, height in zip(ends, heights, strict=True)
     ]
 
@@ -633,6 +598,32 @@ def _network_axis(limit: float = 150) -> Any:
 
 def _scale(domain: Range, **more: Any) -> Any:
     return alt.Scale(domain=list(domain), nice=False, **more)
+
+
+def _cost_axis(domain: Range, title: str | None, format: str) -> Any:
+    axis = alt.Axis(format=format, tickCount=5, grid=False, domain=True, labelOverlap=True)
+    return alt.X("cost:Q", title=title, axis=axis, scale=_scale(domain, type="log"))
+
+
+def _accuracy_axis(title: str, domain: Range) -> Callable[[str], Any]:
+    """An axis that several columns share."""
+    axis = alt.Axis(tickCount=5, format=".6~g")
+    return lambda name: alt.Y(f"{name}:Q", title=title, axis=axis, scale=_scale(domain))
+
+
+def _across(rules: Any, low: str, high: str, scale: Any) -> Any:
+    """An interval as a line from one column to another."""
+    return rules.encode(x=alt.X(f"{low}:Q", scale=scale), x2=alt.X2(f"{high}:Q"))
+
+
+def _upright(base: Any, y: Callable[[str], Any], **style: Any) -> Any:
+    """The intervals of the points that have one."""
+    rules = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.2, clip=True, **style)
+    return rules.encode(y=y("low"), y2=alt.Y2("high:Q"), color=_stn(alt.Color))
+
+
+def _stn_shape() -> Any:
+    return _shape("has_stn", [False, True], ["circle", "triangle-up"])
 
 
 def _stn(channel: Any) -> Any:

@@ -28,16 +28,16 @@ from roadtest.format import (
 from roadtest.records import row_label
 from roadtest.report.blocks import (
     Cell,
+    Column,
     Context,
     Details,
     Items,
     Section,
     Table,
     Text,
+    Words,
     make_table,
-    number_column,
     present,
-    text_column,
 )
 from roadtest.report.charts import BudgetPoint, Figure, draw_budgets
 
@@ -81,13 +81,13 @@ def budget_table(results: Results) -> Table:
         return DASH if row["num_epochs_mean"] is None else f"{row['num_epochs_mean']:.3g}"
 
     columns = (
-        text_column("Network", row_label),
-        text_column("Budget", lambda row: budget_text(results, row["budget_fraction"])),
-        number_column("Validation", accuracy, "%"),
-        number_column("Seeds", lambda row: str(row["num_runs"]), "n"),
-        number_column("Epochs", epochs, "mean"),
-        number_column("Training", lambda row: format_seconds(row["train_seconds_mean"]), "mean"),
-        text_column("Judged", lambda row: "yes" if row["verdict"] == JUDGED else row["verdict"]),
+        Words("Network", row_label),
+        Words("Budget", lambda row: budget_text(results, row["budget_fraction"])),
+        Column("Validation", accuracy, "%"),
+        Column("Seeds", lambda row: str(row["num_runs"]), "n"),
+        Column("Epochs", epochs, "mean"),
+        Column("Training", lambda row: format_seconds(row["train_seconds_mean"]), "mean"),
+        Words("Judged", lambda row: "yes" if row["verdict"] == JUDGED else row["verdict"]),
     )
     caption = (
         "Each network as it ends with a quarter, a half and all of the budget, annealed to the end; at each budget in "
@@ -104,9 +104,9 @@ def target_table(results: Results) -> Table:
         return "not reached" if row[name] is None else format_seconds(row[name])
 
     columns = (
-        text_column("Network", row_label),
-        number_column("Seeds", lambda row: str(row["num_runs"]), "n"),
-        *(number_column(f"To {100 * of:.0f} %", partial(time, name), "training time") for name, of in TARGETS.items()),
+        Words("Network", row_label),
+        Column("Seeds", lambda row: str(row["num_runs"]), "n"),
+        *(Column(f"To {100 * of:.0f} %", partial(time, name), "training time") for name, of in TARGETS.items()),
     )
     caption = (
         "Training time until validation reaches an accuracy: the shortest annealed training of each seed that got "
@@ -121,11 +121,11 @@ def crossover_table(results: Results) -> Table | None:
     if not rows:
         return None
     columns = (
-        text_column("Ahead with less", lambda row: row_label(row, "_a")),
-        text_column("Ahead with more", lambda row: row_label(row, "_b")),
-        text_column("Between", lambda row: f"{row['budget_from']} and {row['budget_to']}"),
-        number_column("Lead with less", lambda row: _lead_cell(row, "from", 1), "points"),
-        number_column("Lead with more", lambda row: _lead_cell(row, "to", -1), "points"),
+        Words("Ahead with less", lambda row: row_label(row, "_a")),
+        Words("Ahead with more", lambda row: row_label(row, "_b")),
+        Words("Between", lambda row: f"{row['budget_from']} and {row['budget_to']}"),
+        Column("Lead with less", lambda row: _lead_cell(row, "from", 1), "points"),
+        Column("Lead with more", lambda row: _lead_cell(row, "to", -1), "points"),
     )
     caption = (
         "Pairs that change places: who is ahead with the smaller budget, who with the larger one, and by how many "

@@ -31,10 +31,9 @@ from roadtest.report.blocks import (
     Section,
     Table,
     Text,
+    Words,
     make_table,
-    number_column,
     present,
-    text_column,
 )
 from roadtest.report.charts import KEY_STN, VIEW_HEIGHT, Bar, CostPoint, Figure, Panel, View, draw_bars, draw_costs
 
@@ -226,14 +225,14 @@ def latency_table(results: Results) -> Table | None:
     if not rows:
         return None
     columns = (
-        text_column("Network", row_label),
-        text_column("Runtime", lambda row: f"{row['runtime']}, {row['device']}, {_threads(row['num_threads'])}"),
-        number_column("Batch", lambda row: str(row["batch_size"]), "images"),
-        number_column("Median", lambda row: format_three_digits(row["latency_p50_ms"]), "ms"),
-        number_column("p90", lambda row: format_three_digits(row["latency_p90_ms"]), "ms"),
-        number_column("p99", lambda row: format_three_digits(row["latency_p99_ms"]), "ms"),
-        number_column("Per image", lambda row: format_three_digits(row["latency_p50_ms"] / row["batch_size"]), "ms"),
-        number_column("Samples", _samples_cell, "n"),
+        Words("Network", row_label),
+        Words("Runtime", lambda row: f"{row['runtime']}, {row['device']}, {plural(row['num_threads'], 'thread')}"),
+        Column("Batch", lambda row: str(row["batch_size"]), "images"),
+        Column("Median", lambda row: format_three_digits(row["latency_p50_ms"]), "ms"),
+        Column("p90", lambda row: format_three_digits(row["latency_p90_ms"]), "ms"),
+        Column("p99", lambda row: format_three_digits(row["latency_p99_ms"]), "ms"),
+        Column("Per image", lambda row: format_three_digits(row["latency_p50_ms"] / row["batch_size"]), "ms"),
+        Column("Samples", _samples_cell, "n"),
     )
     rounds = plural(max(row["num_rounds"] for row in rows), "round")
     timed = f" {WHAT_IS_TIMED}" if any(is_exported(row) for row in rows) else ""
@@ -248,16 +247,12 @@ def _samples_cell(row: Row) -> Cell:
     return Cell(text=str(row["num_samples"]), below="machine was busy" if row["is_busy"] else "")
 
 
-def _threads(number: int) -> str:
-    return plural(number, "thread")
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Place:
-    """Where an exported network was timed: a column of the table, and the columns of the leaderboard behind it."""
+    """Where a network was timed, and the leaderboard's columns with what was measured there."""
 
     title: str
-    engine: str
+    engine: str = "ONNX Runtime"
     latency: str
     num_threads: str
     peak_memory: str = ""
@@ -266,32 +261,26 @@ class _Place:
 
 def other_devices_table(context: Context) -> Table | None:
     """Latency of one image on each device, and memory where a device reports it; None where nothing was exported."""
-    onnx = device_column(ONNX)
-    here = _Place(title="Here", engine="PyTorch", latency="latency_p50_ms", num_threads=NUM_THREADS)
-    exported_here = _Place(
-        title="Here", engine="ONNX Runtime", latency=onnx, num_threads=device_column(ONNX, "num_threads")
-    )
-    others = [
+    results, rows, devices = context.results, context.leaderboard_rows, devices_of(context.results)
+    places = [_Place(title="Here", latency=device_column(ONNX), num_threads=device_column(ONNX, "num_threads"))]
+    places += [
         _Place(
             title=device,
-            engine="ONNX Runtime",
             latency=device_column(device),
             num_threads=device_column(device, "num_threads"),
             peak_memory=device_column(device, "peak_memory_bytes"),
         )
-        for device in devices_of(context.results)
+        for device in devices
     ]
-    exported = [
-        place
-        for place in (exported_here, *others)
-        if any(row.get(place.latency) is not None for row in context.leaderboard_rows)
-    ]
-    rows = [row for row in context.leaderboard_rows if any(row.get(place.latency) is not None for place in exported)]
+    places = [place for place in places if any(row.get(place.latency) is not None for row in rows)]
+    rows = [row for row in rows if any(row.get(place.latency) is not None for place in places)]
     if not rows:
         return None
-    columns = [text_column("Network", row_label), *(_place_column(place, rows) for place in (here, *exported))]
-    devices = [place.title for place in exported if place.peak_memory]
-    machines = "; ".join(f"{device}: {_describe_machine(context.results, device)}" for device in devices)
+    here = _Place(title="Here", engine="PyTorch", latency="latency_p50_ms", num_threads=NUM_THREADS)
+    columns = [Words("Network", row_label), *(_place_column(place, rows) for place in (here, *places))]
+    machines = "; ".join(
+        f"{place.title}: {_describe_machine(results, place.title)}" for place in places if place.peak_memory
+    )
     caption = (
         "Exported networks: median latency of one image in float32, with as many threads as were measured at most. "
         f"{WHAT_IS_TIMED} A dash means not measured.{f' {machines}.' if machines else ''}"
@@ -307,11 +296,11 @@ def _place_column(place: _Place, rows: Sequence[Row]) -> Column:
     def cell(row: Row) -> Cell:
         memory, num_threads = row[place.peak_memory] if place.peak_memory else None, row[place.num_threads]
         below = [] if memory is None else [format_bytes(memory)]
-        below += [] if num_threads is None or is_common else [_threads(num_threads)]
+        below += [] if num_threads is None or is_common else [plural(num_threads, "thread")]
         return Cell(text=format_milliseconds(row[place.latency]), below=", ".join(below))
 
-    head = place.engine + (f", {_threads(numbers.pop())}" if is_common else "")
-    return number_column(place.title, cell, f"{head}, memory below" if place.peak_memory else head)
+    head = place.engine + (f", {plural(numbers.pop(), 'thread')}" if is_common else "")
+    return Column(place.title, cell, f"{head}, memory below" if place.peak_memory else head)
 
 
 def _describe_machine(results: Results, device: str) -> str:

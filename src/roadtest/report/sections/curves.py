@@ -15,7 +15,7 @@ from roadtest.analysis import Results, Variant, ranked_variants
 from roadtest.format import format_percent, join_words
 from roadtest.records import EpochMetrics, PlannedRun, RunRecord, folder_name, read_epochs
 from roadtest.report.blocks import Context, Section
-from roadtest.report.charts import Columns, Curve, Domains, Figure, curve_domains, draw_curve
+from roadtest.report.charts import Columns, Curve, Figure, Range, curve_domains, draw_curve
 
 LEAST_LOSS = 1e-5
 """Nats; a logarithmic axis has no zero."""
@@ -85,7 +85,7 @@ def _curve_figure(results: Results, network: str, number: int) -> Figure | None:
     short = network if len(network) <= 60 else f"{network[:50]}~{folder_name(network + '~')[-6:]}"
     return Figure(
         name=f"curves-{folder_name(short)}",  # two networks never become one file
-        caption=_curve_caption(network, list(has_bands.values()), domains),
+        caption=_curve_caption(network, list(has_bands.values()), domains["accuracy"]),
         alt=f"Learning curves of {network}.{ending}",
         panels=panels,
         key="solid: validation; dashed grey: training",
@@ -98,13 +98,13 @@ def _curve_figure(results: Results, network: str, number: int) -> Figure | None:
     )
 
 
-def _curve_caption(network: str, has_bands: Sequence[bool], domains: Domains) -> str:
+def _curve_caption(network: str, has_bands: Sequence[bool], accuracy: Range) -> str:
     band = "the median of the seeds, in a band from the lowest to the highest; a run that ended keeps its last figures"
     lines = band if all(has_bands) else f"one line a seed, or {band}" if any(has_bands) else "one line a seed"
     sides = " Left without, right with the STN, on equal axes." if len(has_bands) == 2 else ""
     return (
         f"{network}: accuracy (above) and loss (below) per epoch, {lines}. Solid: validation; dashed grey: training, "
-        f"without augmentation, on every tenth frame.{sides} The accuracy axis starts at {domains.accuracy[0]:.0f} %; "
+        f"without augmentation, on every tenth frame.{sides} The accuracy axis starts at {accuracy[0]:.0f} %; "
         "the loss axis is logarithmic."
     )
 

@@ -23,23 +23,22 @@ from roadtest.format import (
     Row,
     class_title,
     format_count,
-    format_percent,
     format_percent_bare,
     plural,
 )
 from roadtest.records import open_arrays, read_predictions
 from roadtest.report.blocks import (
     Block,
+    Column,
     Context,
     Details,
     Heading,
     Section,
     Table,
     Text,
+    Words,
     make_table,
-    number_column,
     present,
-    text_column,
 )
 from roadtest.report.charts import ClassPoint, ConfusionCell, Figure, draw_classes, draw_confusion
 
@@ -186,12 +185,12 @@ def class_table(results: Results, best: Variant) -> Table | None:
         return f"{title}, {plural(row['num_taken_for_it'], 'time')}"
 
     columns = (
-        text_column("Class", lambda row: class_title(row["label"], row["class_name"])),
-        number_column("Accuracy", lambda row: format_percent_bare(row["accuracy"]), "%"),
-        number_column("Correct", lambda row: f"{row['num_correct']:,} of {row['num_answers']:,}", "of answers"),
-        number_column("Images", lambda row: format_count(row["num_images"]), "n"),
-        number_column("Tracks", lambda row: format_count(row["num_tracks"]), "n"),
-        text_column("Mostly taken for", rival),
+        Words("Class", lambda row: class_title(row["label"], row["class_name"])),
+        Column("Accuracy", lambda row: format_percent_bare(row["accuracy"]), "%"),
+        Column("Correct", lambda row: f"{row['num_correct']:,} of {row['num_answers']:,}", "of answers"),
+        Column("Images", lambda row: format_count(row["num_images"]), "n"),
+        Column("Tracks", lambda row: format_count(row["num_tracks"]), "n"),
+        Words("Mostly taken for", rival),
     )
     caption = (
         f"{best.label}: accuracy per class, {_seeds_together(best)}, least accurate first. "
@@ -206,11 +205,11 @@ def pairs_table(results: Results, best: Variant) -> Table | None:
     if not rows:
         return None
     columns = (
-        text_column("One class", lambda row: class_title(row["label_a"], row["class_name_a"])),
-        text_column("The other", lambda row: class_title(row["label_b"], row["class_name_b"])),
-        number_column("First as second", lambda row: f"{row['num_a_as_b']:,} of {row['num_answers_a']:,}", "answers"),
-        number_column("Second as first", lambda row: f"{row['num_b_as_a']:,} of {row['num_answers_b']:,}", "answers"),
-        number_column("Together", lambda row: format_count(row["num_mixed_up"])),
+        Words("One class", lambda row: class_title(row["label_a"], row["class_name_a"])),
+        Words("The other", lambda row: class_title(row["label_b"], row["class_name_b"])),
+        Column("First as second", lambda row: f"{row['num_a_as_b']:,} of {row['num_answers_a']:,}", "answers"),
+        Column("Second as first", lambda row: f"{row['num_b_as_a']:,} of {row['num_answers_b']:,}", "answers"),
+        Column("Together", lambda row: format_count(row["num_mixed_up"])),
     )
     caption = f"{best.label}: the pairs of classes it mixes up most, {_seeds_together(best)}."
     return make_table("pairs", caption, rows, columns, files=("md", "tex"))
@@ -233,11 +232,6 @@ class Mistake:
     predicted: str
     confidence: float
     """The probability the network gave to its wrong prediction."""
-
-    @property
-    def sureness(self) -> str:
-        """The confidence in percent."""
-        return format_percent(self.confidence, digits=0)
 
 
 @dataclass(frozen=True, kw_only=True)

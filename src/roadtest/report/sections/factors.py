@@ -34,11 +34,10 @@ from roadtest.report.blocks import (
     Section,
     Table,
     Text,
+    Words,
     gain_cell,
     make_table,
-    number_column,
     present,
-    text_column,
 )
 from roadtest.report.charts import KEY_SETS, Figure, IntervalPoint, draw_intervals, interval_domain
 from roadtest.report.sections.errors import stn_examples
@@ -91,13 +90,13 @@ def pretraining_table(results: Results) -> Table | None:
         def cell(row: Row) -> str:
             return " → ".join(render(row[f"{name}_{start}"]) for start in STARTS)
 
-        return number_column(title, cell, "from nothing → pretrained")
+        return Column(title, cell, "from nothing → pretrained")
 
     columns = (
-        text_column("Network", lambda row: Cell(text=row_label(row), below=str(row["pretrained_weights"] or ""))),
-        number_column("Seeds", lambda row: str(row["num_runs"]), "n"),
-        number_column("Validation gain", lambda row: gain_cell(row, "val"), "points"),
-        number_column("Test gain", lambda row: gain_cell(row, "test"), "points"),
+        Words("Network", lambda row: Cell(text=row_label(row), below=str(row["pretrained_weights"] or ""))),
+        Column("Seeds", lambda row: str(row["num_runs"]), "n"),
+        Column("Validation gain", lambda row: gain_cell(row, "val"), "points"),
+        Column("Test gain", lambda row: gain_cell(row, "test"), "points"),
         both("Learning rate", "learning_rate", "{:g}".format),
         both("Epochs", "num_epochs", "{:.1f}".format),
         both("Training", "train_seconds", format_seconds),
@@ -116,19 +115,19 @@ def stn_table(results: Results) -> Table | None:
     if not any(row["added_num_parameters"] is not None for row in rows):
         return None
     columns = (
-        text_column("Network", lambda row: row["network"]),
-        number_column("Validation gain", lambda row: gain_cell(row, "val"), "points"),
-        number_column("Test gain", lambda row: gain_cell(row, "test"), "points"),
-        text_column("Rests on", _basis_cell),
-        text_column("The STN", _benefit_cell),
-        number_column("Parameters", lambda row: _added_cell(results, row, "num_parameters"), "added"),
-        number_column("MACs", lambda row: _added_cell(results, row, "macs"), "added"),
-        number_column(
+        Words("Network", lambda row: row["network"]),
+        Column("Validation gain", lambda row: gain_cell(row, "val"), "points"),
+        Column("Test gain", lambda row: gain_cell(row, "test"), "points"),
+        Words("Rests on", _basis_cell),
+        Words("The STN", _benefit_cell),
+        Column("Parameters", lambda row: _added_cell(results, row, "num_parameters"), "added"),
+        Column("MACs", lambda row: _added_cell(results, row, "macs"), "added"),
+        Column(
             "Training",
             lambda row: _both_cell(row, "train_seconds_per_epoch", format_seconds),
             "an epoch, without → with",
         ),
-        number_column("Latency", lambda row: _both_cell(row, "latency_p50_ms", format_milliseconds), "without → with"),
+        Column("Latency", lambda row: _both_cell(row, "latency_p50_ms", format_milliseconds), "without → with"),
     )
     caption = (
         f"What the STN brought and cost each network: {results.chosen_by.words} with it minus without it, and below it "

@@ -49,11 +49,10 @@ from roadtest.report.blocks import (
     Section,
     Table,
     Text,
+    Words,
     describe_status,
     make_table,
-    number_column,
     present,
-    text_column,
 )
 from roadtest.report.sections.methods import portable_command
 
@@ -121,10 +120,10 @@ def leaderboard_table(context: Context) -> Table:
     columns = (
         _network_column(),
         *metrics,
-        number_column("Validation", lambda row: _score_cell(row, "val_accuracy"), "%"),
-        number_column("Test", lambda row: _score_cell(row, "test_accuracy"), "%"),
-        *([text_column("Letters", letters, WHERE[judged.split])] if judged.is_judged else []),
-        text_column("Rests on", lambda row: _basis_cell(results, row, judged.split)),
+        Column("Validation", lambda row: _score_cell(row, "val_accuracy"), "%"),
+        Column("Test", lambda row: _score_cell(row, "test_accuracy"), "%"),
+        *([Words("Letters", letters, WHERE[judged.split])] if judged.is_judged else []),
+        Words("Rests on", lambda row: _basis_cell(results, row, judged.split)),
         *(_cost_column(*cost) for cost in costs),
     )
     lines = {next((n for n, row in enumerate(rows) if row["status"] == status), -1): LINES[status] for status in LINES}
@@ -150,7 +149,7 @@ def _leaderboard_caption(context: Context) -> str:
 
 
 def _network_column() -> Column:
-    return text_column("Network", lambda row: Cell(text=row_label(row), below=_status_below(row)))
+    return Words("Network", lambda row: Cell(text=row_label(row), below=_status_below(row)))
 
 
 def _status_below(row: Row) -> str:
@@ -159,11 +158,11 @@ def _status_below(row: Row) -> str:
 
 def _score_column(title: str, column: str, where: str) -> Column:
     split, place = ("test", "% on test") if where == "test" else ("val", "% in validation")
-    return number_column(title, lambda row: _score_cell(row, f"{split}_{column}"), place)
+    return Column(title, lambda row: _score_cell(row, f"{split}_{column}"), place)
 
 
 def _cost_column(title: str, unit: str, name: str, render: Callable[[float | None], str]) -> Column:
-    return number_column(title, lambda row: render(row[name]), unit)
+    return Column(title, lambda row: render(row[name]), unit)
 
 
 def _score_cell(row: Row, name: str) -> Cell:
@@ -225,17 +224,15 @@ def accuracy_table(context: Context) -> Table | None:
         return DASH if value is None else f"{value:.3f}"
 
     columns = (
-        text_column("Network", lambda row: row.variant.label),
-        text_column("Set", lambda row: PART_WORDS[row.split]),
-        number_column("Accuracy", lambda row: format_percent_bare(row.estimate.value), "%"),
-        number_column("Trained again", again, "on these images"),
-        number_column(
-            f"New {subject}", lambda row: format_interval(row.estimate.low, row.estimate.high), "of this kind"
-        ),
-        number_column("Seeds", lambda row: str(row.estimate.num_seeds), "n"),
-        text_column("Units", lambda row: format_units(row.estimate.num_clusters, row.estimate.cluster_noun)),
-        number_column("Design effect", lambda row: f"{row.estimate.design_effect:.1f}"),
-        number_column("Loss", loss, "nats"),
+        Words("Network", lambda row: row.variant.label),
+        Words("Set", lambda row: PART_WORDS[row.split]),
+        Column("Accuracy", lambda row: format_percent_bare(row.estimate.value), "%"),
+        Column("Trained again", again, "on these images"),
+        Column(f"New {subject}", lambda row: format_interval(row.estimate.low, row.estimate.high), "of this kind"),
+        Column("Seeds", lambda row: str(row.estimate.num_seeds), "n"),
+        Words("Units", lambda row: format_units(row.estimate.num_clusters, row.estimate.cluster_noun)),
+        Column("Design effect", lambda row: f"{row.estimate.design_effect:.1f}"),
+        Column("Loss", loss, "nats"),
     )
     caption = (
         "Two statements, kept apart, each with its 95 % interval. “On these test images, if trained again” knows the "
@@ -278,15 +275,15 @@ def systems_table(results: Results) -> Table | None:
     if not rows:
         return None
     columns = (
-        text_column("Network", row_label),
-        text_column("Against", lambda row: row["system"]),
-        text_column("Set", lambda row: PART_WORDS[row["part"]]),
-        number_column("Network", lambda row: format_percent_bare(row["network_accuracy"]), "accuracy, %"),
-        number_column("System", lambda row: format_percent_bare(row["system_accuracy"]), "accuracy, %"),
-        number_column("Difference", _difference_cell, "points"),
-        number_column("Only network right", lambda row: f"{row['num_only_network']:,.4g}", "images"),
-        number_column("Only system right", lambda row: f"{row['num_only_system']:,.4g}", "images"),
-        text_column("Rests on", _system_basis_cell),
+        Words("Network", row_label),
+        Words("Against", lambda row: row["system"]),
+        Words("Set", lambda row: PART_WORDS[row["part"]]),
+        Column("Network", lambda row: format_percent_bare(row["network_accuracy"]), "accuracy, %"),
+        Column("System", lambda row: format_percent_bare(row["system_accuracy"]), "accuracy, %"),
+        Column("Difference", _difference_cell, "points"),
+        Column("Only network right", lambda row: f"{row['num_only_network']:,.4g}", "images"),
+        Column("Only system right", lambda row: f"{row['num_only_system']:,.4g}", "images"),
+        Words("Rests on", _system_basis_cell),
     )
     caption = (
         "Each network minus each added system in accuracy, in points, and below it the 95 % interval, paired by image. "

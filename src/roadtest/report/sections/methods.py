@@ -8,7 +8,7 @@ import json
 import re
 import shlex
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from roadtest.format import (
 from roadtest.records import Machine, RunRecord, network_label, read_rows, row_label
 from roadtest.report.blocks import (
     Cell,
+    Column,
     Command,
     Context,
     Details,
@@ -41,11 +42,10 @@ from roadtest.report.blocks import (
     Section,
     Table,
     Text,
+    Words,
     describe_status,
     make_table,
-    number_column,
     present,
-    text_column,
 )
 from roadtest.report.sections.curves import collapsed_seeds
 
@@ -248,17 +248,17 @@ def runs_table(results: Results) -> Table:
         return Cell(text=format_count(row["num_resumes"]), below=below)
 
     columns = (
-        text_column("Run", run),
-        number_column("Epochs", lambda row: DASH if row["num_epochs"] is None else f"{row['num_epochs']:.3g}"),
-        text_column("Ended by", lambda row: row["stop_reason"] or DASH),
-        number_column("Training", lambda row: format_percent_bare(row["train_accuracy"]), "%"),
-        number_column("Validation", lambda row: format_percent_bare(row["val_accuracy"]), "%"),
-        number_column("Test", lambda row: format_percent_bare(row["test_accuracy"]), "%"),
-        number_column("Time", lambda row: format_seconds(row["train_seconds"]), "training"),
-        number_column("Data", lambda row: format_seconds(row["data_seconds"]), "part of it"),
-        number_column("Evaluation", lambda row: format_seconds(row["eval_seconds"])),
-        text_column("Precision", lambda row: row["precision"] or DASH),
-        number_column("Resumed", resumed, "times"),
+        Words("Run", run),
+        Column("Epochs", lambda row: DASH if row["num_epochs"] is None else f"{row['num_epochs']:.3g}"),
+        Words("Ended by", lambda row: row["stop_reason"] or DASH),
+        Column("Training", lambda row: format_percent_bare(row["train_accuracy"]), "%"),
+        Column("Validation", lambda row: format_percent_bare(row["val_accuracy"]), "%"),
+        Column("Test", lambda row: format_percent_bare(row["test_accuracy"]), "%"),
+        Column("Time", lambda row: format_seconds(row["train_seconds"]), "training"),
+        Column("Data", lambda row: format_seconds(row["data_seconds"]), "part of it"),
+        Column("Evaluation", lambda row: format_seconds(row["eval_seconds"])),
+        Words("Precision", lambda row: row["precision"] or DASH),
+        Column("Resumed", resumed, "times"),
     )
     caption = (
         "Every planned run. Accuracies with the final weights: on all its training images, on its validation fold, "
@@ -398,18 +398,13 @@ def _describe_machine(record: RunRecord) -> str:
     return ", ".join(parts)
 
 
-def protocol_facts(protocol: dict[str, Any]) -> list[Fact]:
+def protocol_facts(protocol: Mapping[str, Any]) -> list[Fact]:
     """Every field, nested ones with a dot."""
-
-    def fact(name: str, value: Any) -> Fact:
-        text = "none" if value is None else value if isinstance(value, str) else json.dumps(value)
-        return Fact(term=name, text=text)
-
-    facts = []
+    fields: dict[str, Any] = {}
     for name, value in protocol.items():
-        inner = value if isinstance(value, dict) else None
-        facts += [fact(f"{name}.{part}", of) for part, of in inner.items()] if inner else [fact(name, value)]
-    return facts
+        fields |= {f"{name}.{part}": of for part, of in value.items()} if isinstance(value, dict) else {name: value}
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
+    return [Fact(term=name, text="none" if fields[name] is None else text) for name, text in texts.items()]
 
 
 def fingerprint_facts(results: Results) -> list[Fact]:

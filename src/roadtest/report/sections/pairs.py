@@ -35,15 +35,15 @@ from roadtest.records import row_label
 from roadtest.report.blocks import (
     Block,
     Cell,
+    Column,
     Context,
     Details,
     Section,
     Table,
     Text,
+    Words,
     make_table,
-    number_column,
     present,
-    text_column,
 )
 from roadtest.report.charts import DifferencePoint, Figure, draw_pairs
 
@@ -119,22 +119,22 @@ def verdict_table(context: Context) -> Table | None:
     judged = judge_networks(context.results)
     has_seeds = any(pair.seeds_only for pair in pairs)
     images = f"on these {PART_WORDS[judged.split]} images"
-    again = [number_column("Trained again", _seeds_only, images)] if has_seeds else []
+    again = [Column("Trained again", _seeds_only, images)] if has_seeds else []
     head = (f"New {context.subject}", "of this kind") if has_seeds else ("95 % interval", "points")
     columns = [
-        text_column("Network", lambda pair: pair.a),
-        text_column("Against", lambda pair: pair.b),
-        number_column("Difference", _gain, "points"),
+        Words("Network", lambda pair: pair.a),
+        Words("Against", lambda pair: pair.b),
+        Column("Difference", _gain, "points"),
         *again,
-        number_column(head[0], _interval, head[1]),
-        text_column("Rests on", _basis_cell),
+        Column(head[0], _interval, head[1]),
+        Words("Rests on", _basis_cell),
     ]
     if judged.is_judged:
         columns[-1:-1] = [
-            number_column("p", lambda pair: format_p_value(pair.row["p_adjusted"]), "corrected"),
-            text_column("Verdict", _verdict_cell),
+            Column("p", lambda pair: format_p_value(pair.row["p_adjusted"]), "corrected"),
+            Words("Verdict", _verdict_cell),
         ]
-        columns.append(text_column("To separate them", _more_cell))
+        columns.append(Words("To separate them", _more_cell))
     caption = _verdict_caption(context, judged, pairs, has_seeds=has_seeds)
     return make_table("verdicts", caption, pairs, columns, max_rows=300)
 
