@@ -74,9 +74,9 @@ def format_percent_bare(fraction: float | None) -> str:
     return DASH if fraction is None else f"{100 * fraction:.2f}"
 
 
-def format_interval(low: float | None, high: float | None) -> str:
+def format_interval(low: float | None, high: float | None, digits: int = 2) -> str:
     """Two accuracies as `97.60 to 98.89`, in percent."""
-    return "" if low is None or high is None else f"{100 * low:.2f} to {100 * high:.2f}"
+    return "" if low is None or high is None else f"{100 * low:.{digits}f} to {100 * high:.{digits}f}"
 
 
 def format_gain_interval(low: float | None, high: float | None) -> str:

@@ -202,8 +202,8 @@ def _print_plan(found: "Plan", format: Format) -> None:
 
 
 def _print_table(found: "Plan") -> None:
-    from roadtest.cli.tables import Column, print_table, size
-    from roadtest.format import render_duration
+    from roadtest.cli.tables import Column, print_table
+    from roadtest.format import format_bytes, render_duration
     from roadtest.records import row_label
 
     columns = (
@@ -213,8 +213,8 @@ def _print_table(found: "Plan") -> None:
         Column(title="epochs", text=lambda row: _range(row, "num_epochs", _epochs), rank=7),
         Column(title="a run", text=lambda row: _range(row, "run_seconds", render_duration), rank=8),
         Column(title="all runs", text=lambda row: _range(row, "total_seconds", render_duration)),
-        Column(title="memory", text=lambda row: size(row["peak_memory_bytes"]), rank=4),
-        Column(title="disk", text=lambda row: size(row["disk_bytes"]), rank=3),
+        Column(title="memory", text=lambda row: format_bytes(row["peak_memory_bytes"]), rank=4),
+        Column(title="disk", text=lambda row: format_bytes(row["disk_bytes"]), rank=3),
         Column(title="precision", text=lambda row: row["precision"] or "–", is_right=False, rank=2),
     )
     print_table(columns, [("", list(found.rows))])
