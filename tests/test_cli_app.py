@@ -488,7 +488,7 @@ def test_networks_are_counted_with_and_without_the_transformer(roadtest: Answer)
 def test_the_doctor_says_what_to_do(roadtest: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
     finding = Finding(topic="load", status="slow", text="the machine is busy", advice="stop other work")
     places: list[Path] = []
-    monkeypatch.setattr("roadtest.machine.doctor_findings", lambda place: places.append(place) or [finding])
+    monkeypatch.setattr("roadtest.machine.doctor_findings", lambda place, archives: places.append(place) or [finding])
     monkeypatch.delenv("ROADTEST_CACHE", raising=False)
     code, out, _ = roadtest("doctor")
     assert (code, places) == (0, [default_cache_dir()])

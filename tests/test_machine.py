@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from roadtest.machine import Finding, choose_device, describe_machine, device, doctor, doctor_findings, wait_for_device
+from roadtest.machine import choose_device, describe_machine, device, doctor, doctor_findings, wait_for_device
 from roadtest.machine import environment as describe
 from roadtest.records import Machine
 
@@ -92,8 +92,9 @@ def test_a_hostile_group_name_does_not_lead_out_of_the_groups(monkeypatch: pytes
     assert describe._cgroup_folders() == (Path("/sys/fs/cgroup"),)
 
 
-def test_a_package_that_is_not_installed_has_no_version() -> None:
-    assert set(describe.installed_versions(("numpy", "no-such-package-here"))) == {"numpy"}
+def test_a_package_that_is_not_installed_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(describe, "LIBRARIES", ("numpy", "no-such-package-here"))
+    assert set(describe.installed_versions()) == {"numpy"}
 
 
 def git(folder: Path, *words: str) -> str:
@@ -166,7 +167,7 @@ def test_the_other_runs_of_a_study_are_no_load(monkeypatch: pytest.MonkeyPatch) 
 def test_workers_of_one_parent_are_kin_and_none_is_its_own() -> None:
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as sibling:
         try:
-            code = "import os; from roadtest.machine import describe; print(os.getpid(), *describe._kin_cpu_seconds())"
+            code = "import os; from roadtest.machine import environment as e; print(os.getpid(), *e._kin_cpu_seconds())"
             told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
         finally:
             sibling.kill()
@@ -177,7 +178,7 @@ def test_workers_of_one_parent_are_kin_and_none_is_its_own() -> None:
 @pytest.mark.slow
 def test_describing_imports_no_library_it_only_asks_for_its_version() -> None:
     code = (
-        "import sys; from roadtest.machine import describe; describe.installed_versions(describe.LIBRARIES);"
+        "import sys; from roadtest.machine import environment; environment.installed_versions();"
         "sys.exit(any(name in sys.modules for name in ('torch', 'torchvision', 'timm')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -253,7 +254,7 @@ def test_an_unknown_device_is_answered_with_the_choices(monkeypatch: pytest.Monk
 
 @pytest.mark.slow
 def test_the_doctor_looks_at_everything_and_gives_advice_on_all_that_is_not_well(tmp_path: Path) -> None:
-    findings = doctor_findings(tmp_path / "not" / "there" / "yet")
+    findings = doctor_findings(tmp_path / "not" / "there" / "yet", GTSRB_FILES)
     topics = ["load", "processor", "threads", "arithmetic", "memory", "disk", "accelerator", "torch", "extras", "gtsrb"]
     assert [finding.topic for finding in findings] == topics
     for finding in findings:
@@ -264,20 +265,20 @@ def test_the_doctor_looks_at_everything_and_gives_advice_on_all_that_is_not_well
 def test_a_busy_machine_is_found_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(describe, "measure_load", lambda: 0.5)
     monkeypatch.setattr(describe, "count_usable_cores", lambda: 4)
-    finding = doctor.look_at_load()
+    finding = doctor.check_load()
     assert (finding.status, finding.text) == ("slow", "other processes use 50% of the 4 cores now")
 
 
 @pytest.mark.parametrize(("flags", "text"), [(("avx2",), "is not native"), (("avx2", "amx_bf16"), "is native")])
 def test_the_doctor_knows_native_bfloat16(monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], text: str) -> None:
     monkeypatch.setattr(describe, "cpu_flags", lambda: flags)
-    assert text in doctor.look_at_processor().text
+    assert text in doctor.check_processor().text
 
 
 def test_more_threads_than_cores_are_found_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     monkeypatch.setattr(describe, "count_usable_cores", lambda: 2)
-    finding = doctor.look_at_threads()
+    finding = doctor.check_threads()
     assert finding.status == "slow" and finding.advice.startswith("give --threads 2")
 
 
@@ -291,53 +292,60 @@ def test_arithmetic_is_counted_in_macs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_little_memory_and_a_full_disk_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(describe, "count_free_memory_bytes", lambda: 1 << 30)
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 30))
-    assert doctor.look_at_memory().status == doctor.look_at_disk(tmp_path).status == "slow"
+    assert doctor.check_memory().status == doctor.check_disk(tmp_path).status == "slow"
 
 
 def test_a_gpu_that_torch_does_not_see_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     has_accelerators(monkeypatch)
     monkeypatch.setattr(describe, "command_output", lambda *_: "NVIDIA L4, 550.54")
-    finding = doctor.look_at_accelerator()
+    finding = doctor.check_accelerator()
     assert finding.status == "missing" and "NVIDIA L4, 550.54" in finding.text and "CUDA build" in finding.advice
 
 
 def test_missing_extras_come_with_the_command_that_installs_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else object())
-    finding = doctor.look_at_extras()
+    finding = doctor.check_extras()
     advice = "pip install -e '.[export]', in the checkout of roadtest"
     assert (finding.text, finding.advice) == ("export lacks onnxruntime", advice)
 
 
+GTSRB_FILES = ("GTSRB_Final_Training_Images.zip", "GTSRB_Final_Test_Images.zip", "GTSRB_Final_Test_GT.zip")
+
+
+def check_gtsrb(place: Path | None, cache_dir: Path) -> doctor.Result:
+    return doctor.check_gtsrb(str(place) if place else None, cache_dir, GTSRB_FILES)
+
+
 def test_the_doctor_says_where_gtsrb_is(tmp_path: Path) -> None:
-    for place, what in (("absent", "neither a folder nor a zip"), ("", "an empty folder")):
-        finding = doctor.look_at_gtsrb(str(tmp_path / place), tmp_path)
+    for place, what in (("absent", "neither a folder nor a zip"), (".", "an empty folder")):
+        finding = check_gtsrb(tmp_path / place, tmp_path)
         assert (finding.status, finding.text) == ("missing", f"ROADTEST_GTSRB names {tmp_path / place}, {what}")
     with zipfile.ZipFile(tmp_path / "archive.zip", "w"):
         pass
-    finding = doctor.look_at_gtsrb(str(tmp_path / "archive.zip"), tmp_path)
+    finding = check_gtsrb(tmp_path / "archive.zip", tmp_path)
     assert (finding.status, finding.text) == ("ok", f"{tmp_path / 'archive.zip'}: a zip")
-    assert doctor.look_at_gtsrb(str(tmp_path), tmp_path).text.endswith("unpacked, or of others")
+    assert check_gtsrb(tmp_path, tmp_path).text.endswith("unpacked, or of others")
 
 
 def test_one_archive_of_three_is_not_gtsrb(tmp_path: Path) -> None:
-    (tmp_path / doctor.GTSRB_FILES[0]).touch()
-    finding = doctor.look_at_gtsrb(str(tmp_path), tmp_path)
+    (tmp_path / GTSRB_FILES[0]).touch()
+    finding = check_gtsrb(tmp_path, tmp_path)
     assert (finding.status, finding.text) == ("missing", f"{tmp_path}: 1 of the 3 official archives")
     assert finding.advice.startswith("put GTSRB_Final_Test_Images.zip and GTSRB_Final_Test_GT.zip there")
-    for name in doctor.GTSRB_FILES:
+    for name in GTSRB_FILES:
         (tmp_path / name).touch()
-    finding = doctor.look_at_gtsrb(str(tmp_path), tmp_path)
+    finding = check_gtsrb(tmp_path, tmp_path)
     assert (finding.status, finding.text) == ("ok", f"{tmp_path}: the 3 official archives")
 
 
 def test_the_doctor_knows_what_was_downloaded(tmp_path: Path) -> None:
-    finding = doctor.look_at_gtsrb(None, tmp_path)
+    finding = check_gtsrb(None, tmp_path)
     assert (finding.status, finding.text) == ("missing", "ROADTEST_GTSRB is not set")
     assert finding.advice.endswith("`roadtest compare gtsrb` downloads it")
     (tmp_path / "gtsrb").mkdir()
-    for num_present, name in enumerate(doctor.GTSRB_FILES, start=1):
+    for num_present, name in enumerate(GTSRB_FILES, start=1):
         (tmp_path / "gtsrb" / name).touch()
-        finding = doctor.look_at_gtsrb(None, tmp_path)
+        finding = check_gtsrb(None, tmp_path)
         if num_present < 3:
             assert finding.status == "missing" and f"has {num_present} of the 3 archives" in finding.text
     assert (finding.status, finding.text) == ("ok", f"{tmp_path / 'gtsrb'}: the 3 official archives, downloaded")
@@ -347,11 +355,11 @@ def test_the_doctor_knows_what_was_downloaded(tmp_path: Path) -> None:
 def test_what_the_doctor_cannot_look_at_is_a_finding_and_the_others_go_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def refuse(place_text: str | None, cache_dir: Path) -> Finding:
+    def refuse(*_: object) -> doctor.Result:
         raise PermissionError(13, "Permission denied", str(tmp_path))
 
-    monkeypatch.setattr(doctor, "look_at_gtsrb", refuse)
-    *others, last = doctor_findings(tmp_path)
+    monkeypatch.setattr(doctor, "check_gtsrb", refuse)
+    *others, last = doctor_findings(tmp_path, GTSRB_FILES)
     assert len(others) == 9
     assert (last.topic, last.status) == ("gtsrb", "missing")
     assert last.text == f"could not be looked at: [Errno 13] Permission denied: '{tmp_path}'"

@@ -63,9 +63,11 @@ def doctor(*, format: FormatOption = None, verbose: Verbose = False) -> int:
 
     from roadtest.cli.tables import print_findings
     from roadtest.data.cache import default_cache_dir
+    from roadtest.data.sources.download import ARCHIVE_NAMES
     from roadtest.machine import doctor_findings
 
-    print_findings([asdict(finding) for finding in doctor_findings(default_cache_dir())], format or "table")
+    findings = doctor_findings(default_cache_dir(), ARCHIVE_NAMES)
+    print_findings([asdict(finding) for finding in findings], format or "table")
     return 0
 
 

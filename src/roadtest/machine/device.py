@@ -1,4 +1,4 @@
-"""The device to compute on: the word the user gave, turned into one that is there and works; and waiting for it."""
+"""The device to compute on: choose one that is there and works, prepare it, and wait for it."""
 
 import re
 import warnings

@@ -9,9 +9,10 @@ import os
 import shutil
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 from roadtest.machine import environment
 from roadtest.machine.device import choose_device
@@ -21,92 +22,88 @@ MATMUL_SIDE = 768
 """Matrices large enough to keep every core busy, small enough for a few milliseconds each."""
 EXTRAS = {"export": ("onnx", "onnxscript", "onnxruntime")}
 """Optional parts of roadtest and the modules they need."""
-GTSRB_FILES = ("GTSRB_Final_Training_Images.zip", "GTSRB_Final_Test_Images.zip", "GTSRB_Final_Test_GT.zip")
+Status = Literal["ok", "slow", "missing"]
+
+
+class Result(NamedTuple):
+    """What one check found, and what to do; empty where nothing is to be done."""
+
+    status: Status
+    text: str
+    advice: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing the doctor looked at."""
+    """The result of one of the doctor's checks."""
 
     topic: str
-    status: str
-    """`ok`, `slow` or `missing`."""
+    status: Status
     text: str
-    """What is there."""
     advice: str
-    """What to do; empty where nothing is to be done."""
 
 
-def doctor_findings(cache_dir: Path) -> list[Finding]:
-    """Look at everything, in about three seconds."""
-    looks: dict[str, Callable[[], Finding]] = {
-        "load": look_at_load,
-        "processor": look_at_processor,
-        "threads": look_at_threads,
-        "arithmetic": look_at_arithmetic,
-        "memory": look_at_memory,
-        "disk": lambda: look_at_disk(cache_dir),
-        "accelerator": look_at_accelerator,
-        "torch": look_at_torch,
-        "extras": look_at_extras,
-        "gtsrb": lambda: look_at_gtsrb(os.environ.get("ROADTEST_GTSRB"), cache_dir),
+def doctor_findings(cache_dir: Path, gtsrb_files: Sequence[str]) -> list[Finding]:
+    """Run every check, in about three seconds; `gtsrb_files` are the names of the official archives."""
+    checks: dict[str, Callable[[], Result]] = {
+        "load": check_load,
+        "processor": check_processor,
+        "threads": check_threads,
+        "arithmetic": check_arithmetic,
+        "memory": check_memory,
+        "disk": lambda: check_disk(cache_dir),
+        "accelerator": check_accelerator,
+        "torch": check_torch,
+        "extras": check_extras,
+        "gtsrb": lambda: check_gtsrb(os.environ.get("ROADTEST_GTSRB"), cache_dir, gtsrb_files),
     }
-    return [_look(topic, look) for topic, look in looks.items()]
+    findings = []
+    for topic, check in checks.items():
+        try:
+            result = check()
+        except Exception as error:  # whatever a driver, a library or a folder without rights does not like
+            reason = " ".join(str(error).split()) or type(error).__name__
+            result = Result("missing", f"could not be looked at: {reason}", "mend that first, where you need it")
+        findings.append(Finding(topic=topic, status=result.status, text=result.text, advice=result.advice))
+    return findings
 
 
-def _look(topic: str, look: Callable[[], Finding]) -> Finding:
-    """One finding; what cannot be looked at is one too, and the others go on."""
-    try:
-        return look()
-    except Exception as error:  # whatever a driver, a library or a folder without rights does not like
-        reason = " ".join(str(error).split()) or type(error).__name__
-        advice = "mend that first, where you need it"
-        return Finding(topic=topic, status="missing", text=f"could not be looked at: {reason}", advice=advice)
-
-
-def look_at_load() -> Finding:
+def check_load() -> Result:
     """Whether other processes compute now, which spoils every time."""
     load = environment.measure_load()
     text = f"other processes use {load:.0%} of the {environment.count_usable_cores()} cores now"
-    if load > 0.1:
-        return Finding(topic="load", status="slow", text=text, advice="stop them before you measure times")
-    return Finding(topic="load", status="ok", text=text, advice="")
+    return Result("slow", text, "stop them before you measure times") if load > 0.1 else Result("ok", text)
 
 
-def look_at_processor() -> Finding:
+def check_processor() -> Result:
     """The processor and the vector instructions that decide its speed."""
     flags = environment.cpu_flags()
     text = f"{environment.cpu_name()}: {', '.join(flags) or 'no vector instructions known here'}"
     if environment.NATIVE_BFLOAT16_FLAGS.isdisjoint(flags):
-        return Finding(
-            topic="processor",
-            status="ok",
-            text=f"{text}; bfloat16 is not native",
-            advice="leave --precision at auto: bfloat16 would be several times slower on this processor",
-        )
-    return Finding(topic="processor", status="ok", text=f"{text}; bfloat16 is native", advice="")
+        advice = "leave --precision at auto: bfloat16 would be several times slower on this processor"
+        return Result("ok", f"{text}; bfloat16 is not native", advice)
+    return Result("ok", f"{text}; bfloat16 is native")
 
 
-def look_at_threads() -> Finding:
-    """How many threads torch takes, beside how many cores there are for it."""
+def check_threads() -> Result:
+    """The threads that torch uses, beside the cores there are for it."""
     import torch
 
     num_threads, num_cores = torch.get_num_threads(), environment.count_usable_cores()
     text = f"torch uses {num_threads} threads on {num_cores} usable of {os.cpu_count()} cores"
     if num_threads > num_cores:
-        advice = f"give --threads {num_cores}: more threads than cores wait for each other"
-        return Finding(topic="threads", status="slow", text=text, advice=advice)
-    return Finding(topic="threads", status="ok", text=text, advice="")
+        return Result("slow", text, f"give --threads {num_cores}: more threads than cores wait for each other")
+    return Result("ok", text)
 
 
-def look_at_arithmetic() -> Finding:
-    """What the processor reaches in a matrix product, in both precisions."""
+def check_arithmetic() -> Result:
+    """The processor's speed in a matrix product, in both precisions."""
     import torch
 
     float32, bfloat16 = (measure_gmacs_per_second(kind) for kind in (torch.float32, torch.bfloat16))
     text = f"{float32:.0f} billion MACs a second in float32, {bfloat16:.0f} in bfloat16 (a matrix product)"
     winner = "bfloat16" if bfloat16 > 1.1 * float32 else "float32"
-    return Finding(topic="arithmetic", status="ok", text=text, advice=f"--precision auto will likely take {winner}")
+    return Result("ok", text, f"--precision auto will likely take {winner}")
 
 
 def measure_gmacs_per_second(dtype: object, seconds: float = 0.25) -> float:
@@ -123,102 +120,79 @@ def measure_gmacs_per_second(dtype: object, seconds: float = 0.25) -> float:
     return num_products * MATMUL_SIDE**3 / (time.perf_counter() - start) / 1e9
 
 
-def look_at_memory() -> Finding:
+def check_memory() -> Result:
     """Main memory that is free."""
     free_gib, all_gib = environment.count_free_memory_bytes() / GIB, environment.count_usable_memory_bytes() / GIB
     text = f"{free_gib:.1f} of {all_gib:.1f} GiB are free"
     if free_gib < 4:  # VGG-16's weights, gradients and momentum are 1.5 GiB before the first activation
-        return Finding(
-            topic="memory", status="slow", text=text, advice="close programs, or leave vgg16 out: it needs 4"
-        )
-    return Finding(topic="memory", status="ok", text=text, advice="")
+        return Result("slow", text, "close programs, or leave vgg16 out: it needs 4")
+    return Result("ok", text)
 
 
-def look_at_disk(cache_dir: Path) -> Finding:
+def check_disk(cache_dir: Path) -> Result:
     """Room for the decoded images."""
     existing = next(folder for folder in (cache_dir, *cache_dir.absolute().parents) if folder.exists())
     free_gib = shutil.disk_usage(existing).free / GIB
     text = f"{free_gib:.1f} GiB are free where the cache is, {cache_dir}"
     if free_gib < 2:
-        advice = "free some, or set ROADTEST_CACHE to a folder on another disk"
-        return Finding(topic="disk", status="slow", text=text, advice=advice)
-    return Finding(topic="disk", status="ok", text=text, advice="")
+        return Result("slow", text, "free some, or set ROADTEST_CACHE to a folder on another disk")
+    return Result("ok", text)
 
 
-def look_at_accelerator() -> Finding:
+def check_accelerator() -> Result:
     """The GPU, its driver, and whether torch gets through a trial run on it."""
     device, reason = choose_device("auto")
     driver = environment.command_output("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
     driver = driver.replace("\n", "; ")
     if device != "cpu":
-        text = f"{environment.gpu_name()} as {device}" + (f" (name and driver: {driver})" if driver else "")
-        return Finding(topic="accelerator", status="ok", text=text, advice="")
+        named = f" (name and driver: {driver})" if driver else ""
+        return Result("ok", f"{environment.gpu_name()} as {device}{named}")
     if reason is not None:
-        return Finding(
-            topic="accelerator", status="missing", text=reason, advice="mend its driver, or use --device cpu"
-        )
+        return Result("missing", reason, "mend its driver, or use --device cpu")
     if driver:
         text = f"torch does not see the GPU that is there ({driver})"
-        advice = "install a CUDA build of torch: https://pytorch.org/get-started/locally/"
-        return Finding(topic="accelerator", status="missing", text=text, advice=advice)
-    text = "none; everything runs on the processor"
-    return Finding(topic="accelerator", status="ok", text=text, advice="expect minutes to hours for a comparison")
+        return Result("missing", text, "install a CUDA build of torch: https://pytorch.org/get-started/locally/")
+    return Result("ok", "none; everything runs on the processor", "expect minutes to hours for a comparison")
 
 
-def look_at_torch() -> Finding:
+def check_torch() -> Result:
     """Which build of torch this is."""
     import torch
 
     build = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
-    return Finding(topic="torch", status="ok", text=f"torch {torch.__version__}, built {build}", advice="")
+    return Result("ok", f"torch {torch.__version__}, built {build}")
 
 
-def look_at_extras() -> Finding:
+def check_extras() -> Result:
     """Optional libraries that are not installed."""
     absent = {
         extra: [name for name in modules if importlib.util.find_spec(name) is None] for extra, modules in EXTRAS.items()
     }
     lacking = {extra: names for extra, names in absent.items() if names}
     if not lacking:
-        return Finding(topic="extras", status="ok", text=f"{', '.join(EXTRAS)}: all libraries are there", advice="")
+        return Result("ok", f"{', '.join(EXTRAS)}: all libraries are there")
     text = "; ".join(f"{extra} lacks {', '.join(names)}" for extra, names in lacking.items())
-    advice = f"pip install -e '.[{','.join(lacking)}]', in the checkout of roadtest"
-    return Finding(topic="extras", status="missing", text=text, advice=advice)
+    return Result("missing", text, f"pip install -e '.[{','.join(lacking)}]', in the checkout of roadtest")
 
 
-def look_at_gtsrb(place_text: str | None, cache_dir: Path) -> Finding:
-    """Whether the real GTSRB lies where ROADTEST_GTSRB says; where that says nothing, whether it was downloaded."""
-    if not place_text:
-        return _look_at_download(cache_dir / "gtsrb")
-    place = Path(place_text).expanduser()
-    is_there = any(place.iterdir()) if place.is_dir() else zipfile.is_zipfile(place)
-    if not is_there:
+def check_gtsrb(place_text: str | None, cache_dir: Path, files: Sequence[str]) -> Result:
+    """Whether the real GTSRB is where ROADTEST_GTSRB says; where that is not set, whether it was downloaded."""
+    place = Path(place_text).expanduser() if place_text else cache_dir / "gtsrb"
+    absent = [name for name in files if not (place / name).is_file()]
+    num_present, look_inside = len(files) - len(absent), "`roadtest data check gtsrb` looks inside"
+    if not place_text:  # a download gives each archive its name once it is complete
+        if not absent:
+            return Result("ok", f"{place}: the {len(files)} official archives, downloaded", look_inside)
+        some = f"; {place} has {num_present} of the {len(files)} archives" if num_present else ""
+        rest = "the rest" if num_present else "it"
+        advice = f"set it to the folder of your copy; otherwise `roadtest compare gtsrb` downloads {rest}"
+        return Result("missing", f"ROADTEST_GTSRB is not set{some}", advice)
+    if not (any(place.iterdir()) if place.is_dir() else zipfile.is_zipfile(place)):
         what = "an empty folder" if place.is_dir() else "neither a folder nor a zip"
-        text = f"ROADTEST_GTSRB names {place}, {what}"
-        return Finding(topic="gtsrb", status="missing", text=text, advice="correct it, or put your copy there")
-    absent = _absent_archives(place)
-    num_present = len(GTSRB_FILES) - len(absent)
+        return Result("missing", f"ROADTEST_GTSRB names {place}, {what}", "correct it, or put your copy there")
     if num_present and absent:
-        text = f"{place}: {num_present} of the 3 official archives"
+        text = f"{place}: {num_present} of the {len(files)} official archives"
         advice = f"put {' and '.join(absent)} there; if it lies there unpacked, `roadtest data check gtsrb` finds it"
-        return Finding(topic="gtsrb", status="missing", text=text, advice=advice)
-    kind = "the 3 official archives" if num_present else "unpacked, or of others"
-    text = f"{place}: {kind if place.is_dir() else 'a zip'}"
-    return Finding(topic="gtsrb", status="ok", text=text, advice="`roadtest data check gtsrb` looks inside")
-
-
-def _look_at_download(folder: Path) -> Finding:
-    """What a download has left in the cache; each archive gets its name once it is complete."""
-    absent = _absent_archives(folder)
-    if not absent:
-        text = f"{folder}: the 3 official archives, downloaded"
-        return Finding(topic="gtsrb", status="ok", text=text, advice="`roadtest data check gtsrb` looks inside")
-    num_present = len(GTSRB_FILES) - len(absent)
-    text = "ROADTEST_GTSRB is not set" + (f"; {folder} has {num_present} of the 3 archives" if num_present else "")
-    rest = "the rest" if num_present else "it"
-    advice = f"set it to the folder of your copy; otherwise `roadtest compare gtsrb` downloads {rest}"
-    return Finding(topic="gtsrb", status="missing", text=text, advice=advice)
-
-
-def _absent_archives(folder: Path) -> list[str]:
-    return [name for name in GTSRB_FILES if not (folder / name).is_file()]
+        return Result("missing", text, advice)
+    kind = f"the {len(files)} official archives" if num_present else "unpacked, or of others"
+    return Result("ok", f"{place}: {kind if place.is_dir() else 'a zip'}", look_inside)

@@ -1,6 +1,6 @@
-"""What this computer is, as far as it decides how fast a network trains and runs.
+"""This computer, as far as it decides how fast a network trains and runs.
 
-Versions are read from the installed packages' metadata, never by importing them; torch is imported only to name the
+Versions come from the installed packages' metadata, never from importing them; torch is imported only to name the
 accelerator. Limits of containers and affinities hold: what counts is what this process may use.
 """
 
@@ -32,7 +32,7 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 def describe_machine(*, has_siblings: bool = False) -> Machine:
-    """Everything a record keeps about this computer; takes a quarter of a second to see what else runs on it.
+    """Everything that a record keeps about this computer; measuring its load takes a quarter of a second.
 
     Where it `has_siblings`, other processes of the same parent are not counted among what else runs.
     """
@@ -44,7 +44,7 @@ def describe_machine(*, has_siblings: bool = False) -> Machine:
         gpu_name=gpu_name(),
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         python=platform.python_version(),
-        versions=installed_versions(LIBRARIES),
+        versions=installed_versions(),
         commit=checkout_commit(),
         load=measure_load(has_siblings=has_siblings),
     )
@@ -63,7 +63,7 @@ def cpu_name() -> str:
 
 @functools.cache
 def cpu_flags() -> tuple[str, ...]:
-    """The processor's vector instructions among those that decide speed, in the order of DECIDING_FLAGS."""
+    """The processor's vector instructions among DECIDING_FLAGS, in their order."""
     if sys.platform == "darwin":
         has_bf16 = command_output("sysctl", "-n", "hw.optional.arm.FEAT_BF16") == "1"
         has_avx2 = command_output("sysctl", "-n", "hw.optional.avx2_0") == "1"
@@ -108,19 +108,17 @@ def gpu_name() -> str | None:
     return f"{cpu_name()} GPU" if torch.backends.mps.is_available() else None
 
 
-def installed_versions(names: tuple[str, ...]) -> dict[str, str]:
-    """The versions of the packages that are installed, without importing them."""
+def installed_versions() -> dict[str, str]:
+    """The versions of the LIBRARIES that are installed, without importing them."""
     versions = {}
-    for name in names:
-        try:
+    for name in LIBRARIES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return versions
 
 
 def checkout_commit(root: Path = CHECKOUT) -> str | None:
-    """The commit of the checkout that roadtest runs from, with a + where files differ; None where there is none."""
+    """The commit of the checkout that roadtest runs from, with a + where files differ; None without a checkout."""
     if not (root / ".git").exists():
         return None
     commit = command_output("git", "-C", str(root), "rev-parse", "HEAD")
@@ -131,19 +129,13 @@ def checkout_commit(root: Path = CHECKOUT) -> str | None:
 
 
 def others_cpu_seconds() -> float:
-    """Processor seconds used so far by everybody but this process, on the cores it may use; only differences count."""
-    usable = _usable_core_numbers()
-    per_core = psutil.cpu_times(percpu=True)
-    busy_seconds = sum(_busy_seconds(times) for core, times in enumerate(per_core) if core in usable)
-    mine = os.times()
+    """Processor seconds used so far by other processes, on the cores this one may use; only differences count."""
+    idle = ("idle", "iowait", "guest", "guest_nice")  # Linux counts a guest's time in user and nice already
+    usable, busy_seconds, mine = _usable_core_numbers(), 0.0, os.times()
+    for core, times in enumerate(psutil.cpu_times(percpu=True)):
+        if core in usable:
+            busy_seconds += sum(getattr(times, name) for name in times._fields if name not in idle)
     return busy_seconds - mine.user - mine.system
-
-
-def _busy_seconds(times: object) -> float:
-    # Linux counts a guest's time in user and nice already.
-    idle = ("idle", "iowait", "guest", "guest_nice")
-    fields: tuple[str, ...] = times._fields  # type: ignore[attr-defined]
-    return float(sum(getattr(times, name) for name in fields if name not in idle))
 
 
 def measure_load(seconds: float = 0.25, *, has_siblings: bool = False) -> float:
@@ -157,9 +149,9 @@ def measure_load(seconds: float = 0.25, *, has_siblings: bool = False) -> float:
 
 
 def watch_load(*, has_siblings: bool = False) -> Callable[[], float]:
-    """Begin to watch what other processes use; what is returned tells it, on average from now on.
+    """Begin to watch other processes; the returned function gives their load on average from now on.
 
-    Less than SHORTEST_WATCH_SECONDS later it tells 0: not known yet.
+    Less than SHORTEST_WATCH_SECONDS later it gives 0: not known yet.
     """
     before, kin_before, start = others_cpu_seconds(), _kin_cpu_seconds() if has_siblings else {}, time.perf_counter()
 
@@ -208,7 +200,7 @@ def _text(path: Path) -> str:
 
 
 def command_output(*command: str) -> str:
-    """What a short command prints; empty where it fails or there is no such command."""
+    """The output of a short command; empty where it fails or does not exist."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
     except (OSError, subprocess.SubprocessError):
