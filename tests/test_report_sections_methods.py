@@ -27,7 +27,7 @@ def test_references_are_numbered_as_they_are_called_for_and_only_those() -> None
     assert found.references == (REFERENCES["holm"], REFERENCES["ward"], REFERENCES["welch"])
 
 
-def test_a_judged_study_tells_of_both_kinds_of_luck_and_of_recovered_tracks(tmp_path: Path) -> None:
+def test_a_judged_study_names_both_kinds_of_variance_and_recovered_tracks(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5", "lenet5+stn"], seeds=3, has_examples=False)
     found = describe_methods(read_results(study))
     text = " ".join(found.paragraphs)
