@@ -137,6 +137,7 @@ def test_a_run_waits_for_a_worker_that_has_not_left_its_folder(tmp_path: Path) -
         assert run.is_alive() and events == [] and not (job.run_dir / "epochs.csv").exists()
     run.join()
     assert read_record(job.run_dir).num_epochs == 1
+    assert not (job.run_dir / ".lock-holder").exists()
 
 
 @pytest.mark.slow
