@@ -4,6 +4,7 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 
 from fake_study import SIX, build_fake_study
 from roadtest.analysis import (
+    Results,
+    Variant,
     best_variant,
     class_rows,
     confusion_rows,
@@ -29,46 +32,29 @@ from roadtest.analysis import (
 )
 from roadtest.analysis import stats as judge
 from roadtest.analysis.comparisons import order_sentence
-from roadtest.records import Predictions, read_predictions, read_record, read_records, write_predictions, write_rows
+from roadtest.records import (
+    Predictions,
+    read_predictions,
+    read_record,
+    read_records,
+    row_label,
+    write_predictions,
+    write_rows,
+)
 
-COLUMNS = [
-    "network",
-    "has_stn",
-    "num_runs",
-    "val_accuracy_mean",
-    "val_accuracy_std",
-    "test_accuracy_mean",
-    "test_accuracy_std",
-    "test_loss_mean",
-    "num_parameters",
-    "macs",
-    "size_bytes",
-    "train_seconds_mean",
-    "latency_p50_ms",
-    "peak_memory_bytes",
-    "status",
-    "val_accuracy_low",
-    "val_accuracy_high",
-    "test_accuracy_low",
-    "test_accuracy_high",
-    *(
-        f"{part}_{metric}_{end}"
-        for part in ("val", "test")
-        for metric in ("balanced_accuracy", "macro_f1", "worst_class_recall")
-        for end in ("mean", "low", "high")
-    ),
-    "val_weakest_label",
-    "val_weakest_class",
-    "val_weakest_recall",
-    "metric",
-    "judged_part",
-    "letters",
-    "is_leading",
-    "onnx_latency_p50_ms",
-    "stn_worth",
-    "latency_num_threads",
-    "onnx_num_threads",
-]
+METRIC_COLUMNS = ",".join(
+    f"{split}_{metric}_{end}"
+    for split in ("val", "test")
+    for metric in ("balanced_accuracy", "macro_f1", "worst_class_recall")
+    for end in ("mean", "low", "high")
+)
+COLUMNS = (
+    "network,has_stn,num_runs,val_accuracy_mean,val_accuracy_std,test_accuracy_mean,test_accuracy_std,test_loss_mean,"
+    "num_parameters,macs,size_bytes,train_seconds_mean,latency_p50_ms,peak_memory_bytes,status,val_accuracy_low,"
+    f"val_accuracy_high,test_accuracy_low,test_accuracy_high,{METRIC_COLUMNS},val_weakest_label,val_weakest_class,"
+    "val_weakest_recall,metric,judged_part,letters,is_leading,onnx_latency_p50_ms,stn_worth,latency_num_threads,"
+    "onnx_num_threads"
+)
 
 
 @pytest.fixture(scope="module")
@@ -77,34 +63,36 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_fake_study(folder, failed="vgg16+stn", undertrained="resnet34+stn")
 
 
-def label(row: dict[str, object]) -> str:
-    return f"{row['network']}+stn" if row["has_stn"] else str(row["network"])
+def row_of(rows: list[dict[str, Any]], wanted: str) -> dict[str, Any]:
+    return next(row for row in rows if row_label(row) == wanted)
 
 
-def row_of(rows: list[dict[str, object]], wanted: str) -> dict[str, object]:
-    return next(row for row in rows if label(row) == wanted)
+def by_label(results: Results) -> dict[str, Variant]:
+    return {variant.label: variant for variant in results.variants}
+
+
+def replace_test(run_dir: Path, **arrays: Any) -> None:
+    """Put other arrays into a run's test.npz."""
+    found = read_predictions(run_dir / "test.npz")
+    write_predictions(run_dir / "test.npz", Predictions(**{**vars(found), **arrays}))
 
 
 @pytest.mark.slow
 def test_the_leaderboard_has_the_published_columns_in_their_order(study: Path) -> None:
-    assert all(list(row) == COLUMNS for row in leaderboard_rows(study))
+    assert all(",".join(row) == COLUMNS for row in leaderboard_rows(study))
 
 
 def test_validation_orders_the_leaderboard_whatever_test_says(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5", "resnet34"], seeds=1)
     # resnet34 is the better one in validation; give it the worst test answers there are
-    path = study / "resnet34" / "seed-0" / "test.npz"
-    answers = read_predictions(path)
-    write_predictions(
-        path,
-        Predictions(logits_NK=-answers.logits_NK, labels_N=answers.labels_N, image_ids_N=answers.image_ids_N),
-    )
-    assert [label(row) for row in leaderboard_rows(study)] == ["resnet34", "lenet5"]
+    run_dir = study / "resnet34" / "seed-0"
+    replace_test(run_dir, logits_NK=-read_predictions(run_dir / "test.npz").logits_NK)
+    assert [row_label(row) for row in leaderboard_rows(study)] == ["resnet34", "lenet5"]
 
 
 def test_undertrained_networks_stand_last_however_well_they_did(study: Path) -> None:
     rows = leaderboard_rows(study)
-    assert label(rows[-1]) == "resnet34+stn"
+    assert row_label(rows[-1]) == "resnet34+stn"
     assert rows[-1]["status"] == "undertrained"
     compared = [row["val_accuracy_mean"] for row in rows[:-1] if row["status"] == "complete"]
     assert compared == sorted(compared, reverse=True)
@@ -116,6 +104,7 @@ def test_networks_without_a_finished_run_stay_in_the_table(tmp_path: Path) -> No
     assert row_of(leaderboard_rows(study), "lenet5")["status"] == "failed"
     assert row_of(leaderboard_rows(study_2), "lenet5")["status"] == "waiting"
     assert leaderboard_rows(study)[-1]["val_accuracy_mean"] is None
+    assert leaderboard_rows(study)[0]["test_accuracy_std"] is None  # one seed has no deviation
 
 
 def test_means_and_deviations_are_over_the_runs(study: Path) -> None:
@@ -126,35 +115,26 @@ def test_means_and_deviations_are_over_the_runs(study: Path) -> None:
     assert row["test_accuracy_std"] == pytest.approx(statistics.stdev(accuracies))
 
 
-def test_one_seed_has_no_deviation(tmp_path: Path) -> None:
-    study = build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=1)
-    assert leaderboard_rows(study)[0]["test_accuracy_std"] is None
-
-
 @pytest.mark.slow
 def test_a_network_that_misses_a_seed_is_placed_by_the_seeds_all_have(tmp_path: Path) -> None:
     # seed 2 validates on a hard fold: without it vgg16's mean looks better than resnet34's
     study = build_fake_study(tmp_path / "s", networks=["vgg16", "resnet34"], seeds=3, failed="vgg16")
-    means = {label(row): row["val_accuracy_mean"] for row in leaderboard_rows(study)}
+    means = {row_label(row): row["val_accuracy_mean"] for row in leaderboard_rows(study)}
     common = {
         name: statistics.fmean(read_record(study / name / f"seed-{seed}").val.accuracy for seed in (0, 1))
         for name in means
     }
-    ranked = [label(row) for row in leaderboard_rows(study)]
+    ranked = [row_label(row) for row in leaderboard_rows(study)]
     assert ranked == sorted(common, key=lambda name: -common[name])
-    assert order_sentence(read_results(study)).startswith("The order goes by seeds 0, 1, which all networks have")
-
-
-def test_nothing_is_said_of_the_order_where_all_have_the_same_seeds(tmp_path: Path) -> None:
-    study = build_fake_study(tmp_path / "s", networks=["vgg16", "resnet34"], seeds=2)
-    assert order_sentence(read_results(study)) == ""
+    assert "seeds 0, 1, which all networks have" in order_sentence(read_results(study))
+    same = build_fake_study(tmp_path / "t", networks=["vgg16", "resnet34"], seeds=2)
+    assert order_sentence(read_results(same)) == ""
 
 
 @pytest.mark.slow
 def test_test_intervals_take_the_track_for_the_unit(study: Path) -> None:
     results = read_results(study)
-    variant = next(v for v in results.variants if v.label == "lenet5")
-    runs = results.all_predictions(variant, "test")
+    runs = results.all_predictions(by_label(results)["lenet5"], "test")
     correct_SN = np.stack([run.is_correct_N for run in runs])
     expected = judge.accuracy_interval(correct_SN, results.clusters_N[runs[0].image_ids_N])
     row = row_of(leaderboard_rows(study), "lenet5")
@@ -176,9 +156,9 @@ def test_an_image_without_a_group_is_a_unit_of_its_own(tmp_path: Path) -> None:
 
 def test_validation_by_folds_has_the_fold_for_the_unit_from_three_on(study: Path) -> None:
     results = read_results(study)
-    by_label = {variant.label: variant for variant in results.variants}
-    of_three = estimate_score(results, by_label["lenet5"], "val")
-    of_two = estimate_score(results, by_label["vgg16+stn"], "val")
+    variants = by_label(results)
+    of_three = estimate_score(results, variants["lenet5"], "val")
+    of_two = estimate_score(results, variants["vgg16+stn"], "val")
     assert of_three is not None and of_two is not None
     assert (of_three.cluster_noun, of_three.num_clusters) == ("folds", 3)
     assert (of_two.cluster_noun, of_two.num_seeds) == ("tracks", 2)
@@ -186,8 +166,8 @@ def test_validation_by_folds_has_the_fold_for_the_unit_from_three_on(study: Path
 
 def test_a_difference_is_paired_over_common_seeds(study: Path) -> None:
     results = read_results(study)
-    by_label = {variant.label: variant for variant in results.variants}
-    gap = estimate_difference(results, by_label["vgg16+stn"], by_label["vgg16"], "test")
+    variants = by_label(results)
+    gap = estimate_difference(results, variants["vgg16+stn"], variants["vgg16"], "test")
     assert gap is not None
     assert gap.num_seeds == 2
     assert gap.low <= gap.value <= gap.high
@@ -196,18 +176,18 @@ def test_a_difference_is_paired_over_common_seeds(study: Path) -> None:
 
 def test_an_undertrained_network_is_never_compared(study: Path) -> None:
     results = read_results(study)
-    by_label = {variant.label: variant for variant in results.variants}
-    assert estimate_difference(results, by_label["resnet34+stn"], by_label["resnet34"], "test") is None
-    assert best_variant(results) != by_label["resnet34+stn"]
+    variants = by_label(results)
+    assert estimate_difference(results, variants["resnet34+stn"], variants["resnet34"], "test") is None
+    assert best_variant(results) != variants["resnet34+stn"]
 
 
 def test_three_seeds_may_separate_and_zero_inside_never_does(study: Path) -> None:
     results = read_results(study)
-    by_label = {variant.label: variant for variant in results.variants}
-    gap = estimate_difference(results, by_label["resnet34"], by_label["lenet5"], "test")
+    variants = by_label(results)
+    gap = estimate_difference(results, variants["resnet34"], variants["lenet5"], "test")
     assert gap is not None and gap.low > 0
     assert gap.verdict == judge.DIFFERENT
-    itself = estimate_difference(results, by_label["resnet34"], by_label["resnet34"], "test")
+    itself = estimate_difference(results, variants["resnet34"], variants["resnet34"], "test")
     assert itself is not None
     assert (itself.value, itself.verdict) == (0.0, judge.NOT_SEPARATED)
 
@@ -215,7 +195,7 @@ def test_three_seeds_may_separate_and_zero_inside_never_does(study: Path) -> Non
 def test_without_a_test_set_the_test_columns_stay_empty(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=2, has_test=False)
     row = leaderboard_rows(study)[0]
-    assert all(row[column] is None for column in COLUMNS if column.startswith("test_"))
+    assert all(row[column] is None for column in row if column.startswith("test_"))
     assert row["val_accuracy_mean"] is not None
     assert error_split(read_results(study), read_results(study).variants[0]) == "val"
 
@@ -224,7 +204,7 @@ def test_seed_rows_list_every_planned_run_with_its_reason(study: Path) -> None:
     rows = seed_rows(study)
     assert len(rows) == 18
     failed = [row for row in rows if row["status"] == "failed"]
-    assert [(label(row), row["seed"]) for row in failed] == [("vgg16+stn", 2)]
+    assert [(row_label(row), row["seed"]) for row in failed] == [("vgg16+stn", 2)]
     assert "NaN" in failed[0]["reason"]
     assert len({tuple(row) for row in rows}) == 1
 
@@ -261,10 +241,9 @@ def test_what_a_table_needs_and_a_file_lacks_is_told_with_the_files_name(tmp_pat
 
 def test_answers_with_other_classes_than_the_studys_are_refused(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=1, has_examples=False)
-    path = study / "lenet5" / "seed-0" / "test.npz"
-    test = read_predictions(path)
-    wide_NK = np.pad(test.logits_NK, ((0, 0), (0, 1)), constant_values=99)
-    write_predictions(path, Predictions(logits_NK=wide_NK, labels_N=test.labels_N, image_ids_N=test.image_ids_N))
+    run_dir = study / "lenet5" / "seed-0"
+    logits_NK = read_predictions(run_dir / "test.npz").logits_NK
+    replace_test(run_dir, logits_NK=np.pad(logits_NK, ((0, 0), (0, 1)), constant_values=99))
     with pytest.raises(ValueError, match=r"test\.npz answers with 44 classes: the study has 43"):
         leaderboard_rows(study)
 
@@ -289,12 +268,9 @@ def test_class_rows_add_up_to_the_counts_in_the_records(study: Path) -> None:
     results = read_results(study)
     best = best_variant(results)
     assert best is not None
-    rows = class_rows(results, best, "test")
-    assert sum(row["num_answers"] for row in rows) == sum(
-        record.test.num_seen for record in best.records if record.test
-    )
-    right = sum(record.test.num_correct for record in best.records if record.test)
-    assert sum(row["num_correct"] for row in rows) == right
+    rows, tests = class_rows(results, best, "test"), [record.test for record in best.records if record.test]
+    assert sum(row["num_answers"] for row in rows) == sum(test.num_seen for test in tests)
+    assert sum(row["num_correct"] for row in rows) == sum(test.num_correct for test in tests)
     assert {row["num_tracks"] for row in rows} == {3}
     assert [row["accuracy"] for row in rows] == sorted(row["accuracy"] for row in rows)
 
@@ -303,23 +279,17 @@ def test_confusions_and_pairs_count_the_same_mistakes(study: Path) -> None:
     results = read_results(study)
     best = best_variant(results)
     assert best is not None
-    mistakes = sum(
-        row["num_answers"]
-        for row in confusion_rows(results, best, "test")
-        if row["true_label"] != row["predicted_label"]
-    )
+    wrong = [row for row in confusion_rows(results, best, "test") if row["true_label"] != row["predicted_label"]]
     pairs = pair_rows(results, best, "test")
-    assert sum(row["num_mixed_up"] for row in pairs) == mistakes
+    assert sum(row["num_mixed_up"] for row in pairs) == sum(row["num_answers"] for row in wrong)
     assert all(row["num_a_as_b"] + row["num_b_as_a"] == row["num_mixed_up"] for row in pairs)
     assert pairs[0]["num_mixed_up"] == max(row["num_mixed_up"] for row in pairs)
 
 
 def test_an_image_number_beyond_the_split_is_named(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=1)
-    path = study / "lenet5" / "seed-0" / "test.npz"
-    answers = read_predictions(path)
-    ids_N = answers.image_ids_N + 10**6
-    write_predictions(path, Predictions(logits_NK=answers.logits_NK, labels_N=answers.labels_N, image_ids_N=ids_N))
+    run_dir = study / "lenet5" / "seed-0"
+    replace_test(run_dir, image_ids_N=read_predictions(run_dir / "test.npz").image_ids_N + 10**6)
     with pytest.raises(ValueError, match=r"split\.csv has rows 0 to"):
         leaderboard_rows(study)
 

@@ -11,22 +11,19 @@ from hypothesis import strategies as st
 from exact_study import build_exact_study
 from fake_study import build_fake_study
 from roadtest.analysis import (
-    difference_between,
     estimate_score,
     judge_networks,
     judged_split,
     leaderboard_rows,
-    mean_score,
     ranked_variants,
     read_results,
     seed_rows,
     stn_rows,
     summary_sentences,
     verdict_rows,
-    weakest_classes,
-    why_not_compared,
 )
 from roadtest.analysis import stats as judge
+from roadtest.analysis.comparisons import difference_between, why_not_compared
 from roadtest.analysis.metrics import (
     ClassCounts,
     check_metric,
@@ -36,6 +33,7 @@ from roadtest.analysis.metrics import (
     influence,
     score,
 )
+from roadtest.analysis.results import mean_score, weakest_classes
 from roadtest.records import Predictions, read_predictions, write_predictions
 
 answers = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=40)

@@ -22,7 +22,6 @@ COSTS = Costs(
     macs=650_000,
     size_bytes=264_000,
     latency_p50_ms=0.33,
-    num_threads=2,
     train_seconds_mean=90.0,
     peak_memory_bytes=601_000_000,
 )

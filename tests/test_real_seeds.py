@@ -7,8 +7,9 @@ import pytest
 
 from benchmarks.statistics import real_seeds
 from fake_study import build_fake_study
-from roadtest.analysis import difference_between, read_results
+from roadtest.analysis import read_results
 from roadtest.analysis import stats as judge
+from roadtest.analysis.comparisons import difference_between
 
 
 @pytest.fixture(scope="module")

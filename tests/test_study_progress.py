@@ -1,6 +1,6 @@
 """What is shown while a study works: lines for a file, a table that fits any window, nothing when quiet.
 
-The board knows what the events have told, and estimates what is still to come."""
+`StudyProgress` keeps what the events reported, and estimates what is still to come."""
 
 import io
 
@@ -15,10 +15,10 @@ from roadtest.study.progress import (
     DONE,
     FAILED,
     WAITING,
-    Board,
-    Line,
-    choose_columns,
-    choose_lines,
+    RunProgress,
+    StudyProgress,
+    choose_runs,
+    columns_for,
     draw,
     render_clock,
     render_line,
@@ -40,17 +40,17 @@ ROW = Event(
 )
 
 
-def board_of(num_runs: int, state: str = WAITING) -> Board:
-    board = Board()
+def progress_of(num_runs: int, state: str = WAITING) -> StudyProgress:
+    progress = StudyProgress()
     for seed in range(num_runs):
-        board.lines["resnet34+stn", seed] = Line(label="resnet34+stn", seed=seed, state=state, status=state)
-    return board
+        progress.by_run["resnet34+stn", seed] = RunProgress(label="resnet34+stn", seed=seed, state=state, status=state)
+    return progress
 
 
-def picture(board: Board, *, width: int, height: int, is_plain: bool = False) -> list[str]:
+def picture(progress: StudyProgress, *, width: int, height: int, is_plain: bool = False) -> list[str]:
     console = Console(file=io.StringIO(), width=width, height=height, force_terminal=False)
     with console.capture() as capture:
-        console.print(draw(board, width=width, height=height, is_plain=is_plain))
+        console.print(draw(progress, width=width, height=height, is_plain=is_plain))
     return capture.get().splitlines()
 
 
@@ -104,7 +104,7 @@ def test_a_file_gets_whole_lines_and_no_control_characters() -> None:
     assert stream.getvalue() == f"{render_line(ROW)}\n"
 
 
-def test_what_is_told_of_somebodys_files_is_text_alone() -> None:
+def test_a_files_name_is_text_alone() -> None:
     stream, terminal = io.StringIO(), io.StringIO()
     event = Event(kind="warning", text="data check: \x1b]0;owned\x07.png")
     with show_progress(stream=stream) as on_event:
@@ -160,7 +160,7 @@ def test_without_runs_the_picture_does_not_stay() -> None:
 
 
 def test_a_wide_window_shows_every_column() -> None:
-    titles = [column.title for column in choose_columns(list(board_of(2).lines.values()), 140)]
+    titles = [column.title for column in columns_for(progress_of(2).runs, 140)]
     assert titles == [
         "run",
         "seed",
@@ -177,69 +177,69 @@ def test_a_wide_window_shows_every_column() -> None:
 
 
 def test_eighty_characters_keep_what_matters_most() -> None:
-    titles = [column.title for column in choose_columns(list(board_of(2).lines.values()), 80)]
+    titles = [column.title for column in columns_for(progress_of(2).runs, 80)]
     assert titles == ["run", "seed", "status", "epoch", "train acc", "val acc", "used", "left"]
 
 
 def test_a_single_seed_needs_no_column() -> None:
-    assert "seed" not in [column.title for column in choose_columns(list(board_of(1).lines.values()), 140)]
+    assert "seed" not in [column.title for column in columns_for(progress_of(1).runs, 140)]
 
 
 @pytest.mark.slow
 @given(st.integers(40, 200), st.integers(10, 60), st.integers(0, 80), st.sampled_from([WAITING, AT_WORK, DONE, FAILED]))
 def test_the_picture_fits_the_window(width: int, height: int, num_runs: int, state: str) -> None:
-    lines = picture(board_of(num_runs, state), width=width, height=height)
+    lines = picture(progress_of(num_runs, state), width=width, height=height)
     assert max(map(len, lines)) <= width
     assert len(lines) < height
 
 
 def test_a_low_window_keeps_the_runs_at_work_and_counts_the_rest() -> None:
-    board = board_of(40)
+    progress = progress_of(40)
     for seed in range(20):
-        board.lines["resnet34+stn", seed].state = DONE
-    board.lines["resnet34+stn", 20].state = board.lines["resnet34+stn", 20].status = AT_WORK
-    lines = list(board.lines.values())
-    shown = choose_lines(lines, 5)
+        progress.by_run["resnet34+stn", seed].state = DONE
+    progress.by_run["resnet34+stn", 20].state = progress.by_run["resnet34+stn", 20].status = AT_WORK
+    lines = progress.runs
+    shown = choose_runs(lines, 5)
     assert [line.seed for line in shown] == [18, 19, 20, 21, 22]
-    assert "  and 18 done, 17 waiting" in [line.rstrip() for line in picture(board, width=80, height=11)]
+    assert "  and 18 done, 17 waiting" in [line.rstrip() for line in picture(progress, width=80, height=11)]
 
 
 def test_a_failed_run_stays_in_sight() -> None:
-    board = board_of(40, DONE)
-    board.lines["resnet34+stn", 3].state = FAILED
-    assert 3 in [line.seed for line in choose_lines(list(board.lines.values()), 5)]
+    progress = progress_of(40, DONE)
+    progress.by_run["resnet34+stn", 3].state = FAILED
+    assert 3 in [line.seed for line in choose_runs(progress.runs, 5)]
 
 
 def test_a_long_label_is_cut_and_not_the_numbers() -> None:
-    board = Board()
-    board.take(ROW)
-    board.lines["x", 0] = Line(label="timm:" + "x" * 60, seed=0)
-    lines = picture(board, width=120, height=20)
+    progress = StudyProgress()
+    progress.take(ROW)
+    progress.by_run["x", 0] = RunProgress(label="timm:" + "x" * 60, seed=0)
+    lines = picture(progress, width=120, height=20)
     assert any("92.1 %" in line for line in lines)
     assert any("timm:xxx" in line and "…" in line for line in lines)
 
 
 def test_a_terminal_without_unicode_gets_plain_marks() -> None:
-    text = "\n".join(picture(board_of(3, DONE), width=80, height=20, is_plain=True))
+    text = "\n".join(picture(progress_of(3, DONE), width=80, height=20, is_plain=True))
     assert text.isascii()
     assert "+  resnet34+stn" in text
 
 
-def board_of_board(*events: Event) -> Board:
-    board = Board()
+def after(*events: Event) -> StudyProgress:
+    progress = StudyProgress()
     for event in events:
-        board.take(event)
-    return board
+        progress.take(event)
+    return progress
 
 
 def test_a_run_goes_from_waiting_to_done_and_keeps_its_last_numbers() -> None:
-    board = board_of_board(
+    progress = after(
         Event(kind="queued", label="lenet5", seed=0, status="waiting"),
         Event(kind="started", label="lenet5", seed=0, text="from the start"),
         Event(kind="row", label="lenet5", seed=0, epoch=1.0, val_accuracy=0.5, train_seconds=10.0, seconds_left=20.0),
         Event(kind="finished", label="lenet5", seed=0, val_accuracy=0.6, train_seconds=30.0),
     )
-    (line,) = board.lines.values()
+    (line,) = progress.runs
     assert (line.state, line.status, line.epoch, line.val_accuracy, line.train_seconds, line.seconds_left) == (
         DONE,
         "done",
@@ -254,48 +254,48 @@ def test_each_kind_of_event_puts_the_run_into_its_state() -> None:
     kinds = {"queued": WAITING, "started": AT_WORK, "phase": AT_WORK, "step": AT_WORK, "row": AT_WORK}
     kinds |= {"finished": DONE, "failed": FAILED}
     for kind, state in kinds.items():
-        (line,) = board_of_board(Event(kind=kind, label="a", seed=1)).lines.values()
+        (line,) = after(Event(kind=kind, label="a", seed=1)).runs
         assert line.state == state, kind
 
 
 def test_a_run_found_complete_says_so() -> None:
-    (line,) = board_of_board(Event(kind="queued", label="lenet5", seed=0, status="finished")).lines.values()
+    (line,) = after(Event(kind="queued", label="lenet5", seed=0, status="finished")).runs
     assert (line.state, line.status) == (DONE, "done before")
 
 
 def test_a_zero_is_a_number_and_not_a_missing_one() -> None:
-    (line,) = board_of_board(Event(kind="row", label="a", seed=0, epoch=0.0, val_accuracy=0.0)).lines.values()
+    (line,) = after(Event(kind="row", label="a", seed=0, epoch=0.0, val_accuracy=0.0)).runs
     assert (line.epoch, line.val_accuracy) == (0.0, 0.0)
 
 
 def test_time_left_counts_waiting_runs_like_the_known_ones() -> None:
-    board = board_of_board(
+    progress = after(
         Event(kind="finished", label="a", seed=0, train_seconds=100.0),
         Event(kind="step", label="b", seed=0, train_seconds=10.0, seconds_left=50.0),
         Event(kind="queued", label="c", seed=0, status="waiting"),
         Event(kind="queued", label="d", seed=0, status="waiting"),
     )
-    assert board.seconds_left() == 50 + 2 * (100 + 60) / 2  # the known wholes are 100 s and 10 + 50 s
+    assert progress.seconds_left() == 50 + 2 * (100 + 60) / 2  # the known wholes are 100 s and 10 + 50 s
 
 
 def test_time_left_is_shared_by_runs_at_the_same_time() -> None:
     steps = [Event(kind="step", label=name, seed=0, train_seconds=10.0, seconds_left=50.0) for name in "ab"]
-    assert board_of_board(*steps).seconds_left() == 50
+    assert after(*steps).seconds_left() == 50
 
 
 def test_time_left_is_unknown_while_a_run_does_not_know_its_own() -> None:
-    assert board_of_board(Event(kind="started", label="a", seed=0)).seconds_left() is None
-    assert board_of_board(Event(kind="queued", label="a", seed=0)).seconds_left() is None
+    assert after(Event(kind="started", label="a", seed=0)).seconds_left() is None
+    assert after(Event(kind="queued", label="a", seed=0)).seconds_left() is None
 
 
-def test_what_happens_beside_the_runs_is_told_until_it_is_over() -> None:
-    board = board_of_board(Event(kind="data", num_done=10, num_total=2000))
-    assert board.aside == "decoding images  10 of 2,000"
-    board.take(Event(kind="data", num_done=2000, num_total=2000))
-    assert board.aside == ""
-    board.take(Event(kind="download", num_done=12_000_000, num_total=263_000_000))
-    assert board.aside == "downloading  12 of 263 MB"
-    board.take(Event(kind="download", num_done=12_000_000))  # the server did not say how much there is
-    assert board.aside == "downloading  12 MB"
-    board.take(Event(kind="phase", text="writing the report"))
-    assert board.aside == "writing the report"
+def test_what_happens_beside_the_runs_is_shown_until_it_is_over() -> None:
+    progress = after(Event(kind="data", num_done=10, num_total=2000))
+    assert progress.activity == "decoding images  10 of 2,000"
+    progress.take(Event(kind="data", num_done=2000, num_total=2000))
+    assert progress.activity == ""
+    progress.take(Event(kind="download", num_done=12_000_000, num_total=263_000_000))
+    assert progress.activity == "downloading  12 of 263 MB"
+    progress.take(Event(kind="download", num_done=12_000_000))  # the server did not say how much there is
+    assert progress.activity == "downloading  12 MB"
+    progress.take(Event(kind="phase", text="writing the report"))
+    assert progress.activity == "writing the report"

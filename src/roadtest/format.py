@@ -14,8 +14,9 @@ import io
 import json
 import math
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 WHERE = {"test": "on test", "val": "in validation"}
 """A set in a sentence."""
@@ -307,3 +308,41 @@ def _markdown_text(text: str) -> str:
 def _tex_text(text: str) -> str:
     signs = "".join(_TEX_SIGNS.get(sign, sign) for sign in " ".join(text.split()))
     return signs.replace("–", "--")
+
+
+T = TypeVar("T")
+ALWAYS = 99
+"""Rank of a column that stays in every window."""
+COLUMN_GAP = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column(Generic[T]):
+    """A column of a table on a terminal; the one with the lowest rank goes first where there is no room."""
+
+    title: str
+    text: Callable[[T], str]
+    rank: int = ALWAYS
+    is_right: bool = True
+    is_folding: bool = False
+    """Long words go on in the next line instead of widening the column."""
+    width: int | None = None
+    """Fixed, so that nothing jumps while numbers come in; None is as wide as its longest cell."""
+
+    def width_for(self, rows: Sequence[T]) -> int:
+        """Characters that the column takes; 0 for one that folds."""
+        if self.width is not None or self.is_folding:
+            return self.width or 0
+        return max([len(self.title), *(len(self.text(row)) for row in rows)])
+
+
+def choose_columns(columns: Sequence[Column[T]], rows: Sequence[T], width: int) -> list[Column[T]]:
+    """The columns that fit into `width` characters, those with the highest ranks, in their order."""
+    kept: list[Column[T]] = []
+    left = width + COLUMN_GAP
+    for column in sorted(columns, key=lambda column: -column.rank):
+        wide = column.width_for(rows) + COLUMN_GAP
+        if column.rank == ALWAYS or wide <= left:
+            kept.append(column)
+            left -= wide
+    return [column for column in columns if column in kept]

@@ -11,7 +11,6 @@ from roadtest.analysis.comparisons import (
     Estimate,
     Judged,
     best_variant,
-    difference_between,
     estimate_difference,
     estimate_score,
     judge_networks,
@@ -21,22 +20,14 @@ from roadtest.analysis.comparisons import (
     seed_only_accuracy,
     seed_only_difference,
     verdict_rows,
-    why_not_compared,
 )
 from roadtest.analysis.costs import device_column, devices_of, latency_rows, pareto_front
 from roadtest.analysis.errors import class_rows, confusion_rows, error_split, pair_rows
 from roadtest.analysis.external import external_difference_rows, external_rows, rows_with_externals
 from roadtest.analysis.factors import pretraining_rows, stn_rows
 from roadtest.analysis.leaderboard import leaderboard_rows, leading_sentence, seed_rows, summary_sentences
-from roadtest.analysis.metrics import ACCURACY, METRICS, Metric, check_metric
-from roadtest.analysis.results import (
-    Results,
-    Variant,
-    mean_score,
-    missing_class_sentence,
-    read_results,
-    weakest_classes,
-)
+from roadtest.analysis.metrics import ACCURACY, METRICS, check_metric
+from roadtest.analysis.results import Results, Variant, missing_class_sentence, read_results
 from roadtest.analysis.sample_size import GOOD_NUM_SEEDS, plan_more_seeds, repeat_commands
 from roadtest.format import render_table
 
@@ -47,7 +38,6 @@ __all__ = [
     "NEEDS_SEEDS",
     "Estimate",
     "Judged",
-    "Metric",
     "Results",
     "Variant",
     "best_variant",
@@ -59,7 +49,6 @@ __all__ = [
     "crossover_rows",
     "device_column",
     "devices_of",
-    "difference_between",
     "error_split",
     "estimate_difference",
     "estimate_score",
@@ -71,7 +60,6 @@ __all__ = [
     "latency_rows",
     "leaderboard_rows",
     "leading_sentence",
-    "mean_score",
     "missing_class_sentence",
     "order_sentence",
     "pair_rows",
@@ -90,6 +78,4 @@ __all__ = [
     "summary_sentences",
     "target_rows",
     "verdict_rows",
-    "weakest_classes",
-    "why_not_compared",
 ]

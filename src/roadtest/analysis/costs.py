@@ -28,38 +28,38 @@ _KEYS = ("network", "has_stn", "runtime", "device", "batch_size", "num_threads")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeviceCosts:
-    """What one image costs on a computer; None is not measured."""
-
-    latency_p50_ms: float | None
-    peak_memory_bytes: int | None = None
-    num_threads: int | None
-    """Of the latency."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Costs(DeviceCosts):
+class Costs:
     """What a network costs on the study's computer, in the leaderboard's columns; None is not measured."""
 
     num_parameters: int | None
     macs: int | None
     size_bytes: int | None
     train_seconds_mean: float | None
+    latency_p50_ms: float | None
+    peak_memory_bytes: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceCosts:
+    """What the exported network costs on a computer; None is not measured."""
+
+    latency_p50_ms: float | None
+    peak_memory_bytes: int | None
+    num_threads: int | None
+    """Of the latency."""
 
 
 def network_costs(results: Results, variant: Variant) -> Costs:
     """Return the costs of a network in PyTorch on the study's computer."""
     costs = [record.cost for record in variant.records]
     timed = [record.cost.train_seconds for record in variant.records if record.is_time_comparable]
-    samples = _headline_samples(results, variant)
     return Costs(
         num_parameters=max((cost.num_parameters for cost in costs), default=None),
         macs=max((cost.macs for cost in costs), default=None),
         size_bytes=max((cost.size_bytes for cost in costs), default=None),
         train_seconds_mean=statistics.fmean(timed) if timed else None,
-        latency_p50_ms=_median_ms(samples),
+        latency_p50_ms=headline_latency_ms(results, variant),
         peak_memory_bytes=max((cost.peak_memory_bytes for cost in costs), default=None),
-        num_threads=_num_threads(samples),
     )
 
 
@@ -92,6 +92,11 @@ def device_column(device: str, cost: str = "latency_p50_ms") -> str:
 def headline_latency_ms(results: Results, variant: Variant) -> float | None:
     """Return the median time of one image alone on the study's computer, in PyTorch."""
     return _median_ms(_headline_samples(results, variant))
+
+
+def headline_threads(results: Results, variant: Variant) -> int | None:
+    """Return with how many threads that was measured."""
+    return _num_threads(_headline_samples(results, variant))
 
 
 def _headline_samples(results: Results, variant: Variant) -> list[Sample]:

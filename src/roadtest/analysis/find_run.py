@@ -1,8 +1,8 @@
-"""The run that a path means: itself where it is a run's folder; where it is a study, one of the recommended network.
+"""Resolve a path to a run: itself where it is a run's folder; where it is a study, one of the recommended network.
 
-Whatever is done with one trained network (predicting, evaluating, exporting) finds it here, so that a study's folder
-is taken wherever a run's is. The network is the one that `recommend` names without limits; of its seeds the first one
-whose weights were kept is taken: folds differ in difficulty, so a seed's validation accuracy is no reason to prefer it.
+Predicting, evaluating and exporting find their network here, so that a study's folder is taken wherever a run's is. The
+network is the one that `recommend` names without limits; of its seeds the first one whose weights were kept is taken:
+folds differ in difficulty, so a seed's validation accuracy is no reason to prefer it.
 """
 
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Winner:
+class FoundRun:
     """A run's folder, and how it was found."""
 
     path: Path
     words: str
-    """One line for people: which run was taken, and why; empty where the run itself was named."""
+    """One line for people: which run is taken, and why; empty where the run itself was named."""
 
 
-def find_run(path: str | Path) -> Winner:
-    """Find the run that a path means; a ValueError in one line where there is none."""
+def find_run(path: str | Path) -> FoundRun:
+    """Resolve a path to a finished run; a ValueError in one line where there is none."""
     folder = Path(path).expanduser()
     if is_finished(folder) or not (folder / "study.json").exists():
         _check_is_run(folder)
-        return Winner(path=folder, words="")
-    return _of_study(folder)
+        return FoundRun(path=folder, words="")
+    return _recommended_run(folder)
 
 
 def _check_is_run(folder: Path) -> None:
@@ -51,7 +51,7 @@ def _check_is_run(folder: Path) -> None:
     )
 
 
-def _of_study(study_dir: Path) -> Winner:
+def _recommended_run(study_dir: Path) -> FoundRun:
     found = recommend(study_dir)
     if found.recommended is None:
         raise ValueError(
@@ -63,4 +63,4 @@ def _of_study(study_dir: Path) -> Winner:
     finished = sorted((run for run in planned if is_finished(study_dir / run.folder)), key=lambda run: run.seed)
     chosen = next((run for run in finished if (study_dir / run.folder / WEIGHTS).exists()), finished[0])
     words = f"{study_dir} recommends {label} ({found.certainty}): its run with seed {chosen.seed} is taken"
-    return Winner(path=study_dir / chosen.folder, words=words)
+    return FoundRun(path=study_dir / chosen.folder, words=words)

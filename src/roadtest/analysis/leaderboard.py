@@ -20,6 +20,7 @@ from roadtest.analysis.costs import (
     DeviceCosts,
     device_column,
     exported_costs,
+    headline_threads,
     network_costs,
 )
 from roadtest.analysis.factors import BENEFICIAL, NOT_BENEFICIAL, Factor, stn_factors
@@ -65,6 +66,8 @@ class LeaderboardRow:
     weakest_classes: list[ClassRecall]
     """By the recall over the validation predictions of all runs, the weakest first."""
     costs: Costs
+    num_threads: int | None
+    """Of the latency in `costs`."""
     exported: dict[str, DeviceCosts]
     """Of the exported network, by device; ONNX is this computer."""
     judged_split: str | None
@@ -85,7 +88,7 @@ class LeaderboardRow:
 
     def to_row(self) -> Row:
         """The columns that every leaderboard has, and those of the study's devices."""
-        variant, costs, weakest = self.variant, self.costs, next(iter(self.weakest_classes), None)
+        variant, weakest = self.variant, next(iter(self.weakest_classes), None)
         tests = [record.test for record in variant.records if record.test is not None]
         val, test = (self.figure(split, ACCURACY) for split in ("val", "test"))
         row: Row = {
@@ -97,12 +100,7 @@ class LeaderboardRow:
             "test_accuracy_mean": test.mean,
             "test_accuracy_std": _deviation([one.accuracy for one in tests]),
             "test_loss_mean": _mean(one.loss for one in tests),
-            "num_parameters": costs.num_parameters,
-            "macs": costs.macs,
-            "size_bytes": costs.size_bytes,
-            "train_seconds_mean": costs.train_seconds_mean,
-            "latency_p50_ms": costs.latency_p50_ms,
-            "peak_memory_bytes": costs.peak_memory_bytes,
+            **vars(self.costs),
             "status": variant.status,
             "val_accuracy_low": val.low,
             "val_accuracy_high": val.high,
@@ -122,7 +120,7 @@ class LeaderboardRow:
             row[device_column(device)] = found.latency_p50_ms
             if device != ONNX:
                 row[device_column(device, "peak_memory_bytes")] = found.peak_memory_bytes
-        row |= {**self.source, "stn_worth": self.stn_benefit, NUM_THREADS: costs.num_threads}
+        row |= {**self.source, "stn_worth": self.stn_benefit, NUM_THREADS: self.num_threads}
         return row | {device_column(name, "num_threads"): found.num_threads for name, found in self.exported.items()}
 
 
@@ -145,6 +143,7 @@ def leaderboard(results: Results) -> list[LeaderboardRow]:
                 },
                 weakest_classes=weakest_classes(results, variant, "val"),
                 costs=network_costs(results, variant),
+                num_threads=headline_threads(results, variant),
                 exported=exported_costs(results, variant),
                 judged_split=judged.split if is_judged else None,
                 letters=judged.letters[variant.label] or None if is_judged else None,

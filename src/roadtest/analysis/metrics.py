@@ -1,10 +1,10 @@
 """What may choose between networks: accuracy, and three figures in which every class weighs the same.
 
 Balanced accuracy is the mean over classes of the recall (the share of a class's images that were recognised).
-Macro-F1 is the mean over classes of F1 = 2 x correct / (images of the class + images called so). Worst-class recall is
-the lowest recall. All three are over the classes that have images in the set. The metric is a choice of reading, no
-part of the protocol: every figure is computed again from the raw answers of a run. Pure arithmetic; results.py reads
-the runs, comparisons.py says what a figure is worth. Shapes: N images, K classes, U units.
+Macro-F1 is the mean over classes of F1 = 2 x correct / (images of the class + images predicted as it). Worst-class
+recall is the lowest recall. All three are over the classes that have images in the set. The metric is a choice of
+reading, no part of the protocol: every figure is computed again from the predictions of a run. Pure arithmetic.
+Shapes: N images, K classes, C clusters.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Metric:
     column: str
     """Its part of a column's name: `val_macro_f1_mean`."""
     words: str
-    """As it stands in a sentence."""
+    """In a sentence."""
     superlative: str
     """What the best network is called."""
     comparative: str
@@ -50,11 +50,11 @@ METRICS = {
 
 @dataclass(frozen=True, kw_only=True)
 class ClassCounts:
-    """What one run answered on one set, added up by class."""
+    """What one run predicted on one set, added up by class."""
 
     images_K: Ints
     called_K: Ints
-    """Images that were called so, rightly or not."""
+    """Images that were predicted as the class, rightly or not."""
     correct_K: Ints
 
     @property
@@ -69,19 +69,19 @@ class ClassCounts:
 
     @property
     def f1_K(self) -> Floats:
-        """Twice the correct ones over images and calls together; 0 for a class without images."""
+        """Twice the hits over images and predictions together; 0 for a class without images."""
         return np.where(self.images_K > 0, 2 * self.correct_K / np.maximum(self.images_K + self.called_K, 1), 0.0)
 
 
 def check_metric(name: str, *, given_by: str = "--metric") -> str:
-    """Return a metric's name; a ValueError says which there are."""
+    """Return a metric's name; a ValueError gives the choices."""
     if name not in METRICS:
         raise ValueError(f"{given_by} {name!r} is not known: choose one of {', '.join(METRICS)}")
     return name
 
 
 def count_classes(labels_N: Ints, predicted_N: Ints, num_classes: int) -> ClassCounts:
-    """Add up the answers of one run."""
+    """Add up the predictions of one run."""
     return ClassCounts(
         images_K=np.bincount(labels_N, minlength=num_classes),
         called_K=np.bincount(predicted_N, minlength=num_classes),
@@ -90,7 +90,7 @@ def count_classes(labels_N: Ints, predicted_N: Ints, num_classes: int) -> ClassC
 
 
 def score(counts: ClassCounts, metric: str) -> float:
-    """The figure, a fraction."""
+    """Compute the figure, a fraction."""
     present_K = counts.present_K
     if metric == ACCURACY:
         return float(counts.correct_K.sum() / counts.images_K.sum())
@@ -101,10 +101,10 @@ def score(counts: ClassCounts, metric: str) -> float:
 
 
 def influence(labels_N: Ints, predicted_N: Ints, counts: ClassCounts, metric: str) -> Floats:
-    """What each image adds to balanced accuracy or macro-F1, to first order, but for a constant in each class.
+    """Compute what each image adds to balanced accuracy or macro-F1, to first order, up to a constant in each class.
 
     Of balanced accuracy that is exact: it is a weighted mean. F1 of class k is 2 t / (n + m); one image of the class
-    moves it by (2 [correct] - F1) / (n + m), one that is called k by - F1 / (n + m).
+    moves it by (2 [correct] - F1) / (n + m), one that is predicted as k by - F1 / (n + m).
     """
     if metric == BALANCED:
         right_N: Floats = (labels_N == predicted_N) * image_weights(labels_N)
@@ -119,16 +119,16 @@ def influence(labels_N: Ints, predicted_N: Ints, counts: ClassCounts, metric: st
 
 
 def image_weights(labels_N: Ints) -> Floats:
-    """The weight of each image where every class weighs the same; they add up to 1."""
+    """Weigh each image so that every class weighs the same; the weights add up to 1."""
     _, place_N, images_K = np.unique(labels_N, return_inverse=True, return_counts=True)
     weights_N: Floats = 1.0 / (len(images_K) * images_K[place_N])
     return weights_N
 
 
 def fold_sizes(labels_N: Ints, clusters_N: Ints, metric: str) -> tuple[int, int]:
-    """How many images and how many units of equal weight a figure on one fold rests on (Kish 1965).
+    """Count the images and the clusters of equal weight that a figure on one fold rests on (Kish 1965).
 
-    Of worst-class recall these are the images of the smallest class, and one unit: a fold has one worst class.
+    Of worst-class recall these are the images of the smallest class, and one cluster: a fold has one worst class.
     """
     if metric == ACCURACY:
         return len(labels_N), len(np.unique(clusters_N))

@@ -6,11 +6,12 @@ and as many columns as the window has room for.
 
 import shutil
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from roadtest.format import Row, printable
+from roadtest import format as formats
+from roadtest.format import COLUMN_GAP, Row, choose_columns, printable
 from roadtest.records import row_label
 
 if TYPE_CHECKING:
@@ -18,22 +19,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 MINUS = "–"  # not measured
-GAP = 2
-ALWAYS = 99
 P50 = "_latency_p50_ms"  # how the columns with latencies elsewhere end
 STYLES = {"ok": "green", "slow": "yellow", "missing": "red", "note": "cyan", "warning": "yellow", "error": "red"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Column:
-    """A column for people; the one with the lowest rank goes first where there is no room."""
-
-    title: str
-    text: Callable[[Row], str]
-    rank: int = ALWAYS
-    is_right: bool = True
-    is_folding: bool = False
-    """Long words go on in the next line instead of widening the column."""
+Column = formats.Column[Row]
 
 
 def percent(value: float | None) -> str:
@@ -216,18 +204,6 @@ def caution(rows: Sequence[Row]) -> str | None:
     return None
 
 
-def choose_columns(columns: Sequence[Column], rows: Sequence[Row], width: int) -> list[Column]:
-    """The columns that fit into `width` characters, those with the highest ranks, in their order."""
-    kept: list[Column] = []
-    left = width + GAP
-    for column in sorted(columns, key=lambda column: -column.rank):
-        wide = _width(column, rows) + GAP
-        if column.rank == ALWAYS or wide <= left:
-            kept.append(column)
-            left -= wide
-    return [column for column in columns if column in kept]
-
-
 def print_table(columns: Sequence[Column], parts: Sequence[tuple[str, list[Row]]]) -> list[Column]:
     """Print rows in parts, each under its heading, and give the columns that there was room for.
 
@@ -256,18 +232,13 @@ def _draw(columns: Sequence[Column], rows: Sequence[Row], part: Sequence[Row], *
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim", show_header=has_header)
+    table = Table(box=None, pad_edge=False, padding=(0, COLUMN_GAP, 0, 0), header_style="dim", show_header=has_header)
     for column in columns:
         justify: JustifyMethod = "right" if column.is_right else "left"
-        wide = _width(column, rows) or None
+        wide = column.width_for(rows) or None
         table.add_column(column.title, justify=justify, width=wide, no_wrap=not column.is_folding, overflow="fold")
     for row in part:
         # Lines are ours, and names may be anybody's.
         cells = ["\n".join(map(printable, column.text(row).split("\n"))) for column in columns]
         table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in cells))
     return table
-
-
-def _width(column: Column, rows: Sequence[Row]) -> int:
-    """As wide as its longest cell; 0 for a column that folds."""
-    return 0 if column.is_folding else max([len(column.title), *(len(column.text(row)) for row in rows)])

@@ -3,30 +3,41 @@
     with show_progress() as on_event:
         compare("gtsrb", on_event=on_event)
 
-A `Board` (progress.py) is what is known so far; drawing reads it and changes nothing. Columns go one by one where the
-window is narrow; where it is low, waiting and finished runs are summed up in a line and those at work stay. Everything
-is written to standard error: standard output belongs to results. A notebook or a file gets whole lines that are never
-wrapped, an evaluation each.
-
-The board of a working study: one line per run, kept up to date by the events it takes.
-
-Only what is known, no drawing: `progress.py` draws a board on a terminal, and anything else may do so too.
+`StudyProgress` holds what the events reported; drawing reads it and changes nothing. In a narrow window columns go, in
+a low one waiting and finished runs become a count. Everything goes to standard error: standard output is for results.
 """
 
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import IO, TYPE_CHECKING, TextIO
 
-from roadtest.format import printable
-from roadtest.records.events import Event
+from roadtest.format import COLUMN_GAP, Column, choose_columns, printable
+from roadtest.records.events import Emit, Event
 
 if TYPE_CHECKING:
     from rich.console import Console, Group, JustifyMethod
     from rich.table import Table
+
+MAX_LABEL = 32
+WAITING, AT_WORK, DONE, FAILED = "waiting", "at work", "done", "failed"
+_MARKS = {WAITING: ("·", "."), AT_WORK: ("▸", ">"), DONE: ("✓", "+"), FAILED: ("✗", "x")}
+"""In front of a run, and the same in ASCII."""
+_MARK_STYLES = {WAITING: "dim", AT_WORK: "cyan", DONE: "green", FAILED: "red"}
+_ROW_STYLES = {WAITING: "dim", AT_WORK: "bold", DONE: "", FAILED: "red"}
+_LINE_STYLES = {"planned": "bold", "note": "", "warning": "yellow", "failed": "red"}
+"""Events that a terminal keeps as lines above the table."""
+_STATES = {"started": AT_WORK, "phase": AT_WORK, "step": AT_WORK, "row": AT_WORK, "finished": DONE, "failed": FAILED}
+_STATUSES = {"started": "starting", "step": "training", "row": "training", "finished": "done", "failed": FAILED}
+_PHASES = {"probing precision": "probing", "final evaluation": "evaluating", "reading the test set": "testing"}
+_ENDS = {
+    "download": "{megabytes:,.0f} MB downloaded",
+    "data": "{total:,} images decoded",
+    "latency": "latency measured",
+}
 
 
 def render_clock(seconds: float | None) -> str:
@@ -46,118 +57,8 @@ def _number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:,.{digits}f}"
 
 
-_GAP = 2
-_MAX_LABEL = 32
-_ENDS = {
-    "download": "{megabytes:,.0f} MB downloaded",
-    "data": "{total:,} images decoded",
-    "latency": "latency measured",
-}
-
-
-def render_line(event: Event) -> str | None:
-    """One event as one plain line for a file or a notebook; None for those that would only be noise there."""
-    who = f"{event.label} seed {event.seed}" if event.seed is not None else event.label
-    if event.kind in ("planned", "note", "warning"):
-        return f"warning: {event.text}" if event.kind == "warning" else event.text
-    if event.kind == "row":
-        return f"{who}  " + "  ".join(_row_words(event))
-    if event.kind == "started":
-        return f"{who}  starts {event.text}"
-    if event.kind == "queued" and event.status == "finished":
-        return f"{who}  was finished before"
-    if event.kind == "finished":
-        return f"{who}  done  val acc {_percent(event.val_accuracy)}  in {render_clock(event.train_seconds)}"
-    if event.kind == "failed":
-        return f"{who}  failed: {event.text}"
-    if event.kind == "sweep":
-        return f"{who}  sweep  {event.text}"
-    if event.kind == "phase" and event.seed is None:
-        return event.text
-    if event.kind in _ENDS and event.num_total and event.num_done == event.num_total:
-        return _ENDS[event.kind].format(total=event.num_total, megabytes=event.num_total / 1e6)
-    return None
-
-
-def _row_words(event: Event) -> list[str]:
-    line = Line(label=event.label, seed=event.seed or 0)
-    note(line, event)
-    words = [(column.title, column.text(line)) for column in COLUMNS if column.title not in ("run", "seed", "status")]
-    return [f"{title} {text}" for title, text in words if text]
-
-
-@contextmanager
-def show_progress(
-    *, is_quiet: bool = False, stream: TextIO | None = None, console: "Console | None" = None
-) -> Iterator[Callable[[Event], None]]:
-    """Give a function that shows the events it is called with, on standard error, until the block ends."""
-    from rich.console import Console
-
-    screen = console or Console(file=stream or sys.stderr, force_jupyter=False)
-    if is_quiet:
-        yield lambda event: None
-    elif screen.is_terminal and not screen.is_dumb_terminal and not _is_cell():
-        with _live(screen) as on_event:
-            yield on_event
-    else:
-        yield lambda event: _write_line(screen.file, event)
-
-
-def _is_cell() -> bool:
-    """Whether this is `!roadtest ...` in a notebook: its kernel lends a terminal, but what it shows moves no cursor."""
-    return "JPY_PARENT_PID" in os.environ
-
-
-def _harmless(event: Event) -> Event:
-    """An event whose words, perhaps somebody's file names, do nothing to a terminal."""
-    return replace(event, label=printable(event.label), text=printable(event.text))
-
-
-def write_trouble(event: Event) -> None:
-    """Write a warning or a failed run on standard error: what must be seen also where nobody shows progress."""
-    if event.kind in ("warning", "failed"):
-        _write_line(sys.stderr, event)
-
-
-def _write_line(stream: IO[str], event: Event) -> None:
-    text = render_line(_harmless(event))
-    if text is not None:
-        print(text, file=stream, flush=True)
-
-
-@contextmanager
-def _live(screen: "Console") -> Iterator[Callable[[Event], None]]:
-    from rich.live import Live
-
-    board = Board()
-    is_plain = not screen.encoding.lower().startswith("utf")
-
-    def picture() -> "Group":
-        return draw(board, width=screen.width, height=screen.height, is_plain=is_plain)
-
-    def on_event(event: Event) -> None:
-        event = _harmless(event)
-        board.take(event)
-        if event.kind in _LOUD:
-            screen.print(render_line(event), style=_LOUD[event.kind], markup=False, highlight=False, soft_wrap=True)
-
-    with Live(console=screen, get_renderable=picture, refresh_per_second=4, vertical_overflow="crop") as live:
-        try:
-            yield on_event
-        finally:
-            board.aside = ""  # the last picture stays on the screen, and nothing is going on any more
-            live.transient = not board.lines  # without runs there is nothing worth keeping in it
-
-
-_LOUD = {"planned": "bold", "note": "", "warning": "yellow", "failed": "red"}
-WAITING, AT_WORK, DONE, FAILED = "waiting", "at work", "done", "failed"
-_STYLES = {WAITING: "dim", AT_WORK: "bold", DONE: "", FAILED: "red"}
-_MARKS = {WAITING: ("·", "."), AT_WORK: ("▸", ">"), DONE: ("✓", "+"), FAILED: ("✗", "x")}
-_MARK_STYLES = {WAITING: "dim", AT_WORK: "cyan", DONE: "green", FAILED: "red"}
-
-
 @dataclass(kw_only=True)
-class Line:
+class RunProgress:
     """One run as the table shows it; None is not known yet."""
 
     label: str
@@ -173,198 +74,248 @@ class Line:
     train_seconds: float | None = None
     seconds_left: float | None = None
 
+    def take(self, event: Event) -> None:
+        """Keep what an event says about this run."""
+        is_finished = event.status == "finished"
+        self.state = DONE if is_finished else _STATES.get(event.kind, self.state)
+        if event.kind == "queued":
+            self.status = "done before" if is_finished else WAITING
+        elif event.kind == "phase":
+            self.status = _PHASES.get(event.text, event.text)
+        else:
+            self.status = _STATUSES.get(event.kind, self.status)
+        for one in fields(self):
+            value = getattr(event, one.name, None)
+            if one.default is None and value is not None:
+                setattr(self, one.name, value)
+        if self.state in (DONE, FAILED):
+            self.seconds_left = None
 
-@dataclass(frozen=True, kw_only=True)
-class Column:
-    """A column of the live table; the one with the lowest rank goes first where there is no room."""
 
-    title: str
-    width: int
-    """Fixed, so that nothing jumps while numbers come in; 0 is as wide as the longest label."""
-    rank: int
-    text: Callable[[Line], str]
-    is_right: bool = True
-
-
-COLUMNS = (
-    Column(title="run", width=0, rank=11, text=lambda line: line.label, is_right=False),
-    Column(title="seed", width=4, rank=4, text=lambda line: str(line.seed)),
-    Column(title="status", width=11, rank=10, text=lambda line: line.status, is_right=False),
-    Column(title="epoch", width=5, rank=6, text=lambda line: _number(line.epoch, 1)),
-    Column(title="train loss", width=10, rank=1, text=lambda line: _number(line.train_loss, 3)),
-    Column(title="val loss", width=8, rank=3, text=lambda line: _number(line.val_loss, 3)),
-    Column(title="train acc", width=9, rank=5, text=lambda line: _percent(line.train_accuracy)),
-    Column(title="val acc", width=7, rank=9, text=lambda line: _percent(line.val_accuracy)),
-    Column(title="images/s", width=8, rank=2, text=lambda line: _number(line.images_per_second, 0)),
-    Column(title="used", width=7, rank=7, text=lambda line: render_clock(line.train_seconds)),
-    Column(title="left", width=7, rank=8, text=lambda line: render_clock(line.seconds_left)),
+RunColumn = Column[RunProgress]
+FIGURES = (
+    RunColumn(title="epoch", width=5, rank=6, text=lambda run: _number(run.epoch, 1)),
+    RunColumn(title="train loss", width=10, rank=1, text=lambda run: _number(run.train_loss, 3)),
+    RunColumn(title="val loss", width=8, rank=3, text=lambda run: _number(run.val_loss, 3)),
+    RunColumn(title="train acc", width=9, rank=5, text=lambda run: _percent(run.train_accuracy)),
+    RunColumn(title="val acc", width=7, rank=9, text=lambda run: _percent(run.val_accuracy)),
+    RunColumn(title="images/s", width=8, rank=2, text=lambda run: _number(run.images_per_second, 0)),
+    RunColumn(title="used", width=7, rank=7, text=lambda run: render_clock(run.train_seconds)),
+    RunColumn(title="left", width=7, rank=8, text=lambda run: render_clock(run.seconds_left)),
 )
+SEED = RunColumn(title="seed", width=4, rank=4, text=lambda run: str(run.seed))
+STATUS = RunColumn(title="status", width=11, text=lambda run: run.status, is_right=False)
 
 
-def choose_columns(lines: list[Line], width: int) -> list[Column]:
-    """The columns that fit into `width` characters, those with the highest ranks; no seeds where all are the same."""
-    kept = [column for column in COLUMNS if column.title != "seed" or len({line.seed for line in lines}) > 1]
-    mark = 1 + _GAP
-    while mark + sum(_width(column, lines) + _GAP for column in kept) - _GAP > width and len(kept) > 2:
-        kept.remove(min(kept, key=lambda column: column.rank))
-    return kept
+def _label(run: RunProgress) -> str:
+    return run.label if len(run.label) <= MAX_LABEL else run.label[: MAX_LABEL - 1] + "…"
 
 
-def _width(column: Column, lines: list[Line]) -> int:
-    return column.width or min(max(len(column.text(line)) for line in lines), _MAX_LABEL)
+def columns_for(runs: Sequence[RunProgress], width: int) -> list[RunColumn]:
+    """The columns that fit into `width` characters; no seeds where all are the same."""
+    label = RunColumn(title="run", width=max(len(_label(run)) for run in runs), text=_label, is_right=False)
+    seed = [SEED] if len({run.seed for run in runs}) > 1 else []
+    return choose_columns([label, *seed, STATUS, *FIGURES], runs, width - 1 - COLUMN_GAP)
 
 
-def choose_lines(lines: list[Line], height: int) -> list[Line]:
+def choose_runs(runs: list[RunProgress], height: int) -> list[RunProgress]:
     """The runs that fit into `height` lines: at work, failed, the latest finished, the next waiting; in their order."""
-    if len(lines) <= height:
-        return lines
+    if len(runs) <= height:
+        return runs
     urgency = {AT_WORK: 0, FAILED: 1, DONE: 2, WAITING: 2}
-    busy = [place for place, line in enumerate(lines) if line.state == AT_WORK] or [
-        next((place for place, line in enumerate(lines) if line.state == WAITING), len(lines) - 1)
+    busy = [place for place, run in enumerate(runs) if run.state == AT_WORK] or [
+        next((place for place, run in enumerate(runs) if run.state == WAITING), len(runs) - 1)
     ]
     order = sorted(
-        range(len(lines)),
-        key=lambda place: (urgency[lines[place].state], min(abs(place - other) for other in busy)),
+        range(len(runs)),
+        key=lambda place: (urgency[runs[place].state], min(abs(place - other) for other in busy)),
     )
-    return [lines[place] for place in sorted(order[: max(height, 1)])]
-
-
-def _draw_table(lines: list[Line], all_lines: list[Line], *, width: int, is_plain: bool) -> "Table":
-    from rich.table import Table
-    from rich.text import Text
-
-    columns = choose_columns(all_lines, width)
-    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
-    table.add_column("", width=1)
-    for column in columns:
-        justify: JustifyMethod = "right" if column.is_right else "left"
-        wide = _width(column, all_lines)
-        table.add_column(column.title, justify=justify, width=wide, no_wrap=True, overflow="ellipsis")
-    for line in lines:
-        mark = Text(_MARKS[line.state][is_plain], style=_MARK_STYLES[line.state])
-        table.add_row(mark, *(Text(column.text(line)) for column in columns), style=_STYLES[line.state])
-    return table
-
-
-def _tally(lines: list[Line]) -> str:
-    counts = [(state, sum(line.state == state for line in lines)) for state in (DONE, FAILED, AT_WORK, WAITING)]
-    return ", ".join(f"{number} {state}" for state, number in counts if number)
+    return [runs[place] for place in sorted(order[: max(height, 1)])]
 
 
 @dataclass(kw_only=True)
-class Board:
-    """Everything the events have told so far."""
+class StudyProgress:
+    """Everything that the events of a study reported so far."""
 
-    lines: dict[tuple[str, int], Line] = field(default_factory=dict)
-    title: str = ""
-    aside: str = ""
-    """What happens beside the runs: images being decoded, latency being measured."""
+    by_run: dict[tuple[str, int], RunProgress] = field(default_factory=dict)
+    activity: str = ""
+    """What happens beside the runs: images are decoded, latency is measured."""
     started: float = field(default_factory=time.monotonic)
 
-    def take(self, event: Event) -> None:
-        """Note what an event tells."""
-        if event.kind == "planned":
-            self.title = event.text
-        elif event.kind in _ASIDES and event.seed is None:
-            self.aside = _aside(event)
-        elif event.label and event.seed is not None:
-            self.aside = ""
-            line = self.lines.setdefault((event.label, event.seed), Line(label=event.label, seed=event.seed))
-            note(line, event)
+    @property
+    def runs(self) -> list[RunProgress]:
+        """All runs, in the order in which they were reported."""
+        return list(self.by_run.values())
 
-    def count(self, state: str) -> int:
-        """How many runs are in a state."""
-        return sum(line.state == state for line in list(self.lines.values()))
+    def take(self, event: Event) -> None:
+        """Keep what an event says."""
+        if event.label and event.seed is not None:
+            self.activity = ""
+            run = RunProgress(label=event.label, seed=event.seed)
+            self.by_run.setdefault((event.label, event.seed), run).take(event)
+        elif event.kind in ("download", "data", "latency", "sweep", "phase") and event.seed is None:
+            self.activity = _activity(event)
 
     def seconds_left(self) -> float | None:
         """Estimate the training seconds still to come: those at work, then as many like the mean of the known ones."""
-        lines = list(self.lines.values())
-        at_work = [line for line in lines if line.state == AT_WORK]
-        if not at_work or any(line.seconds_left is None for line in at_work):
+        runs = self.runs
+        left = [run.seconds_left for run in runs if run.state == AT_WORK]
+        known = [seconds for seconds in left if seconds is not None]
+        if not left or len(known) < len(left):
             return None
-        wholes = [line.train_seconds + (line.seconds_left or 0.0) for line in lines if line.train_seconds is not None]
-        left = sum(line.seconds_left or 0.0 for line in at_work)
-        to_come = self.count(WAITING) * sum(wholes) / len(wholes) if wholes else left * self.count(WAITING)
-        return (left + to_come) / len(at_work)
+        wholes = [run.train_seconds + (run.seconds_left or 0.0) for run in runs if run.train_seconds is not None]
+        mean = sum(wholes) / len(wholes) if wholes else sum(known)
+        return (sum(known) + _count(runs, WAITING) * mean) / len(left)
 
 
-def draw(board: Board, *, width: int, height: int, is_plain: bool = False) -> "Group":
-    """The board as rich draws it, at most `width` x `height` characters; `is_plain` keeps to ASCII marks."""
-    from rich.console import Group
-    from rich.text import Text
-
-    lines = list(board.lines.values())
-    shown = choose_lines(lines, height - 6)
-    parts: list[Table | Text] = []
-    if lines:
-        parts += [Text(""), _draw_table(shown, lines, width=width, is_plain=is_plain)]
-    hidden = [line for line in lines if line not in shown]
-    if hidden:
-        parts.append(Text(f"  and {_tally(hidden)}", style="dim"))
-    parts += [Text(""), Text(_foot(board, is_plain=is_plain), style="dim", no_wrap=True, overflow="ellipsis")]
-    return Group(*parts)
+def _count(runs: Sequence[RunProgress], *states: str) -> int:
+    return sum(run.state in states for run in runs)
 
 
-def _foot(board: Board, *, is_plain: bool) -> str:
-    dot = "  -  " if is_plain else "  ·  "
-    parts = [board.aside] if board.aside else []
-    if board.lines:
-        num_over = board.count(DONE) + board.count(FAILED)
-        parts.append(f"{num_over} of {len(board.lines)} runs")
-    parts.append(f"{render_clock(time.monotonic() - board.started)} so far")
-    left = board.seconds_left()
-    if left is not None:
-        parts.append(f"about {render_clock(left)} of training left")
-    return dot.join(parts)
-
-
-_ASIDES = ("download", "data", "latency", "sweep", "phase")
-_STATES = {"started": AT_WORK, "phase": AT_WORK, "step": AT_WORK, "row": AT_WORK, "finished": DONE, "failed": FAILED}
-_PHASES = {"probing precision": "probing", "final evaluation": "evaluating", "reading the test set": "testing"}
-
-_NUMBERS = (
-    "epoch",
-    "train_loss",
-    "val_loss",
-    "train_accuracy",
-    "val_accuracy",
-    "images_per_second",
-    "train_seconds",
-    "seconds_left",
-)
-
-
-def note(line: Line, event: Event) -> None:
-    """Write what an event tells about a run into its line."""
-    line.state = DONE if event.status == "finished" else _STATES.get(event.kind, line.state)
-    words = {
-        "started": "starting",
-        "phase": _PHASES.get(event.text, event.text),
-        "step": "training",
-        "row": "training",
-        "finished": "done",
-    }
-    if event.kind == "queued":
-        line.status = "done before" if event.status == "finished" else WAITING
-    else:
-        line.status = words.get(event.kind, FAILED if event.kind == "failed" else line.status)
-    for name in _NUMBERS:
-        value = getattr(event, name)
-        if value is not None:
-            setattr(line, name, value)
-    if line.state in (DONE, FAILED):
-        line.seconds_left = None
-
-
-def _aside(event: Event) -> str:
+def _activity(event: Event) -> str:
     if event.kind == "sweep":
         return f"sweep  {event.label}  {event.text}"
     if event.kind == "phase":
         return event.text
     done, total = event.num_done or 0, event.num_total or 0
-    if event.kind == "download" and not total:
-        return f"downloading  {done / 1e6:,.0f} MB"
-    if event.kind == "download" and done < total:
-        return f"downloading  {done / 1e6:,.0f} of {total / 1e6:,.0f} MB"
+    if total and done >= total:
+        return ""
+    if event.kind == "download":
+        return f"downloading  {done / 1e6:,.0f} " + (f"of {total / 1e6:,.0f} MB" if total else "MB")
     what = "decoding images" if event.kind == "data" else "measuring latency"
-    return "" if total and done >= total else f"{what}  {done:,} of {total:,}"
+    return f"{what}  {done:,} of {total:,}"
+
+
+def draw(progress: StudyProgress, *, width: int, height: int, is_plain: bool = False) -> "Group":
+    """The progress as rich draws it, at most `width` x `height` characters; `is_plain` keeps to ASCII marks."""
+    from rich.console import Group
+    from rich.text import Text
+
+    runs = progress.runs
+    shown = choose_runs(runs, height - 6)
+    parts: list[Table | Text] = []
+    if runs:
+        parts += [Text(""), _draw_table(shown, columns_for(runs, width), is_plain=is_plain)]
+    hidden = [run for run in runs if run not in shown]
+    counts = [(state, _count(hidden, state)) for state in (DONE, FAILED, AT_WORK, WAITING)]
+    if hidden:
+        parts.append(Text(f"  and {', '.join(f'{number} {state}' for state, number in counts if number)}", style="dim"))
+    foot = ("  -  " if is_plain else "  ·  ").join(_foot(progress))
+    return Group(*parts, Text(""), Text(foot, style="dim", no_wrap=True, overflow="ellipsis"))
+
+
+def _draw_table(runs: list[RunProgress], columns: list[RunColumn], *, is_plain: bool) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, COLUMN_GAP, 0, 0), header_style="dim")
+    table.add_column("", width=1)
+    for column in columns:
+        justify: JustifyMethod = "right" if column.is_right else "left"
+        table.add_column(column.title, justify=justify, width=column.width, no_wrap=True, overflow="ellipsis")
+    for run in runs:
+        mark = Text(_MARKS[run.state][is_plain], style=_MARK_STYLES[run.state])
+        table.add_row(mark, *(Text(column.text(run)) for column in columns), style=_ROW_STYLES[run.state])
+    return table
+
+
+def _foot(progress: StudyProgress) -> Iterator[str]:
+    if progress.activity:
+        yield progress.activity
+    if progress.runs:
+        yield f"{_count(progress.runs, DONE, FAILED)} of {len(progress.runs)} runs"
+    yield f"{render_clock(time.monotonic() - progress.started)} so far"
+    left = progress.seconds_left()
+    if left is not None:
+        yield f"about {render_clock(left)} of training left"
+
+
+def render_line(event: Event) -> str | None:
+    """One event as one plain line for a file or a notebook; None for those that would only be noise there."""
+    who = f"{event.label} seed {event.seed}" if event.seed is not None else event.label
+    match event.kind:
+        case "planned" | "note":
+            return event.text
+        case "warning":
+            return f"warning: {event.text}"
+        case "phase":
+            return event.text if event.seed is None else None
+        case "queued":
+            return f"{who}  was finished before" if event.status == "finished" else None
+        case "started":
+            return f"{who}  starts {event.text}"
+        case "row":
+            run = RunProgress(label=event.label, seed=event.seed or 0)
+            run.take(event)
+            figures = [(column.title, column.text(run)) for column in FIGURES]
+            return f"{who}  " + "  ".join(f"{title} {text}" for title, text in figures if text)
+        case "finished":
+            return f"{who}  done  val acc {_percent(event.val_accuracy)}  in {render_clock(event.train_seconds)}"
+        case "failed":
+            return f"{who}  failed: {event.text}"
+        case "sweep":
+            return f"{who}  sweep  {event.text}"
+    if event.kind in _ENDS and event.num_total and event.num_done == event.num_total:
+        return _ENDS[event.kind].format(total=event.num_total, megabytes=event.num_total / 1e6)
+    return None
+
+
+@contextmanager
+def show_progress(
+    *, is_quiet: bool = False, stream: TextIO | None = None, console: "Console | None" = None
+) -> Iterator[Emit]:
+    """Give a function that shows the events it is called with, on standard error, until the block ends."""
+    from rich.console import Console
+
+    screen = console or Console(file=stream or sys.stderr, force_jupyter=False)
+    # `!roadtest ...` in a notebook: its kernel lends a terminal, but nothing there moves a cursor.
+    is_cell = "JPY_PARENT_PID" in os.environ
+    if is_quiet:
+        yield lambda event: None
+    elif screen.is_terminal and not screen.is_dumb_terminal and not is_cell:
+        with _live(screen) as on_event:
+            yield on_event
+    else:
+        yield lambda event: _write_line(screen.file, event)
+
+
+def write_trouble(event: Event) -> None:
+    """Write a warning or a failed run on standard error: what must be seen also where nobody shows progress."""
+    if event.kind in ("warning", "failed"):
+        _write_line(sys.stderr, event)
+
+
+def _write_line(stream: IO[str], event: Event) -> None:
+    text = render_line(_harmless(event))
+    if text is not None:
+        print(text, file=stream, flush=True)
+
+
+def _harmless(event: Event) -> Event:
+    """An event whose words, perhaps somebody's file names, do nothing to a terminal."""
+    return replace(event, label=printable(event.label), text=printable(event.text))
+
+
+@contextmanager
+def _live(screen: "Console") -> Iterator[Callable[[Event], None]]:
+    from rich.live import Live
+
+    progress = StudyProgress()
+    is_plain = not screen.encoding.lower().startswith("utf")
+
+    def picture() -> "Group":
+        return draw(progress, width=screen.width, height=screen.height, is_plain=is_plain)
+
+    def on_event(event: Event) -> None:
+        event = _harmless(event)
+        progress.take(event)
+        if event.kind in _LINE_STYLES:
+            style = _LINE_STYLES[event.kind]
+            screen.print(render_line(event), style=style, markup=False, highlight=False, soft_wrap=True)
+
+    with Live(console=screen, get_renderable=picture, refresh_per_second=4, vertical_overflow="crop") as live:
+        try:
+            yield on_event
+        finally:
+            progress.activity = ""  # the last picture stays on the screen, and nothing goes on any more
+            live.transient = not progress.by_run  # without runs nothing in it is worth keeping

@@ -2,18 +2,35 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from roadtest.data.dataset import ImageSet
 from roadtest.data.signs import is_drawn, parse_drawing
 from roadtest.data.sources.gtsrb import CLASS_NAMES, MIRRORED_CLASSES
 from roadtest.protocol import PRESETS, PROTOCOLS, SIX_NETWORKS, Augmentation, Protocol
 from roadtest.records import MAX_SEED, PlannedRun
+from roadtest.records.events import Emit
 from roadtest.study.options import Options
 
 FLIP_PROBABILITY = 0.5
 FOLDER_NETWORKS = ("lenet5", "torchvision:resnet18", "timm:mobilenetv3_small_100", "timm:efficientnet_lite0")
 """Small and middling ones that are in use: what is compared on images of one's own where nothing is named."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyContext:
+    """What a call asks for, with the images open: made once, before anything is written to the study's folder."""
+
+    source: str
+    options: Options
+    runs: tuple[PlannedRun, ...]
+    """Those that were asked for now; the study may hold others."""
+    protocol: Protocol
+    study_dir: Path
+    image_set: ImageSet
+    cache_dir: Path
+    emit: Emit
 
 
 def source_kind(source: str) -> str:

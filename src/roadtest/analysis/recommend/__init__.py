@@ -207,7 +207,7 @@ def _nearest(compared: Sequence[Candidate], limits: Mapping[str, float]) -> list
 def _network_row(one: Candidate, choice: Choice | None, limits: Mapping[str, float]) -> Row:
     verdict, reason = _verdict(one, choice, limits)
     difference = choice.differences.get(one.label) if choice else None
-    costs = ("latency_p50_ms", "num_parameters", "macs", "size_bytes", "train_seconds_mean", "peak_memory_bytes")
+    costs = {"latency_p50_ms": one.costs.latency_p50_ms} | vars(one.costs)
     weakest = next(iter(one.weakest_classes), None)
     return {
         **one.name,
@@ -218,7 +218,7 @@ def _network_row(one: Candidate, choice: Choice | None, limits: Mapping[str, flo
         "val_gain": difference and difference.estimate,
         "val_gain_low": difference and difference.low,
         "val_gain_high": difference and difference.high,
-        **{column: getattr(one.costs, column) for column in costs},
+        **costs,
         "status": one.variant.status,
         **_figure_columns(one, "test"),
         "weakest_class": weakest and weakest.class_name,
