@@ -33,7 +33,7 @@ def style_of(variant: int) -> Style:
 
 @functools.cache
 def raster_of(label: int, variant: int, *, is_plain: bool = True) -> npt.NDArray[np.uint8]:
-    """A plate as its maker draws it, or, plain, without the maker's distortion_scale."""
+    """A plate as its maker draws it, or, plain, without the maker's spread."""
     style = style_of(variant)
     plain = replace(style, distortion=Distortion(), phase_degrees=0.0)
     return render_plate(patches_of(label, plain if is_plain else style))
@@ -166,7 +166,5 @@ def test_a_wobble_turns_clockwise_about_its_middle_stretches_and_moves() -> None
 
 def test_drawn_wobbles_move_no_point_far() -> None:
     figure = box(-0.5, -0.5, 0.5, 0.5)
-    moves = [
-        np.abs(np.array(distorted(figure, drawn(seed).distortion)) - np.array(figure)).max() for seed in range(200)
-    ]
+    moves = [np.abs(np.array(distorted(figure, drawn(k).distortion)) - np.array(figure)).max() for k in range(200)]
     assert 0.02 < np.median(moves) < 0.08 and max(moves) < 0.2

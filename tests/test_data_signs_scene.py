@@ -117,7 +117,7 @@ def test_the_tests_of_worlds_are_those_of_the_wild_drawing() -> None:
 
 @pytest.mark.slow
 def test_the_usual_drawing_is_tamer_than_the_wild_one() -> None:
-    assert USUAL.makers[0] > 0 and USUAL.makers[1] < 1 and USUAL.distortion_scale < FULL.distortion_scale
+    assert USUAL.makers[0] > 0 and USUAL.makers[1] < 1 and USUAL.spread < FULL.spread
     assert USUAL.roughness < FULL.roughness and set(USUAL.weathers) < set(FULL.weathers)
     tracks = {part: [build_track(0, part, 3, number) for number in range(60)] for part in ("train", "wild")}
     smeared = {part: np.mean([np.abs(track.motion_F2).max() > 0 for track in tracks[part]]) for part in tracks}

@@ -284,8 +284,8 @@ _OTHERS = {
 }
 
 
-def sample_style(rng: np.random.Generator, span: Span = ALL, *, distortion_scale: float = 1.0) -> Style:
-    """Draw one maker, every measure from the same part of its range; `distortion_scale` is how far figures are off the usual."""
+def sample_style(rng: np.random.Generator, span: Span = ALL, *, spread: float = 1.0) -> Style:
+    """Draw one maker, every measure from the same part of its range; `spread` is how far figures are off the usual."""
 
     def between(low: float, high: float) -> float:
         return low + (high - low) * float(rng.uniform(*span))
@@ -306,19 +306,16 @@ def sample_style(rng: np.random.Generator, span: Span = ALL, *, distortion_scale
         phase_degrees=between(-18, 18),
         is_older=bool(rng.random() < 0.35),
         has_solid_band=bool(rng.random() < 0.5),
-        distortion=_sample_distortion(rng, distortion_scale),
+        distortion=_sample_distortion(rng, spread),
     )
 
 
-def _sample_distortion(rng: np.random.Generator, distortion_scale: float) -> Distortion:
-    bends = [
-        (*rng.normal(0, 0.012 * distortion_scale, 2), rng.uniform(2.0, 6.0), rng.uniform(0, 2 * math.pi))
-        for _ in range(4)
-    ]
+def _sample_distortion(rng: np.random.Generator, spread: float) -> Distortion:
+    bends = [(*rng.normal(0, 0.012 * spread, 2), rng.uniform(2.0, 6.0), rng.uniform(0, 2 * math.pi)) for _ in range(4)]
     return Distortion(
-        turn_degrees=float(np.clip(rng.normal(0, 1.5 * distortion_scale), -4, 4)),
-        stretch=tuple(np.exp(np.clip(rng.normal(0, 0.05 * distortion_scale, 2), -0.1, 0.1)).tolist()),
-        shift=tuple(np.clip(rng.normal(0, 0.015 * distortion_scale, 2), -0.03, 0.03).tolist()),
+        turn_degrees=float(np.clip(rng.normal(0, 1.5 * spread), -4, 4)),
+        stretch=tuple(np.exp(np.clip(rng.normal(0, 0.05 * spread, 2), -0.1, 0.1)).tolist()),
+        shift=tuple(np.clip(rng.normal(0, 0.015 * spread, 2), -0.03, 0.03).tolist()),
         bends=tuple((float(dx), float(dy), float(rate), float(start)) for dx, dy, rate, start in bends),
     )
 

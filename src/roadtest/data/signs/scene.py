@@ -317,7 +317,7 @@ class Domain:
 
     makers: Span
     """The part of every measure's range that plates are drawn from."""
-    distortion_scale: float
+    spread: float
     """How far figures are turned, stretched and bent, over the largest."""
     roughness: float
     """How often pictures are out of focus, moved, coarse or hazy, over the most."""
@@ -348,7 +348,7 @@ class Domain:
 
 USUAL = Domain(
     makers=(0.3, 0.7),
-    distortion_scale=0.3,
+    spread=0.3,
     roughness=0.25,
     backgrounds=(0, 1, 2, 3, 4),
     weathers=(0, 1, 2, 3, 4, 5, 6),
@@ -397,7 +397,7 @@ def render_board(rng: np.random.Generator, makers: Span = USUAL.makers) -> npt.N
 FULL = replace(
     USUAL,
     makers=ALL,
-    distortion_scale=1.0,
+    spread=1.0,
     roughness=1.0,
     weathers=(0, 1, 2, 3, 4, 5, 6, 7, 8),
     surroundings=0.6,

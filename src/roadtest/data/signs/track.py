@@ -127,7 +127,7 @@ def build_track(seed: int, part: str, label: int, track: int) -> Track:
     sign_light_F3, scene_light_F3, haze_F3 = _light(rng, world)
     sizes_F, patches = (
         _sizes(rng),
-        patches_of(label, sample_style(rng, world.makers, distortion_scale=world.distortion_scale)),
+        patches_of(label, sample_style(rng, world.makers, spread=world.spread)),
     )
     return Track(
         planes=_planes(rng, render_plate(patches), world),
