@@ -93,7 +93,9 @@ def _estimates(run_dir: Path, record: RunRecord) -> dict[str, Estimate]:
     """The network's accuracies over its runs in the study, by the set's word; without those that cannot be judged."""
     results = read_results(run_dir.parent.parent)
     variant = results.variant(record.network, record.has_stn)
-    sets = {"validation": "val", "test": "test"} if variant is not None else {}
+    if variant is None:
+        return {}
+    sets = {"validation": "val", "test": "test"}
     found = {word: estimate_score(results, variant, part, metric=ACCURACY) for word, part in sets.items()}
     return {word: estimate for word, estimate in found.items() if estimate is not None}
 
