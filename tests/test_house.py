@@ -39,7 +39,7 @@ STRANGERS = {("report", "training"), ("report", "networks"), ("analysis", "netwo
 DOORS = {
     "altair": r"report/charts\.py",
     "vl_convert": r"report/charts\.py",
-    "jinja2": r"report/page\.py",
+    "jinja2": r"(report/page|inference/export/card)\.py",
     "timm": r"networks/zoo\.py",
     "torchvision": r"networks/zoo\.py",
     "huggingface_hub": r"networks/pretrained\.py",

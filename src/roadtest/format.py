@@ -28,6 +28,11 @@ def speak_of(text: str, data_title: str) -> str:
     return text if is_about_signs else text.replace("new signs", "new images")
 
 
+def statement_about(statement: str, subject: str) -> str:
+    """What an interval speaks of, for a study's subject: `on new signs of this kind`, `on new images of this kind`."""
+    return statement.replace("new signs", f"new {subject or 'images'}")
+
+
 def printable(text: str) -> str:
     """Text that does nothing to a terminal: a character that is not printable becomes a question mark."""
     return "".join(character if character.isprintable() else "?" for character in text)

@@ -11,6 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 SCHEMA_VERSION = 1
+GroupOrigin = Literal["given", "recovered", "auto", "none", ""]
+"""Where groups come from: the source, the looks of GTSRB's test images, `--group auto`, or there are none; empty in
+studies that do not say."""
 MAX_SEED = 2**31 - 1
 MAX_FOLDER_NAME = 100
 """Characters; file systems take 255 bytes, and Windows 260 characters of a whole path."""
@@ -254,8 +257,8 @@ class StudyInfo:
     """How much real data the synthetic training used: `zero-real`, `statistics`, `real-selected`; empty for others."""
     subject: str = ""
     """What the images show: `signs` for GTSRB and synthetic signs, else `images`; sentences say "on new signs"."""
-    group_origin: str = ""
-    """Where the groups come from: `given`, `recovered`, `auto`, or `none`; empty in studies before this field."""
+    group_origin: GroupOrigin = ""
+    """Of the test images, where they are of another data set; only test images have recovered groups."""
     metric: str = "accuracy"
     """What chooses between the networks, unless a reader asks for another; no part of the protocol."""
     schema_version: int = SCHEMA_VERSION
@@ -310,3 +313,25 @@ def folder_name(label: str) -> str:
 def utc_now() -> str:
     """This moment as records write it: UTC, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+Severity = Literal["ok", "note", "warning", "error", "slow", "missing"]
+"""A data check reports `error` (results would be wrong), `warning` (they could mislead) and `note` (worth knowing); the
+doctor reports `slow` and `missing`; both report `ok`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that a check of the data or of the computer looked at, and what it found."""
+
+    topic: str
+    """One or two words: `copies`, `mirror images`, `memory`."""
+    severity: Severity
+    text: str
+    """One line."""
+    advice: str = ""
+    """What to do; empty where nothing is to be done."""
+    paths: tuple[str, ...] = ()
+    """Example images."""
+    cases: tuple[tuple[int, ...], ...] = ()
+    """Examples as rows of the image set; the images of one case belong side by side."""
