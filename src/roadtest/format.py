@@ -22,12 +22,6 @@ WHERE = {"test": "on test", "val": "in validation"}
 """A set in a sentence."""
 
 
-def speak_of(text: str, data_title: str) -> str:
-    """Say `new images` for the judge's `new signs` where the data are none: digits, plates, or whatever they are."""
-    is_about_signs = any(word in data_title.casefold() for word in ("sign", "gtsrb"))
-    return text if is_about_signs else text.replace("new signs", "new images")
-
-
 def statement_about(statement: str, subject: str) -> str:
     """What an interval speaks of, for a study's subject: `on new signs of this kind`, `on new images of this kind`."""
     return statement.replace("new signs", f"new {subject or 'images'}")

@@ -17,7 +17,7 @@ from roadtest.analysis.leaderboard import leaderboard_rows
 from roadtest.analysis.metrics import METRICS, count_classes, score
 from roadtest.analysis.predictions import gather_predictions
 from roadtest.analysis.results import Ints, Results, Variant, once_per_study, read_results
-from roadtest.format import Row, speak_of
+from roadtest.format import Row, statement_about
 from roadtest.records import ExternalPredictions, read_external
 
 STATUS = "added"
@@ -108,7 +108,7 @@ def _difference_row(results: Results, external: ExternalPredictions, variant: Va
         "unit_name": "tracks" if found.num_clusters < len(ids_N) else "images",
         "num_only_network": round(float((correct_SN & ~theirs_N).mean(axis=0).sum()), 2),
         "num_only_system": round(float((~correct_SN & theirs_N).mean(axis=0).sum()), 2),
-        "statement": speak_of(AGAINST_THE_SYSTEM, results.info.data_title),
+        "statement": statement_about(AGAINST_THE_SYSTEM, results.info.subject),
     }
 
 

@@ -32,7 +32,7 @@ from roadtest.cli.options import (
     option,
 )
 from roadtest.cli.tables import Column, count, interval, print_rows, print_table
-from roadtest.format import Row, class_title, format_percent, printable
+from roadtest.format import Row, class_title, format_percent, printable, statement_about
 from roadtest.records import row_label
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def add(
     results = read_results(study)
     row = next(row for row in external_rows(results) if row["network"] == name)
     differences = [each for each in external_difference_rows(results) if each["system"] == name]
-    _print_added(row, differences, results.info.data_title, format or "table", is_quiet=quiet)
+    _print_added(row, differences, results.info.subject, format or "table", is_quiet=quiet)
     return 0
 
 
@@ -185,11 +185,11 @@ def _check_top(top: int) -> None:
         raise ValueError(f"--top {top} shows nothing: 1 shows the most probable class; give 1 or more")
 
 
-def _print_added(row: Row, differences: list[Row], data_title: str, format: Format, *, is_quiet: bool) -> None:
+def _print_added(row: Row, differences: list[Row], subject: str, format: Format, *, is_quiet: bool) -> None:
     if format == "json":
         sys.stdout.write(json.dumps({"system": row, "differences": differences}, indent=1) + "\n")
     elif format == "table":
-        for sentence in system_sentences(row, data_title):
+        for sentence in system_sentences(row, subject):
             print(printable(sentence))
         print_differences(differences)
     else:
@@ -277,8 +277,6 @@ def print_evaluation(found: "Evaluation", format: str) -> None:
 
 
 def _evaluation_sentences(found: "Evaluation") -> list[str]:
-    from roadtest.format import speak_of
-
     plain = found.to_dict()
     part = "all images" if found.split == "all" else f"the {found.split} part"
     tracks = f" in {plain['num_units']:,} tracks" if found.unit_name == "tracks" else ""
@@ -289,7 +287,7 @@ def _evaluation_sentences(found: "Evaluation") -> list[str]:
     between = "one group of images has no interval"
     if plain["accuracy_low"] is not None:
         between = f"95 % interval {100 * plain['accuracy_low']:.1f} to {100 * plain['accuracy_high']:.1f}: "
-        between += speak_of(str(plain["statement"]), str(plain["data_title"]))
+        between += statement_about(str(plain["statement"]), found.subject)
     worst = found.class_rows()[0]
     remarks = {
         column: f"95 % interval {100 * one.low:.1f} to {100 * one.high:.1f}"
@@ -322,12 +320,11 @@ CLASSES = (
 )
 
 
-def system_sentences(row: Row, data_title: str) -> list[str]:
+def system_sentences(row: Row, subject: str) -> list[str]:
     """A line for each part that a system answered: its accuracy, its interval, and what that speaks of."""
     from roadtest.analysis.external import THIS_SYSTEM
-    from roadtest.format import speak_of
 
-    lines, statement = [], speak_of(THIS_SYSTEM, data_title)
+    lines, statement = [], statement_about(THIS_SYSTEM, subject)
     for part in ("test", "val"):
         accuracy, low = row.get(f"{part}_accuracy_mean"), row.get(f"{part}_accuracy_low")
         if accuracy is not None:

@@ -148,6 +148,8 @@ class Evaluation:
     """`lenet5+stn`: the network as people read it."""
     seed: int
     data_title: str
+    subject: str
+    """What the images show: `signs` or `images`."""
     data_fingerprint: str
     split: str
     """`test`, `val`, `train` or `all`: which of the images."""
@@ -359,6 +361,7 @@ def evaluate_on(
         label=record.label,
         seed=record.seed,
         data_title=image_set.title,
+        subject=image_set.subject,
         data_fingerprint=image_set.fingerprint,
         split=chosen,
         class_names=record.class_names,

@@ -37,6 +37,7 @@ from roadtest.format import (
     format_short_count,
     format_units,
     plural,
+    statement_about,
 )
 from roadtest.records import row_label
 from roadtest.report.blocks import (
@@ -50,7 +51,6 @@ from roadtest.report.blocks import (
     Table,
     Text,
     Words,
-    describe_statement,
     describe_status,
     make_table,
     present,
@@ -286,7 +286,7 @@ def systems_table(results: Results) -> Table | None:
         Column("Only system right", lambda row: f"{row['num_only_system']:,.4g}", "images"),
         Words("Rests on", _system_basis_cell),
     )
-    statement = describe_statement(rows[0]["statement"], results.info)
+    statement = statement_about(rows[0]["statement"], results.info.subject)
     caption = (
         "Each network minus each added system in accuracy, in points, and below it the 95 % interval, paired by image. "
         f"It speaks of: {statement}. No verdict is given: one set of predictions says nothing about the "

@@ -30,6 +30,7 @@ from roadtest.format import (
     format_units,
     join_words,
     plural,
+    statement_about,
 )
 from roadtest.records import row_label
 from roadtest.report.blocks import (
@@ -42,7 +43,6 @@ from roadtest.report.blocks import (
     Table,
     Text,
     Words,
-    describe_statement,
     make_table,
     present,
 )
@@ -109,7 +109,7 @@ def pairs_sentence(results: Results) -> str:
     num_separated = sum(verdict.better is not None for verdict in verdicts)
     after = " after correction for all of them" if len(verdicts) > 1 else ""
     pairs = f"{num_separated} of {plural(len(verdicts), 'pair')} {'is' if num_separated == 1 else 'are'} separated"
-    statement = describe_statement(judged.statement or "", results.info)
+    statement = statement_about(judged.statement or "", results.info.subject)
     return f"{capitalise(WHERE[judged.split])}, {pairs}{after}, {statement}."
 
 
@@ -183,7 +183,7 @@ def _more_cell(pair: Pair) -> Cell:
 
 def _verdict_caption(context: Context, judged: Judged, pairs: Sequence[Pair], *, has_seeds: bool) -> str:
     statement = judged.statement or next((p.row["statement"] for p in pairs if p.row["statement"]), "no statement")
-    speaks = f"The 95 % intervals speak of: {describe_statement(statement, context.info)}. "
+    speaks = f"The 95 % intervals speak of: {statement_about(statement, context.info.subject)}. "
     if has_seeds:
         speaks = (
             "Two 95 % intervals, kept apart: on these images, if trained again (seeds alone), and on new "
@@ -233,7 +233,7 @@ def difference_figure(context: Context) -> Figure | None:
         return None
     judged, metric = judge_networks(results), results.chosen_by.words
     new = f"on new {context.subject}"
-    statement = describe_statement(judged.statement or stats.THESE_WEIGHTS, context.info)
+    statement = statement_about(judged.statement or stats.THESE_WEIGHTS, context.info.subject)
     intervals = f"Line: 95 % interval, {statement}. "
     key = "filled: separated"
     if any(point.seeds_low is not None for point in points):

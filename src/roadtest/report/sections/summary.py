@@ -37,9 +37,10 @@ from roadtest.format import (
     format_units,
     join_words,
     plural,
+    statement_about,
 )
 from roadtest.records import row_label
-from roadtest.report.blocks import Context, Facts, Items, Section, describe_statement, present
+from roadtest.report.blocks import Context, Facts, Items, Section, present
 from roadtest.report.charts import KEY_SETS, KEY_STN, Figure, IntervalPoint, draw_intervals, interval_domain
 from roadtest.report.sections.methods import summary_facts
 
@@ -246,7 +247,7 @@ def _verdict(case: _Case, other: Variant) -> str:
     better = case.own.label if gap.value > 0 else other.label
     finding = "the two are not separated" if gap.verdict == stats.NOT_SEPARATED else f"{better} is better"
     seeds = f", {plural(gap.num_seeds, 'seed')}"
-    statement = describe_statement(gap.statement, case.context.info)
+    statement = statement_about(gap.statement, case.context.info.subject)
     return f"{capitalise(WHERE[case.split])}{among} {finding} {statement} ({_clusters(gap, seeds)})."
 
 
