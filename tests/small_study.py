@@ -19,10 +19,13 @@ from PIL import Image
 
 import fake_worker
 from forked import ForkedWorker
+from roadtest.protocol import GTSRB_V1
 from roadtest.records.events import Event
 from roadtest.study import launch
 from roadtest.study import runner as work
 from roadtest.study.api import Study, compare
+from roadtest.study.options import Options
+from roadtest.study.resolve import StudyContext
 from roadtest.training import worker
 
 FAKE_WORKER = (sys.executable, str(Path(__file__).with_name("fake_worker.py")))
@@ -98,6 +101,13 @@ def write_networks(folder: Path) -> None:
     """A file per network, to be named as `good.py:build` from this folder."""
     for name, code in NETWORKS.items():
         (folder / f"{name}.py").write_text(code)
+
+
+def make_context(**changes: Any) -> StudyContext:
+    """What a call asks for, with nothing behind it."""
+    values = {"source": "squares", "options": Options(), "runs": (), "protocol": GTSRB_V1, "study_dir": Path("study")}
+    values |= {"image_set": None, "cache_dir": Path("cache"), "emit": lambda event: None, **changes}
+    return StudyContext(**values)  # type: ignore[arg-type]
 
 
 def own(*names: str) -> list[str]:

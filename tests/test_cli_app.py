@@ -19,9 +19,9 @@ from roadtest import cli
 from roadtest.cli import tables as terminal
 from roadtest.cli.app import build_app, verb_names
 from roadtest.data.cache import default_cache_dir
-from roadtest.machine import Finding
 from roadtest.records import files as config
 from roadtest.records.events import Event
+from roadtest.records.schema import Finding
 from roadtest.study import api as study
 
 VERBS = [
@@ -486,7 +486,7 @@ def test_networks_are_counted_with_and_without_the_transformer(roadtest: Answer)
 
 
 def test_the_doctor_says_what_to_do(roadtest: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
-    finding = Finding(topic="load", status="slow", text="the machine is busy", advice="stop other work")
+    finding = Finding(topic="load", severity="slow", text="the machine is busy", advice="stop other work")
     places: list[Path] = []
     monkeypatch.setattr("roadtest.machine.doctor_findings", lambda place, archives: places.append(place) or [finding])
     monkeypatch.delenv("ROADTEST_CACHE", raising=False)

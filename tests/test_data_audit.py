@@ -11,11 +11,12 @@ from PIL import Image
 
 from fake_looks import Shot, arrow, clean_shots, draw_folder_of, frames, image_set_of, name, picture, pixels
 from roadtest.data.audit import Audit, audit_images, audit_source, audit_to_dict, finding_rows
-from roadtest.data.audit.finding import Finding, count, percent
+from roadtest.data.audit.finding import count, percent
 from roadtest.data.audit.flips import judge_flips
 from roadtest.data.cache import open_image_set
 from roadtest.data.sources.folder import list_folder
 from roadtest.data.sources.gtsrb import MIRRORED_CLASSES, list_gtsrb
+from roadtest.records.schema import Finding
 
 
 @pytest.fixture(autouse=True)

@@ -100,7 +100,7 @@ def test_every_field_of_a_record_is_described(kind: Any) -> None:
 
 def test_every_column_of_the_other_tables_is_named() -> None:
     from roadtest.data.split import COLUMNS as READS
-    from roadtest.study.runner import COLUMNS as SWEEP
+    from roadtest.study.sweep import COLUMNS as SWEEP
 
     text = read("docs/records.md")
     columns = {*READS, *SWEEP, *(f.name for f in fields(Failure)), "latency_ms", "is_busy"}

@@ -258,8 +258,8 @@ def test_the_doctor_looks_at_everything_and_gives_advice_on_all_that_is_not_well
     topics = ["load", "processor", "threads", "arithmetic", "memory", "disk", "accelerator", "torch", "extras", "gtsrb"]
     assert [finding.topic for finding in findings] == topics
     for finding in findings:
-        assert finding.status in ("ok", "slow", "missing") and finding.text
-        assert finding.advice or finding.status == "ok", finding
+        assert finding.severity in ("ok", "slow", "missing") and finding.text
+        assert finding.advice or finding.severity == "ok", finding
 
 
 def test_a_busy_machine_is_found_slow(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -361,7 +361,7 @@ def test_what_the_doctor_cannot_look_at_is_a_finding_and_the_others_go_on(
     monkeypatch.setattr(doctor, "check_gtsrb", refuse)
     *others, last = doctor_findings(tmp_path, GTSRB_FILES)
     assert len(others) == 9
-    assert (last.topic, last.status) == ("gtsrb", "missing")
+    assert (last.topic, last.severity) == ("gtsrb", "missing")
     assert last.text == f"could not be looked at: [Errno 13] Permission denied: '{tmp_path}'"
 
 

@@ -352,7 +352,7 @@ def test_a_place_that_is_taken_is_refused_before_any_image_is_opened(
 def test_warnings_and_failures_reach_whoever_does_not_listen(
     images: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(f"{study_name}.work.count_disk_bytes", lambda *_, **__: 10**21)
+    monkeypatch.setattr("roadtest.study.spending.count_disk_bytes", lambda *_, **__: 10**21)
     compare(images, networks=own("good", "raises"), lr=0.05, epochs=2, out="study", device="cpu")
     out, err = capsys.readouterr()
     lines = err.splitlines()

@@ -16,6 +16,7 @@ from roadtest.study import folder as folder_module
 from roadtest.study.folder import check_protocol, keep_chosen_weights, make_folder, move_aside, write_plan
 from roadtest.study.options import Options, to_command
 from roadtest.study.resolve import planned_runs
+from small_study import make_context
 from tiny import TINY, coloured_squares
 
 RUNS = planned_runs([("lenet5", False)], (0,))
@@ -25,7 +26,7 @@ DEFAULTS = Options()
 def plan(study_dir: Path, options: Options = DEFAULTS, **changes: Any) -> None:
     values = {"image_set": coloured_squares(), "protocol": TINY, "runs": RUNS, **changes}
     study_dir.mkdir(exist_ok=True)
-    write_plan(study_dir, "squares", values["image_set"], values["protocol"], values["runs"], options)
+    write_plan(make_context(study_dir=study_dir, source="squares", options=options, **values))
 
 
 def refusal(study_dir: Path, **changes: Any) -> str:

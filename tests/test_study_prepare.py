@@ -24,7 +24,7 @@ from roadtest.records.events import Event
 from roadtest.records.files import read_config
 from roadtest.study import prepare as check
 from roadtest.study import prepare as images
-from roadtest.study.api import ask, compare
+from roadtest.study.api import compare, open_context
 from roadtest.study.options import Options, build_options
 from roadtest.study.prepare import check_in_short, choose_variants, fetch_weights, list_originals, name_source, settle
 from roadtest.study.resolve import FOLDER_NETWORKS, chosen_protocol
@@ -347,7 +347,7 @@ def test_what_was_left_out_is_told_once_when_a_study_begins_and_by_a_plan(
     (images / "red" / "broken.png").touch()
     options = {"networks": own("good"), "lr": 0.05, "out": Path("study"), "skip_broken": True}
     planned: list[Event] = []
-    ask(str(images), dict(options), planned.append, is_plan=True)
+    open_context(str(images), dict(options), planned.append, is_plan=True)
     _, compared = compare_small(images, "good", skip_broken=True)
     for events in (planned, compared):
         told = [(event.kind, event.text.split(":")[0]) for event in events if event.text.endswith(".")]

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -22,21 +23,23 @@ from roadtest.records import PlannedRun, read_epochs, read_rows
 from roadtest.records.events import Event, RunSpec
 from roadtest.records.measurements import replace_latencies
 from roadtest.study import launch
-from roadtest.study import runner as spending_module
 from roadtest.study import runner as work
 from roadtest.study.api import Interrupted, read_study
 from roadtest.study.launch import Outcome, Task
+from roadtest.study.options import Options
 from roadtest.study.resolve import planned_runs
-from roadtest.study.runner import (
-    Size,
-    chosen_rates,
-    count_disk_bytes,
-    measure_networks,
-    plan_text,
-    render_bytes,
-    sweep_rates,
+from roadtest.study.spending import Size, count_disk_bytes, measure_networks, plan_text, render_bytes
+from roadtest.study.sweep import chosen_rates, sweep_rates
+from small_study import (
+    compare_small,
+    ctrl_c_when,
+    make_context,
+    own,
+    prepare,
+    run_task_here,
+    use_fake_processes,
+    wait_until,
 )
-from small_study import compare_small, ctrl_c_when, own, prepare, run_task_here, use_fake_processes, wait_until
 from tiny import TINY, write_tiny_study
 
 
@@ -177,7 +180,7 @@ def test_latency_that_cannot_be_measured_is_a_warning_and_the_study_goes_on(
 
 @pytest.mark.slow
 def test_a_disk_that_is_too_small_is_told_before_anything_runs(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "count_disk_bytes", lambda *_, **__: 10**21)
+    monkeypatch.setattr("roadtest.study.spending.count_disk_bytes", lambda *_, **__: 10**21)
     _, told = compare_small(images, "good")
     kinds = [event.kind for event in told]
     assert kinds.index("planned") < kinds.index("warning") < kinds.index("started")
@@ -197,9 +200,10 @@ TIMED = replace(GTSRB_V1, budget_seconds=625.0)
 
 
 def text_of(runs: tuple[PlannedRun, ...], missing: tuple[PlannedRun, ...], **more: object) -> str:
-    values = {"num_parallel": 1, "num_swept": 0, "disk_bytes": 6_400_000_000, **more}
-    protocol = values.pop("protocol", TIMED)
-    return plan_text(runs, missing, protocol, **values)  # type: ignore[arg-type]
+    values = {"num_parallel": 1, "num_swept": 0, "disk_bytes": 6_400_000_000, "anneals": False, **more}
+    options = Options(jobs=values.pop("num_parallel"), anneal=values.pop("anneals"))  # type: ignore[arg-type]
+    context = make_context(runs=runs, protocol=values.pop("protocol", TIMED), options=options)
+    return plan_text(context, missing, **values)  # type: ignore[arg-type]
 
 
 RUNS = planned_runs([(name, has_stn) for name in ("lenet5", "vgg16") for has_stn in (False, True)], (0, 1, 2))
@@ -252,10 +256,10 @@ def test_a_network_that_cannot_be_built_is_named_with_its_reason() -> None:
 
 
 def test_any_exception_of_a_library_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> Size:
+    def broken(*_: object, **__: object) -> None:
         raise AssertionError("first\nsecond")
 
-    monkeypatch.setattr(spending_module, "_measure", broken)
+    monkeypatch.setattr("roadtest.networks.build_on_meta", broken)
     assert measure_networks(RUNS[:1], num_classes=2, image_size=32)[1] == {"lenet5": "first second"}
 
 
@@ -271,12 +275,16 @@ def test_disk_holds_all_weights_and_the_largest_states_twice() -> None:
         "vgg16": Size(weights_bytes=100, state_bytes=200),
     }
     runs = planned_runs([("lenet5", False), ("lenet5", True), ("vgg16", False), ("unknown", False)], (0, 1))
-    assert count_disk_bytes(runs, sizes, num_parallel=1, keeps_weights=True) == 2 * 111 + 2 * 200
-    assert count_disk_bytes(runs, sizes, num_parallel=3, keeps_weights=True) == 2 * 111 + 2 * (200 + 200 + 20)
-    assert count_disk_bytes(runs, sizes, num_parallel=1, keeps_weights=False) == 2 * 200
+
+    def disk(runs: tuple[PlannedRun, ...], **options: Any) -> int:
+        return count_disk_bytes(make_context(options=Options(**options)), runs, sizes)
+
+    assert disk(runs, jobs=1, keep_weights="all") == 2 * 111 + 2 * 200
+    assert disk(runs, jobs=3, keep_weights="all") == 2 * 111 + 2 * (200 + 200 + 20)
+    assert disk(runs, jobs=1, keep_weights="none") == 2 * 200
     # beside the two of a branch lies the run's own
-    assert count_disk_bytes(runs, sizes, num_parallel=1, keeps_weights=False, anneals=True) == 3 * 200
-    assert count_disk_bytes((), sizes, num_parallel=1, keeps_weights=True) == 0
+    assert disk(runs, jobs=1, keep_weights="none", anneal=True) == 3 * 200
+    assert disk((), jobs=1, keep_weights="all") == 0
 
 
 def test_durations_and_sizes_are_short() -> None:
@@ -312,7 +320,7 @@ def test_ctrl_c_keeps_everything_and_the_same_command_goes_on(images: Path, monk
     assert [run.record.network for run in study.runs()] == own("good")
     (trace,) = study.path.glob("*/seed-0/trace")
     assert trace.read_text() == "the state is kept"
-    assert not (study.path / ".lock").exists()
+    assert not (study.path / ".lock-holder").exists()
     assert study.failures() == []
     _, told = compare_small(images, "good", "other")
     assert told.runs() == [("other", 0)]
@@ -360,7 +368,7 @@ def test_ctrl_c_at_the_terminal_ends_a_study_with_130(images: Path) -> None:
         parent.wait()
     (trace,) = Path("study").glob("*/seed-0/trace")
     assert trace.read_text() == "the state is kept"
-    assert not Path("study/.lock").exists()
+    assert not Path("study/.lock-holder").exists()
 
 
 REAL_STUDY = """

@@ -65,7 +65,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> RunSpec:
 
 @pytest.mark.slow
 def test_a_run_leaves_exactly_the_files_it_promises(whole: RunSpec) -> None:
-    names = {path.name for path in whole.run_dir.iterdir()}
+    names = {path.name for path in whole.run_dir.iterdir() if path.name != ".lock"}
     assert names == {"epochs.csv", "val.npz", "test.npz", "weights.safetensors", "examples.npz", "record.json"}
 
 
@@ -130,14 +130,14 @@ def test_a_run_waits_for_a_worker_that_has_not_left_its_folder(tmp_path: Path) -
     job = write_tiny_study(tmp_path, replace(TINY, max_epochs=1))
     job.run_dir.mkdir(parents=True)
     events: list[Event] = []
-    run = threading.Thread(target=execute, args=(job,), kwargs={"tell": events.append})
+    run = threading.Thread(target=execute, args=(job,), kwargs={"emit": events.append})
     with folder_lock(job.run_dir):
         run.start()
         run.join(1.0)
         assert run.is_alive() and events == [] and not (job.run_dir / "epochs.csv").exists()
     run.join()
     assert read_record(job.run_dir).num_epochs == 1
-    assert not (job.run_dir / ".lock").exists()
+    assert not (job.run_dir / ".lock-holder").exists()
 
 
 @pytest.mark.slow

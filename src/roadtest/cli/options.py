@@ -13,16 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from cyclopts import CoercionError, Group, Parameter, Token
 
 from roadtest.study import options as study_options
-from roadtest.study.options import DEFAULTS, FLAGS, KINDS, split_list
+from roadtest.study.options import DEFAULTS, FLAGS, GROUPS, KINDS, read_helps, split_list
 
-WHAT = Group(study_options.WHAT, sort_key=1)
-DATA = Group(study_options.DATA, sort_key=2)
-TRAINING = Group(study_options.TRAINING, sort_key=3)
-MACHINE = Group(study_options.MACHINE, sort_key=4)
-FOLDER = Group(study_options.FOLDER, sort_key=5)
-OUTPUT = Group(study_options.OUTPUT, sort_key=6)
-_GROUPS = {str(group.name): group for group in (WHAT, DATA, TRAINING, MACHINE, FOLDER, OUTPUT)}
-_GROUPS[study_options.CHOICE] = Group(study_options.CHOICE, sort_key=4)
+_GROUPS = {title: Group(title, sort_key=key) for title, key in GROUPS.items()}
+WHAT, DATA, MACHINE = (_GROUPS[title] for title in (study_options.WHAT, study_options.DATA, study_options.MACHINE))
+FOLDER, OUTPUT = _GROUPS[study_options.FOLDER], _GROUPS[study_options.OUTPUT]
+_HELPS = read_helps()
 
 PLACEHOLDERS = {flag.name: flag.placeholder for flag in FLAGS.values() if flag.placeholder} | {
     **dict.fromkeys(("--check-on", "--format", "--prefer", "--split"), "WORD"),
@@ -58,7 +54,7 @@ def _typed(name: str) -> Any:
     """One option of a study as a type that cyclopts reads."""
     flag = FLAGS[name]
     kind = next(one for one in KINDS[name] if one is not NoneType)
-    plain = option(*flag.names.split(), help=flag.help, group=_GROUPS[flag.group])
+    plain = option(*flag.names.split(), help=_HELPS[name], group=_GROUPS[flag.group])
     if kind is bool:
         return Annotated[bool, plain]
     if name == "networks":

@@ -59,15 +59,14 @@ def networks(
 
 def doctor(*, format: FormatOption = None, verbose: Verbose = False) -> int:
     """Say what this machine has, what is slow or missing, and what to do about it."""
-    from dataclasses import asdict
-
     from roadtest.cli.tables import print_findings
     from roadtest.data.cache import default_cache_dir
     from roadtest.data.sources.download import ARCHIVE_NAMES
     from roadtest.machine import doctor_findings
 
     findings = doctor_findings(default_cache_dir(), ARCHIVE_NAMES)
-    print_findings([asdict(finding) for finding in findings], format or "table")
+    rows = [{"topic": f.topic, "status": f.severity, "text": f.text, "advice": f.advice} for f in findings]
+    print_findings(rows, format or "table")
     return 0
 
 

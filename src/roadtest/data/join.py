@@ -25,7 +25,7 @@ import numpy.typing as npt
 from roadtest.data.cache import RowFile, published_folder, read_only
 from roadtest.data.dataset import TEST, TRAIN, VAL, ImageSet
 from roadtest.data.open import open_source
-from roadtest.data.signs import LEVEL, NOTE, is_drawn
+from roadtest.data.signs import LEVEL, NOTE, is_synthetic
 from roadtest.data.sources.gtsrb import CLASS_NAMES
 from roadtest.data.sources.layout import HELD_OUT
 from roadtest.records import write_atomically
@@ -97,7 +97,7 @@ def open_joined(
 
     base = open_word(source)
     for word in others:
-        if word == "gtsrb" or is_drawn(word):  # before minutes of decoding
+        if word == "gtsrb" or is_synthetic(word):  # before minutes of decoding
             _check_classes({"gtsrb": "GTSRB"}.get(word, "drawn signs"), CLASS_NAMES, base)
     if not others:
         return base
@@ -136,15 +136,15 @@ def _joined(base: ImageSet, *, test: ImageSet | None, val: ImageSet | None, cach
 
 def _level(base: ImageSet, test: ImageSet | None, val: ImageSet | None) -> str:
     """How much real data served a training on synthetic signs alone; empty for other trainings."""
-    is_real = [other is not None and not is_drawn(other.source) for other in (test, val)]
-    if not is_drawn(base.source) or not any(is_real):
+    is_real = [other is not None and not is_synthetic(other.source) for other in (test, val)]
+    if not is_synthetic(base.source) or not any(is_real):
         return ""
     return "real-selected" if is_real[1] else LEVEL
 
 
 def _notes(base: ImageSet, test: ImageSet | None, val: ImageSet | None, level: str) -> tuple[str, ...]:
     notes = [note for note in base.notes if note != NOTE]
-    if is_drawn(base.source) and test is None:
+    if is_synthetic(base.source) and test is None:
         notes.append("The test images are drawn by the program: test accuracy says nothing about real traffic signs.")
     if level:
         notes.append(f"No real image was trained on. Level {level}: {LEVELS[level]}.")
@@ -188,7 +188,7 @@ def _is_same_class(label: int, theirs: str, ours: str) -> bool:
 
 def _place(word: str) -> str:
     """What tells two sources apart: all synthetic signs are one."""
-    if is_drawn(word):
+    if is_synthetic(word):
         return "signs"
     return word if word == "gtsrb" else str(Path(word).expanduser().resolve())
 

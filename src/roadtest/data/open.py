@@ -28,7 +28,7 @@ import PIL
 from roadtest.data.audit.sequences import propose_groups, with_groups
 from roadtest.data.cache import BROKEN, PREPROCESSING, open_image_set, read_about, read_only
 from roadtest.data.dataset import ImageSet, Listing
-from roadtest.data.signs import is_drawn, list_signs, parse_drawing
+from roadtest.data.signs import is_synthetic, list_signs, parse_signs
 from roadtest.data.sources.arrays import is_arrays, list_arrays
 from roadtest.data.sources.download import ARCHIVE_NAMES
 from roadtest.data.sources.folder import list_folder
@@ -105,7 +105,7 @@ def list_grouped_source(
 ) -> Listing:
     """What lies there, with proposed groups where `group` is `auto`: for that, and only then, it is decoded."""
     assert group in (None, "auto"), group
-    if group is not None and (source == "gtsrb" or is_drawn(source)):
+    if group is not None and (source == "gtsrb" or is_synthetic(source)):
         raise ValueError(f"--group auto goes with image folders and csv files, not with {source}: leave it out")
     listing = list_source(
         source,
@@ -148,8 +148,8 @@ def list_source(
     for name, value in (("--data-dir", data_dir), ("--subset", is_subset_allowed or None)):
         if value is not None:
             raise ValueError(f"{name} goes with the source gtsrb, not with {source}: leave it out")
-    if is_drawn(source):
-        return list_signs(**vars(parse_drawing(source)))
+    if is_synthetic(source):
+        return list_signs(**vars(parse_signs(source)))
     path = Path(source).expanduser()
     if is_arrays(path):
         return list_arrays(path, is_checked=is_checked)

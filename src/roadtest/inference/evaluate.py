@@ -37,7 +37,7 @@ from roadtest.analysis.metrics import (
 from roadtest.data.cache import default_cache_dir
 from roadtest.data.dataset import TEST, TRAIN, VAL, ImageSet
 from roadtest.data.open import open_source
-from roadtest.data.signs import is_drawn
+from roadtest.data.signs import is_synthetic
 from roadtest.data.sources.layout import class_finder, name_some
 from roadtest.data.split import note_test_read
 from roadtest.format import Row
@@ -96,7 +96,7 @@ def _matched_labels(
 ) -> tuple[Ints, tuple[str, ...]]:
     """The network's number for each image's class, -1 for one it does not know; and what to tell of it."""
     finder = class_finder(classifier.record.class_names)
-    has_numbers = source == "gtsrb" or is_drawn(source)  # there a class's place is its number by the data's own rule
+    has_numbers = source == "gtsrb" or is_synthetic(source)  # there a class has its number by the data's own rule
     counts_K = np.bincount(image_set.labels_N[ids_N], minlength=image_set.num_classes)
     present = np.flatnonzero(counts_K).tolist()
     found = {label: finder.find(image_set.class_names[label]) for label in present}

@@ -4,11 +4,10 @@ Only `prepare_device` changes settings, those of its own process.
 """
 
 from roadtest.machine.device import choose_device, prepare_device, wait_for_device
-from roadtest.machine.doctor import Finding, doctor_findings
+from roadtest.machine.doctor import doctor_findings
 from roadtest.machine.environment import count_usable_cores, describe_machine, others_cpu_seconds, watch_load
 
 __all__ = [
-    "Finding",
     "choose_device",
     "count_usable_cores",
     "describe_machine",

@@ -10,12 +10,12 @@ import shutil
 import time
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from roadtest.machine import environment
 from roadtest.machine.device import choose_device
+from roadtest.records.schema import Finding
 
 GIB = 1 << 30
 MATMUL_SIDE = 768
@@ -31,16 +31,6 @@ class Result(NamedTuple):
     status: Status
     text: str
     advice: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """The result of one of the doctor's checks."""
-
-    topic: str
-    status: Status
-    text: str
-    advice: str
 
 
 def doctor_findings(cache_dir: Path, gtsrb_files: Sequence[str]) -> list[Finding]:
@@ -64,7 +54,7 @@ def doctor_findings(cache_dir: Path, gtsrb_files: Sequence[str]) -> list[Finding
         except Exception as error:  # whatever a driver, a library or a folder without rights does not like
             reason = " ".join(str(error).split()) or type(error).__name__
             result = Result("missing", f"could not be looked at: {reason}", "mend that first, where you need it")
-        findings.append(Finding(topic=topic, status=result.status, text=result.text, advice=result.advice))
+        findings.append(Finding(topic=topic, severity=result.status, text=result.text, advice=result.advice))
     return findings
 
 

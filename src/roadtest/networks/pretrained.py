@@ -1,14 +1,13 @@
 """Pretrained weights: timm's, as safetensors and nothing else, from the cache of its hub.
 
-The idea: `timm:resnet18+pretrained` is a network of its own beside `timm:resnet18`, as `+stn` is. Its weights are
-looked for in the hub's cache first, so that nothing needs a connection twice; fetching is done once, before anything is
-trained, by the process that plans the study. The hub's own environment variables hold (HF_HOME, HF_HUB_CACHE,
-HF_HUB_OFFLINE). Weights that are not published as safetensors are refused: other formats are pickles, and a pickle is
-a program.
+`timm:resnet18+pretrained` is a network of its own beside `timm:resnet18`, as `+stn` is. The hub's cache is searched
+first, so that nothing needs a connection twice; the process that plans the study fetches, before anything is trained.
+The hub's environment variables hold (HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE). Weights that are not published as
+safetensors are refused: other formats are pickles, and a pickle is a program.
 
-Such a network expects images minus the mean and over the deviation of the set it was trained on. So its runs are given
-images in `fixed` normalisation, whatever the protocol says of others, and the network takes the step from there to its
-own constants itself (`OwnConstants`): whoever holds the network needs to know nothing.
+Such a network expects images minus the mean and over the deviation of the set it was trained on. Its runs are given
+images in `fixed` normalisation, whatever the protocol says of others, and the network itself takes the step from there
+to its own constants (`OwnConstants`): whoever holds the network needs to know nothing.
 """
 
 import hashlib
@@ -29,8 +28,6 @@ NORMALISATION = "fixed"
 """What runs of pretrained networks are given: minus FIXED_MEAN, over FIXED_DEVIATION, which can be undone."""
 FIXED_MEAN, FIXED_DEVIATION = 0.5, 0.25
 SUFFIX = ".safetensors"
-FILENAME = f"model{SUFFIX}"
-"""What timm calls the weights of a network on its hub."""
 
 
 class OwnConstants(nn.Module):
@@ -59,7 +56,7 @@ def why_no_weights(model: ModelName) -> str | None:
     published = zoo.published_by_timm(model.inner)
     if published is None:
         return f"{model.name} has no pretrained weights: timm publishes none under this name; leave +pretrained out"
-    if published.filename is not None and not published.filename.endswith(SUFFIX):
+    if not published.filename.endswith(SUFFIX):
         return (
             f"{model.name} has no pretrained weights that roadtest reads: {published.filename} may hold a program "
             "(a pickle), and only safetensors are opened; leave +pretrained out"
@@ -75,20 +72,21 @@ def find_weights(network: str, *, is_fetching: bool = False) -> Path:
     from huggingface_hub import hf_hub_download
 
     model = parse_network(network)
+    if (reason := why_no_weights(model)) is not None:
+        raise ValueError(reason)
     published = zoo.published_by_timm(model.inner)
-    if published is None or (reason := why_no_weights(model)) is not None:
-        raise ValueError(why_no_weights(model) if published is None else reason)
+    assert published is not None
     repository, _, revision = published.hub_id.partition("@")
-    filename = published.filename or FILENAME
-    errors = []
     for is_local in (True, False) if is_fetching else (True,):
         try:
-            return Path(hf_hub_download(repository, filename, revision=revision or None, local_files_only=is_local))
+            return Path(
+                hf_hub_download(repository, published.filename, revision=revision or None, local_files_only=is_local)
+            )
         except Exception as error:  # whatever a connection, a hub or a disk may raise
-            errors.append(first_line(error))
+            reason = first_line(error)
     raise ValueError(
-        f"the pretrained weights of {model.name} ({repository}, {filename}) are not in the cache and could not be "
-        f"fetched ({errors[-1]}): connect once, or leave +pretrained and --pretrained out"
+        f"the pretrained weights of {model.name} ({repository}, {published.filename}) are not in the cache and could "
+        f"not be fetched ({reason}): connect once, or leave +pretrained and --pretrained out"
     )
 
 

@@ -1,13 +1,13 @@
-"""The networks by name: a literal dict of the comparison's own, and how the others and their variants are written.
+"""The networks by name: a literal dict of the built-in ones, and how the others and their variants are written.
 
-    lenet5                              one of ours
+    lenet5                              built in
     timm:resnet18  torchvision:resnet18 a library's
     path/file.py:build                  a function in the user's file
     torchvision:resnet18@small          a library's, with a stem for small images
     timm:resnet18+pretrained            timm's, starting from pretrained weights
     timm:resnet18@small+pretrained+stn  all of it: the stem, then the weights, then the spatial transformer in front
 
-All but `+stn` is part of a network's name: tables keep their two columns, `network` and `has_stn`. Words only: torch
+All but `+stn` is part of a network's name: tables keep their two columns, `network` and `has_stn`. Names only: torch
 comes with the first network that is built.
 """
 
@@ -58,8 +58,8 @@ class ModelName:
         return f"{self.name}{stem}{PRETRAINED_SUFFIX * self.is_pretrained}"
 
     @property
-    def origin(self) -> str | None:
-        """`timm`, `torchvision`, or None for ours and the user's."""
+    def library(self) -> str | None:
+        """`timm`, `torchvision`, or None for built-in and user-defined networks."""
         library = self.name.partition(":")[0]
         return library if library in zoo.LIBRARIES and not user_file.is_user_defined(self.name) else None
 
@@ -68,9 +68,14 @@ class ModelName:
         """The name within the library."""
         return self.name.partition(":")[2]
 
+    @property
+    def has_new_stem(self) -> bool:
+        """Whether the network gets a stem that is not its own."""
+        return self.stem not in (None, ORIGINAL_STEM)
+
 
 def parse_network(network: str) -> ModelName:
-    """Take `timm:resnet18@small+pretrained` apart; a stem that is none stays part of the name."""
+    """Take `timm:resnet18@small+pretrained` apart; an unknown stem stays part of the name."""
     name = network.removesuffix(PRETRAINED_SUFFIX)
     model = ModelName(name=name, is_pretrained=name != network)
     bare, _, stem = name.rpartition(STEM_SIGN)
@@ -83,7 +88,7 @@ def parse_label(label: str) -> tuple[str, bool | None]:
 
 
 def default_stn(network: str) -> str:
-    """What `--stn` is where nobody says: `both` for the networks the comparison is about, `off` for others."""
+    """What `--stn` is by default: `both` for the networks the comparison is about, `off` for others."""
     return "both" if network in COMPARED_WITH_STN else "off"
 
 
@@ -94,7 +99,5 @@ def describe_network(network: str) -> str:
         return (NETWORKS[network].__doc__ or "").splitlines()[0]
     if user_file.is_user_defined(network):
         return "from your file"
-    words = [f"from {model.name.partition(':')[0]}"]
-    if model.stem not in (None, ORIGINAL_STEM):
-        words.append({"small": "stem 3 x 3, stride 2", "small-s1": "stem 3 x 3, stride 1"}[str(model.stem)])
-    return ", ".join(words + ["starting from pretrained weights"] * model.is_pretrained)
+    stem = {"small": ", stem 3 x 3, stride 2", "small-s1": ", stem 3 x 3, stride 1"}.get(str(model.stem), "")
+    return f"from {model.name.partition(':')[0]}{stem}" + ", starting from pretrained weights" * model.is_pretrained

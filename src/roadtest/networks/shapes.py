@@ -1,13 +1,11 @@
-"""A network on paper: what shapes and operations it has, without any arithmetic.
+"""Shape inference on the meta device: a network's output, and how large its feature maps are on the way there.
 
 Parameters and images are replaced by tensors of the meta device, which have a shape and no content: half a gigabyte of
-weights costs nothing. A network that needs real values to decide what to do is run on real images instead.
+weights costs nothing. A network that looks at values to decide what to do is run on black images instead.
 
-How large a network's maps are on their way from image to answer, and which convolutions see a single pixel.
-
-The idea: the network is run once on paper, and every convolution and pool tells the sides of its input and output. The
-main path's sides only ever fall: a layer belongs to it where it starts from the last side that was reached. A branch
-that first shrinks a map to one pixel (squeeze and excitation, a global pool) does not.
+Every convolution and pool reports the sides of its input and output. The main path's sides only ever fall: a layer
+belongs to it where it starts from the last side that was reached. A branch that first shrinks a map to one pixel
+(squeeze and excitation, a global pool) does not.
 
 Maps are too small too early where a convolution with a kernel larger than 1 x 1 is given a map of 1 x 1: all its
 weights but the middle one meet padding only, and are never trained. That is exact, and says how many are wasted.
@@ -18,6 +16,7 @@ Sides are in pixels. Nothing here is trained or changed.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -37,22 +36,21 @@ def output_shape(network: nn.Module, image_size: int) -> tuple[int, ...]:
 
 def run_on_meta(network: nn.Module, image_size: int, *, batch_size: int = 1) -> object:
     """Run the network in evaluation mode on meta tensors; nothing of it is changed."""
-    named = dict(network.named_parameters()) | dict(network.named_buffers())
-    hollow = {name: torch.empty_like(tensor, device="meta") for name, tensor in named.items()}
+    tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    on_meta = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors.items()}
     images_NCHW = torch.empty_like(_black_images(network, image_size, batch_size), device="meta")
     with evaluation_mode(network), torch.no_grad():
-        return torch.func.functional_call(network, hollow, (images_NCHW,))
+        return torch.func.functional_call(network, on_meta, (images_NCHW,))
 
 
 def run_on_zeros(network: nn.Module, image_size: int, *, batch_size: int = 1) -> object:
-    """Run the network in evaluation mode on black images, where it lies."""
-    images_NCHW = _black_images(network, image_size, batch_size)
+    """Run the network in evaluation mode on black images, on its device."""
     with evaluation_mode(network), torch.no_grad():
-        return network(images_NCHW)
+        return network(_black_images(network, image_size, batch_size))
 
 
 def _black_images(network: nn.Module, image_size: int, batch_size: int) -> Tensor:
-    """Images of the type of the network's parameters, where they lie."""
+    """Images of the type and device of the network's parameters."""
     like = next((parameter for parameter in network.parameters() if parameter.is_floating_point()), torch.empty(0))
     return like.new_zeros(batch_size, 3, image_size, image_size)
 
@@ -81,13 +79,19 @@ class Visit:
 
     @property
     def is_convolution(self) -> bool:
-        """Whether it has weights of its own; else it is a pool."""
+        """Whether it is a convolution; else it is a pool."""
         return isinstance(self.layer, nn.Conv2d)
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether it pools the whole map: the end of the maps, or a branch that looks at their mean."""
+        is_adaptive = "Adaptive" in type(self.layer).__name__
+        return not self.is_convolution and self.out_side == 1 and (is_adaptive or self.in_side > 3)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """What the maps of a network are like at one image size."""
+    """The feature maps of a network at one image size."""
 
     sides: tuple[int, ...]
     """Of the map after each stage: a stage ends where the map shrinks."""
@@ -103,32 +107,35 @@ class Probe:
 
 
 def probe_network(network: nn.Module, image_size: int) -> Probe:
-    """Follow the maps of a network through one image on paper."""
-    visits = list_visits(network, image_size)
-    sides = [image_size]
-    for visit in visits:
-        if visit.in_side == sides[-1] and visit.out_side < visit.in_side and not _is_aside(visit):
+    """Follow the maps of a network through one image."""
+    sides, blind = [image_size], []
+    for visit in list_visits(network, image_size):
+        if visit.in_side == sides[-1] and visit.out_side < visit.in_side and not visit.is_aside:
             sides.append(visit.out_side)
-    blind = [visit.layer for visit in visits if visit.in_side == 1 and _kernel(visit.layer) > 1]
-    wasted = (
-        int(layer.weight.numel() * (1 - 1 / _kernel(layer)))
-        for layer in dict.fromkeys(blind)
-        if isinstance(layer, nn.Conv2d)
-    )
+        if isinstance(visit.layer, nn.Conv2d) and visit.in_side == 1 and _kernel_size(visit.layer) > 1:
+            blind.append(visit.layer)
+    wasted = (int(layer.weight.numel() * (1 - 1 / _kernel_size(layer))) for layer in dict.fromkeys(blind))
     return Probe(sides=tuple(sides[1:]), num_blind=len(blind), num_blind_weights=sum(wasted))
 
 
 def list_visits(network: nn.Module, image_size: int) -> list[Visit]:
     """All convolutions and pools in the order in which they work on square maps; hooks are taken off again."""
     visits: list[Visit] = []
-    hooks = []
-    for name, layer in network.named_modules():
-        if isinstance(layer, nn.Conv2d) or (not any(layer.children()) and "Pool" in type(layer).__name__):
-            hooks.append(layer.register_forward_hook(_noting(visits, name)))
+
+    def note(name: str, layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        in_side, out_side = _side(inputs[0] if inputs else None), _side(output)
+        if in_side is not None and out_side is not None:
+            visits.append(Visit(name=name, layer=layer, in_side=in_side, out_side=out_side))
+
+    hooks = [
+        layer.register_forward_hook(partial(note, name))
+        for name, layer in network.named_modules()
+        if isinstance(layer, nn.Conv2d) or (not any(layer.children()) and "Pool" in type(layer).__name__)
+    ]
     try:
         try:
             run_on_meta(network, image_size)
-        except Exception:  # it needs real values to decide what to do
+        except Exception:  # it looks at values to decide what to do
             visits.clear()
             run_on_zeros(network, image_size)
     finally:
@@ -137,27 +144,12 @@ def list_visits(network: nn.Module, image_size: int) -> list[Visit]:
     return visits
 
 
-def _noting(visits: list[Visit], name: str) -> Any:
-    def note(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        sides = [_side(tensor) for tensor in (inputs[0] if inputs else None, output)]
-        if sides[0] is not None and sides[1] is not None:
-            visits.append(Visit(name=name, layer=layer, in_side=sides[0], out_side=sides[1]))
-
-    return note
-
-
 def _side(tensor: Any) -> int | None:
     """Side of a square map N x C x S x S; None for anything else."""
-    is_square = isinstance(tensor, torch.Tensor) and tensor.ndim == 4 and tensor.shape[2] == tensor.shape[3]
+    is_square = isinstance(tensor, Tensor) and tensor.ndim == 4 and tensor.shape[2] == tensor.shape[3]
     return int(tensor.shape[3]) if is_square else None
 
 
-def _is_aside(visit: Visit) -> bool:
-    """A pool over the whole map: the end of the maps, or a branch that only looks at their mean."""
-    is_adaptive = "Adaptive" in type(visit.layer).__name__
-    return not visit.is_convolution and visit.out_side == 1 and (is_adaptive or visit.in_side > 3)
-
-
-def _kernel(layer: nn.Module) -> int:
-    """Pixels under a convolution's kernel; 0 for a pool."""
-    return layer.kernel_size[0] * layer.kernel_size[1] if isinstance(layer, nn.Conv2d) else 0
+def _kernel_size(conv: nn.Conv2d) -> int:
+    """Pixels under a convolution's kernel."""
+    return conv.kernel_size[0] * conv.kernel_size[1]

@@ -1,12 +1,12 @@
 """A library's convolutional network with a stem for small images.
 
-The idea: networks made for 224 pixels begin by quartering the image, which at 32 pixels leaves the last stage a map of
-one pixel. `small` makes the first convolution 3 x 3 with stride 2 and takes the pool behind it away; `small-s1` makes
-it stride 1 (He et al. 2015, https://arxiv.org/abs/1512.03385, section 4.2). All else stays the network's own.
+Networks made for 224 pixels begin by quartering the image, which at 32 pixels leaves the last stage a map of one pixel.
+`small` makes the first convolution 3 x 3 with stride 2 and removes the pool behind it; `small-s1` makes it stride 1
+(He et al. 2015, https://arxiv.org/abs/1512.03385, section 4.2). All else stays the network's own.
 
-The first convolution is that which the image meets first; the pool is one that halves the map after it, with at most
-two more convolutions in between (a stem of three). Where the first convolution does not shrink the image there is no
-stem to change. A convolution that is 3 x 3 already keeps its weights, pretrained ones too; another is drawn anew.
+The pool halves the map after the first convolution, with at most two more convolutions in between (a stem of three).
+Where the first convolution does not shrink the image there is no stem to change. A convolution that is 3 x 3 already
+keeps its weights, pretrained ones too; another is initialised anew.
 """
 
 import torch
@@ -26,14 +26,20 @@ HALVES = 1.5
 def put_stem(network: nn.Module, model: ModelName) -> None:
     """Change a network's stem in place; a ValueError in one line where it has none that can be changed."""
     first, pool = _find_stem(network, model)
-    stride = STRIDES[str(model.stem)]
-    assert isinstance(first.layer, nn.Conv2d)
-    if first.layer.kernel_size == (3, 3):
-        first.layer.stride = (stride, stride)
+    stride, old = STRIDES[str(model.stem)], first.layer
+    assert isinstance(old, nn.Conv2d)
+    if old.kernel_size == (3, 3):
+        old.stride = (stride, stride)
     else:
-        _replace(network, first.name, _draw_convolution(first.layer, stride))
+        with torch.device(old.weight.device):
+            new = nn.Conv2d(old.in_channels, old.out_channels, 3, stride=stride, padding=1, bias=old.bias is not None)
+        # As torchvision initialises those of its residual networks.
+        nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
+        if new.bias is not None:
+            nn.init.zeros_(new.bias)
+        network.set_submodule(first.name, new)
     if pool is not None:
-        _replace(network, pool.name, nn.Identity())
+        network.set_submodule(pool.name, nn.Identity())
 
 
 def _find_stem(network: nn.Module, model: ModelName) -> tuple[Visit, Visit | None]:
@@ -47,9 +53,8 @@ def _find_stem(network: nn.Module, model: ModelName) -> tuple[Visit, Visit | Non
     except Exception:  # a transformer that was built for one size
         raise refusal from None
     first = next((visit for visit in visits if visit.in_side == LOOK_SIZE), None)
-    if first is None or not isinstance(first.layer, nn.Conv2d) or first.layer.in_channels != 3:
-        raise refusal
-    if first.out_side * HALVES > first.in_side:
+    is_stem = first is not None and isinstance(first.layer, nn.Conv2d) and first.layer.in_channels == 3
+    if first is None or not is_stem or first.out_side * HALVES > first.in_side:
         raise refusal
     return first, _find_pool(visits[visits.index(first) + 1 :], first.out_side)
 
@@ -67,18 +72,3 @@ def _find_pool(visits: list[Visit], side: int) -> Visit | None:
         if (shrinks and visit.is_convolution) or num_more > MAX_MORE_CONVOLUTIONS:
             return None
     return None
-
-
-def _draw_convolution(old: nn.Conv2d, stride: int) -> nn.Conv2d:
-    """A 3 x 3 convolution in its place, drawn as torchvision draws those of its residual networks."""
-    with torch.device(old.weight.device):
-        new = nn.Conv2d(old.in_channels, old.out_channels, 3, stride=stride, padding=1, bias=old.bias is not None)
-    nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
-    if new.bias is not None:
-        nn.init.zeros_(new.bias)
-    return new
-
-
-def _replace(network: nn.Module, name: str, layer: nn.Module) -> None:
-    parent, _, last = name.rpartition(".")
-    setattr(network.get_submodule(parent), last, layer)

@@ -1,8 +1,7 @@
 """A network from the user's own file, `path/file.py:build`: called as build(num_classes=..., image_size=...).
 
-The file is executed as it stands, with all rights of the user: naming it is the user's decision. Only that file is
-read; nothing is added to the places where Python looks for modules. Whatever goes wrong inside becomes one line that
-names the file and the reason.
+The file is executed as it is, with all rights of the user: naming it is the user's decision. Only that file is read;
+Python's search path is not changed. Whatever goes wrong inside becomes one line with the file and the reason.
 """
 
 import hashlib
@@ -11,7 +10,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,7 +27,10 @@ def build_user_defined(name: str, num_classes: int, image_size: int) -> "nn.Modu
     """Call the function that `path/file.py:function` names; a ValueError says what is wrong there."""
     from torch import nn
 
-    build = find_user_function(name)
+    path, function = locate_user_file(name)
+    build = getattr(_execute(path, name), function, None)
+    if not callable(build):
+        raise ValueError(f"network {name!r}: {path.name} has no function {function!r}; define it or name another")
     try:
         network = build(num_classes=num_classes, image_size=image_size)
     except (Exception, SystemExit) as error:
@@ -68,15 +70,6 @@ def check_unchanged(name: str, records: "Iterable[RunRecord]") -> None:
                 f"network {name!r} was changed after its run with seed {record.seed} was finished: all runs of a name "
                 "are of one file; undo the change, name a copy of the file, or begin anew with --fresh"
             )
-
-
-def find_user_function(name: str) -> Any:
-    """Execute the file and give its function; a ValueError where it fails or has no such function."""
-    path, function = locate_user_file(name)
-    module = _execute(path, name)
-    if not callable(getattr(module, function, None)):
-        raise ValueError(f"network {name!r}: {path.name} has no function {function!r}; define it or name another")
-    return getattr(module, function)
 
 
 def _execute(path: Path, name: str) -> ModuleType:

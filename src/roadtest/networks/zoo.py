@@ -1,19 +1,17 @@
 """The door of torchvision and timm: they take seconds to import, so they are imported inside the functions here.
 
-The networks of the comparison that are built from torchvision's blocks, and any other of the two libraries' by name.
-Every builder takes the number of classes and the side of the square RGB images in pixels, and draws from torch's global
-generator. Neither library is ever asked to fetch weights: where a network starts from pretrained ones, they were read
-elsewhere (pretrained.py) and are handed over here.
+The built-in networks that are made of torchvision's blocks, and any other of the two libraries by name. Every builder
+takes the number of classes and the side of the square RGB images in pixels, and draws from torch's global generator.
+Neither library ever fetches weights: pretrained ones are read in pretrained.py and handed over here.
 
 VGG-16: K. Simonyan, A. Zisserman, 2014, https://arxiv.org/abs/1409.1556 (configuration D, with batch norm).
 ResNet-34: K. He, X. Zhang, S. Ren, J. Sun, 2015, https://arxiv.org/abs/1512.03385 (table 1; section 4.2: 32 px).
 """
 
-import fnmatch
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -86,7 +84,7 @@ class Published:
 
     hub_id: str
     """`timm/resnet18.a1_in1k`, perhaps with `@revision`."""
-    filename: str | None
+    filename: str
     mean_C: tuple[float, ...]
     deviation_C: tuple[float, ...]
     """Of RGB values between 0 and 1."""
@@ -104,7 +102,7 @@ def published_by_timm(name: str) -> Published | None:
         return None
     return Published(
         hub_id=config.hf_hub_id,
-        filename=config.hf_hub_filename,
+        filename=config.hf_hub_filename or "model.safetensors",  # what timm calls them on its hub
         mean_C=tuple(map(float, config.mean)),
         deviation_C=tuple(map(float, config.std)),
     )
@@ -124,28 +122,28 @@ def build_from_torchvision(name: str, num_classes: int, image_size: int) -> "nn.
 
 
 @cache
-def names_in_timm() -> tuple[str, ...]:
-    """All networks that timm can build, sorted."""
+def _names_in_timm() -> tuple[str, ...]:
     import timm
 
     return tuple(sorted(timm.list_models()))
 
 
 @cache
-def names_in_torchvision() -> tuple[str, ...]:
-    """All classifiers that torchvision can build, sorted."""
+def _names_in_torchvision() -> tuple[str, ...]:
     import torchvision
 
     return tuple(sorted(torchvision.models.list_models(module=torchvision.models)))
 
 
-LIBRARIES: dict[str, tuple[Callable[[], tuple[str, ...]], Callable[[str, int, int], "nn.Module"]]] = {
-    "timm": (names_in_timm, build_from_timm),
-    "torchvision": (names_in_torchvision, build_from_torchvision),
+class Library(NamedTuple):
+    """What `timm:` or `torchvision:` means."""
+
+    names: Callable[[], tuple[str, ...]]
+    """All networks that it can build, sorted."""
+    build: Callable[[str, int, int], "nn.Module"]
+
+
+LIBRARIES = {
+    "timm": Library(_names_in_timm, build_from_timm),
+    "torchvision": Library(_names_in_torchvision, build_from_torchvision),
 }
-"""What `timm:` and `torchvision:` mean: the names there are, and how one is built."""
-
-
-def names_like(library: str, pattern: str) -> list[str]:
-    """The library's networks that match a pattern such as `mobilenetv3_*`."""
-    return fnmatch.filter(LIBRARIES[library][0](), pattern)

@@ -310,3 +310,25 @@ def folder_name(label: str) -> str:
 def utc_now() -> str:
     """This moment as records write it: UTC, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+Severity = Literal["ok", "note", "warning", "error", "slow", "missing"]
+"""A data check reports `error` (results would be wrong), `warning` (they could mislead) and `note` (worth knowing); the
+doctor reports `slow` and `missing`; both report `ok`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that a check of the data or of the computer looked at, and what it found."""
+
+    topic: str
+    """One or two words: `copies`, `mirror images`, `memory`."""
+    severity: Severity
+    text: str
+    """One line."""
+    advice: str = ""
+    """What to do; empty where nothing is to be done."""
+    paths: tuple[str, ...] = ()
+    """Example images."""
+    cases: tuple[tuple[int, ...], ...] = ()
+    """Examples as rows of the image set; the images of one case belong side by side."""

@@ -1,13 +1,8 @@
 """Many runs under one protocol: planned, trained here, one process each, and left as one folder.
 
 The same call on the same folder does what is missing and nothing twice. A run that fails is a row in failures.csv;
-the others go on. `folder` writes what a study is, `runner` does it; where the work is to be done on other machines,
-`launch` is the only module that changes.
-
-What a network does outside PyTorch, put beside what the study knows: an export's latencies, another computer's.
-
-The work is done by `inference/export` and `records/measurements.py`; here the study's lock is held while its
-latency.csv is written. A bundle that was written stays written: a study that cannot be written to gives a warning.
+the others go on. `folder.py` writes what a study is, `runner.py` does it; where the work is to be done on other
+machines, `launch.py` is the only module that changes.
 """
 
 from collections.abc import Callable
@@ -19,11 +14,9 @@ from roadtest.analysis import external_difference_rows, read_results, render_tab
 from roadtest.analysis.find_run import find_run
 from roadtest.analysis.recommend import Recommendation, recommend
 from roadtest.data.cache import default_cache_dir
-from roadtest.data.dataset import ImageSet
 from roadtest.data.join import check_sources, open_joined
 from roadtest.inference.external import add_external
 from roadtest.machine import choose_device
-from roadtest.protocol import Protocol
 from roadtest.records import (
     EpochMetrics,
     Failure,
@@ -38,7 +31,7 @@ from roadtest.records import (
     read_record,
     read_study_info,
 )
-from roadtest.records.events import Event, counting
+from roadtest.records.events import Emit, Event, counting
 from roadtest.records.lock import folder_lock
 from roadtest.records.measurements import Measurement, add_device, is_exported, replace_latencies
 from roadtest.report import write_report
@@ -53,12 +46,19 @@ from roadtest.study.prepare import (
     fetch_weights,
     list_originals,
     name_source,
+    report_notes,
     settle,
-    tell_notes,
 )
 from roadtest.study.progress import write_trouble
-from roadtest.study.resolve import chosen_protocol, chosen_seeds, planned_runs, source_kind, study_name
-from roadtest.study.runner import Emit, finish, train_missing
+from roadtest.study.resolve import (
+    StudyContext,
+    chosen_protocol,
+    chosen_seeds,
+    planned_runs,
+    source_kind,
+    study_name,
+)
+from roadtest.study.runner import finish, train_missing
 
 if TYPE_CHECKING:
     from roadtest.inference.evaluate import Evaluation
@@ -172,96 +172,82 @@ def compare(source: Source = "signs", *, on_event: Emit | None = None, **options
     listens to events, warnings and failures are told on standard error; `progress.show_progress` shows all. Raise
     ValueError for a mistake, Interrupted after Ctrl-C.
     """
-    emit = on_event or write_trouble
-    asked = ask(source, options, emit)
-    if asked.options.fresh:
-        move_aside(asked.study_dir)
+    context = open_context(source, options, on_event or write_trouble)
+    if context.options.fresh:
+        move_aside(context.study_dir)
     try:
-        _work(asked, emit)
+        _work(context)
     except KeyboardInterrupt:
-        raise Interrupted(asked.study_dir) from None
-    return Study(asked.study_dir)
+        raise Interrupted(context.study_dir) from None
+    return Study(context.study_dir)
 
 
-def _work(asked: "Asked", emit: Emit) -> None:
-    study_dir, image_set, chosen = asked.study_dir, asked.image_set, asked.options
+def _work(context: StudyContext) -> None:
+    study_dir = context.study_dir
     make_folder(study_dir)
     with folder_lock(study_dir):
-        if source_kind(asked.source) == "folder" and not (study_dir / "study.json").exists():
-            listing = list_originals(asked.source, image_set, asked.cache_dir)
-            check_in_short(asked.source, image_set, emit, listing)
-        write_plan(study_dir, asked.source, image_set, asked.protocol, asked.runs, chosen)
-        train_missing(study_dir, image_set, asked.cache_dir, asked.runs, chosen, emit)
-        finish(study_dir, image_set, asked.cache_dir, asked.runs, chosen, emit)
+        if source_kind(context.source) == "folder" and not (study_dir / "study.json").exists():
+            listing = list_originals(context.source, context.image_set, context.cache_dir)
+            check_in_short(context.source, context.image_set, context.emit, listing)
+        write_plan(context)
+        train_missing(context)
+        finish(context)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What a call asks for, with the images open; nothing is written to the study's folder yet."""
-
-    source: str
-    options: Options
-    runs: tuple[PlannedRun, ...]
-    protocol: Protocol
-    study_dir: Path
-    image_set: ImageSet
-    cache_dir: Path
-
-
-def ask(source: Source, options: dict[str, Any], emit: Emit, *, is_plan: bool = False) -> Asked:
+def open_context(source: Source, words: dict[str, Any], emit: Emit, *, is_plan: bool = False) -> StudyContext:
     """Turn words into runs, a protocol and open images; a ValueError in one line for a mistake.
 
     For a plan no pretrained weights are fetched.
     """
-    chosen = build_options(options)
-    cache_dir = default_cache_dir()
+    options, cache_dir = build_options(words), default_cache_dir()
     source = name_source(source, cache_dir)
-    seeds = chosen_seeds(chosen)
-    runs = planned_runs(choose_variants(source, chosen, emit), seeds)
-    if chosen.device not in ("auto", "cpu"):
-        choose_device(chosen.device)  # a mistake is told before anything is decoded
-    chosen_protocol(source, chosen, len(runs))  # and so is one here
-    check_sources(source, test_on=chosen.test_on, validate_on=chosen.validate_on)
-    if chosen.out is not None:
-        check_place(chosen.out)
+    seeds = chosen_seeds(options)
+    runs = planned_runs(choose_variants(source, options, emit), seeds)
+    if options.device not in ("auto", "cpu"):
+        choose_device(options.device)  # a mistake is reported before anything is decoded
+    chosen_protocol(source, options, len(runs))  # and so is one here
+    check_sources(source, test_on=options.test_on, validate_on=options.validate_on)
+    if options.out is not None:
+        check_place(options.out)
 
     def check_early(sized: Options) -> None:
         if sized.out is not None and not sized.fresh:  # another protocol under its own name is another folder
             protocol = chosen_protocol(source, sized, len(runs))
             check_protocol(sized.out, protocol, are_flips_known=sized.flips != "auto")
 
-    chosen = settle(source, chosen, cache_dir, emit, check=check_early)
-    protocol = chosen_protocol(source, chosen, len(runs))
-    study_dir = chosen.out or Path("runs") / study_name(source, chosen, protocol)
+    options = settle(source, options, cache_dir, emit, check=check_early)
+    protocol = chosen_protocol(source, options, len(runs))
+    study_dir = options.out or Path("runs") / study_name(source, options, protocol)
     check_place(study_dir)
-    if not chosen.fresh:
+    if not options.fresh:
         check_protocol(study_dir, protocol)
         check_own_networks(study_dir, runs)
     provide = announce_weights if is_plan else fetch_weights
-    provide(runs, study_dir, emit, is_fresh=chosen.fresh)
+    provide(runs, study_dir, emit, is_fresh=options.fresh)
     image_set = open_joined(
         source,
-        test_on=chosen.test_on,
-        validate_on=chosen.validate_on,
+        test_on=options.test_on,
+        validate_on=options.validate_on,
         image_size=protocol.image_size,
         cache_dir=cache_dir,
-        data_dir=chosen.data_dir,
-        is_subset_allowed=chosen.is_subset_allowed,
-        skip_broken=chosen.skip_broken,
-        group=chosen.group,
+        data_dir=options.data_dir,
+        is_subset_allowed=options.is_subset_allowed,
+        skip_broken=options.skip_broken,
+        group=options.group,
         on_progress=counting(emit, "data"),
         on_download=counting(emit, "download"),
     )
-    if chosen.fresh or not (study_dir / "study.json").exists():
-        tell_notes(image_set, emit)
-    return Asked(
+    if options.fresh or not (study_dir / "study.json").exists():
+        report_notes(image_set, emit)
+    return StudyContext(
         source=source,
-        options=chosen,
+        options=options,
         runs=runs,
         protocol=protocol,
         study_dir=study_dir,
         image_set=image_set,
         cache_dir=cache_dir,
+        emit=emit,
     )
 
 

@@ -4,24 +4,18 @@
 
 Each network that still has runs to do takes a few real steps in a process of its own, as its runs would; pretrained
 ones without their weights, which change no time, so that nothing is fetched. The study's folder is read, for what is
-finished already, and not touched; no test image is looked at. Runs that were broken off count in full. estimate.py
-does the arithmetic, estimate.py the sentences.
-
-What runs will take, from a few timed steps: pure arithmetic, no clock, no files.
+finished already, and not touched; no test image is looked at. Runs that were broken off count in full.
 
 A run's steps come from the very functions that plan a real run (`training/schedule.py`). Two things are not known
-before:
-how steps vary (the slowest and the fastest tenth of the timed ones bound it) and when early stopping ends a run
-(between the first moment at which it can, and the last step there is; or, where runs of the same network are
-finished, as they did).
-
-A plan in sentences: how long and why no surer, what memory and disk it needs, and what the seeds will decide.
+before: how steps vary (the slowest and the fastest tenth of the timed ones bound it) and when early stopping ends a run
+(between the first moment at which it can, and the last step there is; or, where runs of the same network are finished,
+as they did).
 """
 
 import math
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,14 +28,16 @@ from roadtest.analysis.stats import MIN_SEEDS
 from roadtest.format import Row, plural, render_duration
 from roadtest.machine.environment import count_usable_memory_bytes
 from roadtest.protocol import UNDERTRAINED_EPOCHS, Protocol
-from roadtest.records import PlannedRun, read_record, read_study_info, row_label
-from roadtest.records.events import Event, RunSpec
-from roadtest.study.api import Asked, ask
+from roadtest.records import PlannedRun, is_finished, read_record, read_study_info, row_label
+from roadtest.records.events import Emit
+from roadtest.study.api import open_context
 from roadtest.study.folder import check_data, write_plan
-from roadtest.study.launch import Outcome, Task, run_tasks
+from roadtest.study.launch import Task, run_tasks
 from roadtest.study.options import Options
-from roadtest.study.resolve import chosen_seeds
-from roadtest.study.runner import Size, branch_share, chosen_rates, count_disk_bytes, job_template, render_bytes
+from roadtest.study.resolve import StudyContext, chosen_seeds
+from roadtest.study.runner import build_template
+from roadtest.study.spending import Size, cooldown_share, count_disk_bytes, render_bytes
+from roadtest.study.sweep import chosen_rates
 from roadtest.training.schedule import TrainProgress, consider_patience, plan, planned_cooldowns
 
 if TYPE_CHECKING:
@@ -78,134 +74,117 @@ class Plan:
 class _Network:
     """One network of the study, and what is known of its runs."""
 
-    label: str
     runs: tuple[PlannedRun, ...]
     missing: tuple[PlannedRun, ...]
     finished_epochs: tuple[float, ...]
     is_swept: bool
     """Its learning rate has to be found first."""
     speed: "Speed | None"
+    time: "RunTime | None"
+    """None where it was not measured, as the speed."""
     reason: str | None
     """Why it could not be measured; None where it was, or has nothing left to do."""
 
 
-def plan_study(source: "Source" = "signs", *, on_event: Callable[[Event], None] | None = None, **options: Any) -> Plan:
+def plan_study(source: "Source" = "signs", *, on_event: Emit | None = None, **options: Any) -> Plan:
     """Measure what `roadtest.compare` with the same arguments would take; a ValueError in one line for a mistake."""
-    emit = on_event or (lambda event: None)
-    asked = ask(source, options, emit, is_plan=True)
-    finished = _finished_runs(asked)
-    missing = [run for run in asked.runs if run not in finished]
-    speeds, reasons = _measure(asked, missing, emit)
-    known = {} if asked.options.fresh else chosen_rates(asked.study_dir)
+    context = open_context(source, options, on_event or (lambda event: None), is_plan=True)
+    finished = _finished_runs(context)
+    speeds, reasons = _measure(context, [run for run in context.runs if run not in finished])
+    known = {} if context.options.fresh else chosen_rates(context.study_dir)
+    num_test = len(context.image_set.indices_of("test")) if context.options.reads_test else 0
     networks = []
-    for label in dict.fromkeys(run.label for run in asked.runs):
-        of_label = tuple(run for run in missing if run.label == label)
+    for label in dict.fromkeys(run.label for run in context.runs):
+        runs = tuple(run for run in context.runs if run.label == label)
+        missing = tuple(run for run in runs if run not in finished)
+        epochs, speed = tuple(finished[run] for run in runs if run in finished), speeds.get(label)
+        time = None
+        if speed is not None:
+            anneals = context.options.anneal
+            time = run_time(speed, context.protocol, num_test=num_test, anneals=anneals, finished_epochs=epochs)
         networks.append(
             _Network(
-                label=label,
-                runs=tuple(run for run in asked.runs if run.label == label),
-                missing=of_label,
-                finished_epochs=tuple(epochs for run, epochs in finished.items() if run.label == label),
-                is_swept=bool(of_label) and asked.protocol.learning_rate(label) is None and label not in known,
-                speed=speeds.get(label),
+                runs=runs,
+                missing=missing,
+                finished_epochs=epochs,
+                is_swept=bool(missing) and context.protocol.learning_rate(label) is None and label not in known,
+                speed=speed,
+                time=time,
                 reason=reasons.get(label),
             )
         )
-    return _summed_up(asked, networks)
+    return _add_up(context, networks)
 
 
-def _finished_runs(asked: Asked) -> dict[PlannedRun, float]:
+def _finished_runs(context: StudyContext) -> dict[PlannedRun, float]:
     """The runs that need not be done, and the epochs that they took."""
-    study_dir = asked.study_dir
-    if asked.options.fresh or not (study_dir / "study.json").exists():
+    study_dir = context.study_dir
+    if context.options.fresh or not (study_dir / "study.json").exists():
         return {}
-    check_data(study_dir, read_study_info(study_dir), asked.image_set)
-    done = [run for run in asked.runs if (study_dir / run.folder / "record.json").exists()]
+    check_data(study_dir, read_study_info(study_dir), context.image_set)
+    done = [run for run in context.runs if is_finished(study_dir / run.folder)]
     return {run: read_record(study_dir / run.folder).num_epochs for run in done}
 
 
-def _measure(
-    asked: Asked, missing: Sequence[PlannedRun], emit: Callable[[Event], None]
-) -> tuple[dict[str, "Speed"], dict[str, str]]:
+def _measure(context: StudyContext, missing: Sequence[PlannedRun]) -> tuple[dict[str, "Speed"], dict[str, str]]:
     """What was measured of every network with runs to do, and why others were not, by label."""
-    labels = dict.fromkeys(run.label for run in asked.runs)
-    first = {label: run for label in labels if (run := next((r for r in missing if r.label == label), None))}
+    first = {run.label: run for run in reversed(missing)}
     if not first:
         return {}, {}
     from roadtest.training.probe import read_speed
 
+    protocol = context.protocol
+    speeds: dict[str, Speed] = {}
+    reasons: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="roadtest-plan-") as folder:
-        study_dir = Path(folder) / "study"
-        study_dir.mkdir()
-        write_plan(study_dir, asked.source, asked.image_set, asked.protocol, asked.runs, asked.options)
-        template = job_template(
-            study_dir, asked.image_set, asked.cache_dir, missing[0], asked.protocol, asked.options, emit
-        )
-        tasks = [_task(replace(template, run=run), asked) for run in first.values()]
-        outcomes = run_tasks(tasks, num_parallel=1, emit=emit, is_over=lambda outcome: False)
-        done = [outcome for outcome in outcomes if outcome.reason is None and not outcome.is_stopped]
-        speeds = {outcome.task.label: read_speed(study_dir / first[outcome.task.label].folder) for outcome in done}
-    return speeds, {outcome.task.label: _reason(outcome) for outcome in outcomes if outcome not in done}
+        scratch = replace(context, study_dir=Path(folder) / "study")
+        scratch.study_dir.mkdir()
+        write_plan(scratch)
+        template, tasks = build_template(scratch, missing[0]), []
+        for label in dict.fromkeys(run.label for run in context.runs if run.label in first):
+            rate = protocol.learning_rate(label) or min(protocol.sweep_rates)
+            spec = replace(template, run=first[label], learning_rate=rate)
+            tasks.append(replace(Task.of("speed", spec, scratch.study_dir / "speed-log.txt"), seed=None))
+        for outcome in run_tasks(tasks, num_parallel=1, emit=context.emit, is_over=lambda outcome: False):
+            label = outcome.task.label
+            if outcome.reason is None and not outcome.is_stopped:
+                speeds[label] = read_speed(scratch.study_dir / first[label].folder)
+            else:
+                reasons[label] = outcome.reason or "the measuring was stopped"
+    return speeds, reasons
 
 
-def _task(job: RunSpec, asked: Asked) -> Task:
-    label = job.run.label
-    rate = asked.protocol.learning_rate(label) or min(asked.protocol.sweep_rates)
-    return Task(
-        kind="speed",
-        job_json=replace(job, learning_rate=rate).to_json(),
-        log_path=job.study_dir / "speed-log.txt",
-        label=label,
-        num_threads=job.num_threads,
-    )
-
-
-def _reason(outcome: Outcome) -> str:
-    return outcome.reason or "the measuring was stopped"
-
-
-def _summed_up(asked: Asked, networks: Sequence[_Network]) -> Plan:
-    options, protocol = asked.options, asked.protocol
-    num_test = len(asked.image_set.indices_of("test")) if options.reads_test else 0
-    times = {
-        network.label: run_time(
-            network.speed,
-            protocol,
-            num_test=num_test,
-            anneals=options.anneal,
-            finished_epochs=network.finished_epochs,
-        )
-        for network in networks
-        if network.speed is not None
-    }
+def _add_up(context: StudyContext, networks: Sequence[_Network]) -> Plan:
+    study_dir, num_parallel = context.study_dir.resolve(), context.options.jobs
     sizes = {
-        network.label: Size(weights_bytes=network.speed.weights_bytes, state_bytes=network.speed.state_bytes)
+        network.runs[0].label: Size(weights_bytes=speed.weights_bytes, state_bytes=speed.state_bytes)
         for network in networks
-        if network.speed is not None
+        if (speed := network.speed) is not None
     }
-    keeps = {"keeps_weights": options.keep_weights != "none", "anneals": options.anneal}
     missing = [run for network in networks for run in network.missing]
-    total = _total(networks, times, asked)
+    total = _total(context, networks)
     peaks = sorted((n.speed.peak_memory_bytes for n in networks for _ in n.missing if n.speed), reverse=True)
-    place = next(path for path in (asked.study_dir.resolve(), *asked.study_dir.resolve().parents) if path.exists())
+    place = next(path for path in (study_dir, *study_dir.parents) if path.exists())
     plan = Plan(
-        study_dir=asked.study_dir,
-        num_runs=len(asked.runs),
-        num_finished=len(asked.runs) - len(missing),
-        rows=tuple(_row(network, times.get(network.label), sizes, asked, keeps) for network in networks),
+        study_dir=context.study_dir,
+        num_runs=len(context.runs),
+        num_finished=len(context.runs) - len(missing),
+        rows=tuple(_row(context, network, sizes) for network in networks),
         seconds_low=total.low,
         seconds=total.expected,
         seconds_high=total.high,
-        memory_bytes=sum(peaks[: options.jobs]) if peaks else None,
+        memory_bytes=sum(peaks[:num_parallel]) if peaks else None,
         free_memory_bytes=min(psutil.virtual_memory().available, count_usable_memory_bytes()),
-        disk_bytes=count_disk_bytes(missing, sizes, num_parallel=options.jobs, **keeps),
+        disk_bytes=count_disk_bytes(context, missing, sizes),
         free_disk_bytes=shutil.disk_usage(place).free,
         sentences=(),
     )
-    is_open = any(time.is_open for time in times.values())
+    is_open = any(network.time is not None and network.time.is_open for network in networks)
     seen = tuple(epochs for network in networks if network.missing for epochs in network.finished_epochs)
-    has_folds = not len(asked.image_set.indices_of("val"))
-    sentences = plan_sentences(plan, protocol, options, is_open=is_open, seen_epochs=seen, has_folds=has_folds)
+    has_folds = not len(context.image_set.indices_of("val"))
+    sentences = plan_sentences(
+        plan, context.protocol, context.options, is_open=is_open, seen_epochs=seen, has_folds=has_folds
+    )
     return replace(plan, sentences=tuple(sentences))
 
 
@@ -234,7 +213,11 @@ class Span:
         return Span(low=self.low * factor, high=self.high * factor, expected=expected)
 
 
-NOTHING = Span(low=0.0, high=0.0, expected=0.0)
+def _exactly(number: float) -> Span:
+    return Span(low=number, high=number, expected=number)
+
+
+NOTHING = _exactly(0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,34 +233,34 @@ class RunTime:
     """Early stopping may end it anywhere between the bounds."""
 
 
-def _total(networks: Sequence[_Network], times: dict[str, RunTime], asked: Asked) -> Span:
+def _total(context: StudyContext, networks: Sequence[_Network]) -> Span:
     """All missing runs, the sweeps before them, and the latencies after them, where anything is to be done."""
-    runs = [times[network.label].whole for network in networks if network.label in times for _ in network.missing]
-    sweeps = [sweep_time(n.speed, asked.protocol) for n in networks if n.speed is not None and n.is_swept]
-    total = side_by_side(sweeps, asked.options.jobs) + side_by_side(runs, asked.options.jobs)
+    runs = [network.time.whole for network in networks if network.time is not None for _ in network.missing]
+    sweeps = [sweep_time(n.speed, context.protocol) for n in networks if n.speed is not None and n.is_swept]
     latencies = [latency_time(network.speed) for network in networks if network.speed is not None]
     if not runs:
         return NOTHING
+    total = side_by_side(sweeps, context.options.jobs) + side_by_side(runs, context.options.jobs)
     # Of networks that are finished nothing was measured here: they count as the others do.
-    seconds = sum(latencies) * len(networks) / len(latencies)
-    return total + Span(low=seconds, high=seconds, expected=seconds)
+    return total + _exactly(sum(latencies) * len(networks) / len(latencies))
 
 
-def _row(network: _Network, time: RunTime | None, sizes: dict[str, Size], asked: Asked, keeps: dict[str, bool]) -> Row:
-    run, speed = network.runs[0], network.speed
-    swept = sweep_time(speed, asked.protocol) if speed is not None and network.is_swept else NOTHING
+def _row(context: StudyContext, network: _Network, sizes: dict[str, Size]) -> Row:
+    run, speed, time = network.runs[0], network.speed, network.time
+    swept = sweep_time(speed, context.protocol) if speed is not None and network.is_swept else NOTHING
     total = None if time is None else time.whole * len(network.missing) + swept
-    step = None if speed is None else step_span(speed)
+    step_seconds = None if speed is None else step_span(speed).expected
     most = time.epochs.high if time else None
+    alone = replace(context, options=replace(context.options, jobs=1))
     return {
         "network": run.network,
         "has_stn": run.has_stn,
         "num_runs": len(network.runs),
         "num_finished": len(network.runs) - len(network.missing),
         "precision": speed and speed.precision,
-        "images_per_second": speed and step and step.expected and speed.batch_size / step.expected,
+        "images_per_second": speed and step_seconds and speed.batch_size / step_seconds,
         "num_timed_steps": speed and len(speed.step_seconds),
-        "epoch_seconds": speed and step and step.expected and speed.steps_per_epoch * step.expected,
+        "epoch_seconds": speed and step_seconds and speed.steps_per_epoch * step_seconds,
         "num_epochs_low": time and time.epochs.low,
         "num_epochs": time and time.epochs.expected,
         "num_epochs_high": most,
@@ -290,7 +273,7 @@ def _row(network: _Network, time: RunTime | None, sizes: dict[str, Size], asked:
         "total_seconds": total and total.expected,
         "total_seconds_high": total and total.high,
         "peak_memory_bytes": speed and speed.peak_memory_bytes,
-        "disk_bytes": speed and count_disk_bytes(network.missing, sizes, num_parallel=1, **keeps),
+        "disk_bytes": speed and count_disk_bytes(alone, network.missing, sizes),
         "is_undertrained": most < UNDERTRAINED_EPOCHS if most is not None else None,
         "is_busy": speed and speed.is_busy,
         "reason": network.reason,
@@ -326,7 +309,7 @@ def run_time(
         beside = Span(low=_branch_time(earliest, protocol, step, speed).low, high=beside.high, expected=beside.expected)
     rows = (steps * (1 / latest.eval_interval)) * (speed.num_row_images / speed.eval_images_per_second)
     last = (speed.num_final_images + num_test) / speed.eval_images_per_second + speed.start_seconds
-    whole = train + beside + rows + Span(low=last, high=last, expected=last)
+    whole = train + beside + rows + _exactly(last)
     return RunTime(epochs=steps * (1 / speed.steps_per_epoch), train=train, whole=whole, is_open=is_open)
 
 
@@ -359,7 +342,7 @@ def side_by_side(runs: Sequence[Span], num_parallel: int) -> Span:
 def _planned(speed: "Speed", protocol: Protocol, step_seconds: float) -> TrainProgress:
     """The plan of a run that nothing stops early."""
     progress = TrainProgress()
-    plan(progress, protocol, steps_per_epoch=speed.steps_per_epoch, step_seconds=step_seconds)
+    plan(progress, protocol, steps_per_epoch=speed.steps_per_epoch, max_steps=None, step_seconds=step_seconds)
     return progress
 
 
@@ -377,7 +360,7 @@ def _branch_time(progress: TrainProgress, protocol: Protocol, step: Span, speed:
     found = planned_cooldowns(progress, protocol)
     num_steps = sum(branch.num_steps - branch.first_step for branch in found)
     look = len(found) * speed.num_row_images / speed.eval_images_per_second
-    return step * num_steps + Span(low=look, high=look, expected=look)
+    return step * num_steps + _exactly(look)
 
 
 def _product(steps: Span, step: Span) -> Span:
@@ -467,7 +450,7 @@ def _reasons(
             f"{render_duration(protocol.sweep_seconds)} each."
         )
     if options.anneal:
-        sentences.append(f"In it: annealed copies, up to {100 * branch_share(protocol):.0f} % of the training time.")
+        sentences.append(f"In it: annealed copies, up to {100 * cooldown_share(protocol):.0f} % of the training time.")
     if options.jobs > 1:
         sentences.append(f"Measured one at a time: {options.jobs} at once get in each other's way, so expect more.")
     busy = [row_label(row) for row in plan.rows if row["is_busy"]]

@@ -27,20 +27,15 @@ from roadtest.records import (
 from roadtest.records.files import write_config
 from roadtest.records.lock import refuse_if_locked
 from roadtest.study.options import Options, to_command
-from roadtest.study.resolve import source_kind, source_name
+from roadtest.study.resolve import StudyContext, source_kind, source_name
 
 WAY_OUT = "use another --out, or --fresh to move the old study aside"
 
 
-def write_plan(
-    study_dir: Path,
-    source: str,
-    image_set: ImageSet,
-    protocol: Protocol,
-    runs: Sequence[PlannedRun],
-    options: Options,
-) -> None:
+def write_plan(context: StudyContext) -> None:
     """Write study.json, study.toml and split.csv, or check that a folder that is there belongs to this study."""
+    study_dir, source, options = context.study_dir, context.source, context.options
+    image_set, protocol = context.image_set, context.protocol
     old_runs: tuple[PlannedRun, ...] = ()
     created_at, metric = utc_now(), options.metric or ACCURACY
     if (study_dir / "study.json").exists():
@@ -50,7 +45,7 @@ def write_plan(
         old_runs, created_at, metric = old.runs, old.created_at, options.metric or old.metric
     rows = split_rows(image_set, assign_folds(image_set, protocol.num_folds))
     _check_split(study_dir, rows)
-    all_runs = old_runs + tuple(run for run in runs if run not in old_runs)
+    all_runs = old_runs + tuple(run for run in context.runs if run not in old_runs)
     options = _widened(options, all_runs) if old_runs else options
     options = replace(options, metric=None if metric == ACCURACY else metric)  # what repeats the study names it too
     info = StudyInfo(
@@ -77,8 +72,7 @@ def write_plan(
     )
     write_atomically(study_dir / "study.json", to_json(info))  # first: what is cut short here is gone on with
     write_rows(study_dir / "split.csv", rows, rows[0].keys())
-    plain = {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()}
-    write_config(study_dir / "study.toml", {"source": source, **plain, "fresh": False})
+    write_config(study_dir / "study.toml", {"source": source, **vars(options), "fresh": False})
 
 
 def move_aside(study_dir: Path) -> None:

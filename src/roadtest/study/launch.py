@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from roadtest.records import refuse_link
-from roadtest.records.events import Event
+from roadtest.records.events import Emit, Event, RunSpec
 from roadtest.records.schema import FailureKind
 from roadtest.training.worker import EXIT_STOPPED
 
@@ -41,6 +41,19 @@ class Task:
     seed: int | None = None
     num_threads: int = 1
 
+    @classmethod
+    def of(cls, kind: str, spec: RunSpec, log_path: Path) -> "Task":
+        """A task about one run."""
+        run = spec.run
+        return cls(
+            kind=kind,
+            job_json=spec.to_json(),
+            log_path=log_path,
+            label=run.label,
+            seed=run.seed,
+            num_threads=spec.num_threads,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
@@ -56,7 +69,7 @@ class Outcome:
 
 
 def run_tasks(
-    tasks: Sequence[Task], *, num_parallel: int, emit: Callable[[Event], None], is_over: Callable[[Outcome], bool]
+    tasks: Sequence[Task], *, num_parallel: int, emit: Emit, is_over: Callable[[Outcome], bool]
 ) -> list[Outcome]:
     """Run the tasks, so many at a time, in order; stop all where `is_over` says so of an outcome.
 
@@ -64,7 +77,7 @@ def run_tasks(
     """
     stop, lock = threading.Event(), threading.Lock()
 
-    def tell_one_at_a_time(event: Event) -> None:
+    def emit_one_at_a_time(event: Event) -> None:
         with lock:
             emit(event)
 
@@ -72,7 +85,7 @@ def run_tasks(
         if stop.is_set():
             return None
         try:
-            outcome = _run_task(task, tell_one_at_a_time, stop)
+            outcome = _run_task(task, emit_one_at_a_time, stop)
             with lock:
                 if is_over(outcome):
                     stop.set()
@@ -89,14 +102,14 @@ def run_tasks(
         except KeyboardInterrupt:
             stop.set()
             if any(task.kind == "run" for task in tasks):  # it may take STOP_SECONDS, in which nothing else is seen
-                tell_one_at_a_time(Event(kind="note", text="stopping: states are being saved"))
+                emit_one_at_a_time(Event(kind="note", text="stopping: states are being saved"))
             threads.shutdown(wait=False, cancel_futures=True)
             raise
     outcomes = [future.result() for future in futures]
     return [outcome for outcome in outcomes if outcome is not None]
 
 
-def _run_task(task: Task, emit: Callable[[Event], None], stop: threading.Event) -> Outcome:
+def _run_task(task: Task, emit: Emit, stop: threading.Event) -> Outcome:
     if task.kind == "run":
         refuse_link(refuse_link(task.log_path.parent.parent) / task.log_path.parent.name)
     task.log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -130,7 +143,7 @@ def _run_task(task: Task, emit: Callable[[Event], None], stop: threading.Event) 
     return _outcome(task, code, events, is_asked_to_stop=stop.is_set())
 
 
-def _listen(process: "subprocess.Popen[bytes]", task: Task, emit: Callable[[Event], None]) -> list[Event]:
+def _listen(process: "subprocess.Popen[bytes]", task: Task, emit: Emit) -> list[Event]:
     assert process.stdout is not None
     kept = []
     for line in process.stdout:

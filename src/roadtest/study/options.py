@@ -1,16 +1,19 @@
-"""Every option of a study, once: its name, type, default, check, flag and help.
+"""Every option of a study, once: its name, type, default, check, flag and, as its docstring, its help.
 
 The command line (`cli/options.py`), `roadtest.compare`, `study.toml`, the command that repeats a study and docs/cli.md
 all follow from the fields of `Options`; `resolve.py` says what they mean for a source. Imported at start-up: no numpy,
 no torch. A mistake is a ValueError in one line: what was given, what is allowed, what to do.
 """
 
+import ast
 import difflib
 import inspect
 import re
 import shlex
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -20,6 +23,8 @@ from roadtest.protocol import CLASS_WEIGHTS, METRICS, PRESETS
 
 WHAT, DATA, TRAINING, CHOICE = "What is compared", "Data", "How much training", "Choice"
 MACHINE, FOLDER, OUTPUT = "Machine", "The study's folder", "Output"
+GROUPS = {WHAT: 1, DATA: 2, TRAINING: 3, CHOICE: 4, MACHINE: 4, FOLDER: 5, OUTPUT: 6}
+"""The groups of the help page, and their order."""
 SWITCH = ("off", "on", "both")
 MAX_SECONDS = 30 * 86400.0  # beyond a month a duration is a typing error
 MAX_SEEDS = 1000
@@ -27,20 +32,17 @@ MAX_SEEDS = 1000
 
 @dataclass(frozen=True)
 class Flag:
-    """How an option stands on the command line."""
+    """How an option is written on the command line."""
 
     names: str
     """Its flag, then others that mean the same, with blanks between them."""
     group: str
-    help: str
     placeholder: str = ""
-    """What stands for its value on the help page; empty for a switch."""
+    """Its value on the help page; empty for a switch."""
     choices: tuple[str, ...] = ()
     low: int | None = None
     read: Callable[[str, str], Any] | None = None
-    """From the text that was typed and the flag to the value; None where the type says it all."""
-    write: Callable[[Any], str] = lambda value: ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-    """From the value to what is typed."""
+    """From the text that was typed and the flag to the value; None where the type is enough."""
     is_repeated: bool = True
     """Part of the command that repeats a study; paths of this machine are left to the reader."""
 
@@ -48,6 +50,12 @@ class Flag:
     def name(self) -> str:
         """`--image-size`."""
         return self.names.split()[0]
+
+    def write(self, value: Any) -> str:
+        """What is typed for a value."""
+        if isinstance(value, tuple):
+            return ",".join(map(str, value))
+        return f"{value:g}s" if self.read is parse_duration else str(value)
 
 
 def parse_duration(text: str, flag: str) -> float:
@@ -95,235 +103,83 @@ def split_list(words: Sequence[str], flag: str) -> list[str]:
     return parts
 
 
-def _seconds(value: float) -> str:
-    return f"{value:g}s"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """Everything `compare` takes besides the source; None means the preset's or the protocol's value."""
 
-    networks: Annotated[
-        tuple[str, ...] | None,
-        Flag(
-            "--networks --models -m",
-            WHAT,
-            "Names, lists with commas, wildcards: lenet5,resnet34 or lenet5+stn or timm:resnet*. Default: "
-            "lenet5,vgg16,resnet34; for images of your own four that are in use. See roadtest networks.",
-            "NAMES",
-        ),
-    ] = None
-    stn: Annotated[
-        str | None,
-        Flag(
-            "--stn",
-            WHAT,
-            "A spatial transformer in front: off, on, both. Default: both for lenet5, vgg16, resnet34, else off.",
-            "WORD",
-            SWITCH,
-        ),
-    ] = None
-    stem: Annotated[
-        str | None,
-        Flag(
-            "--stem",
-            WHAT,
-            "First layers of timm's and torchvision's networks: small (3x3, stride 2, no pool), small-s1 (stride 1), "
-            "imagenet (their own, the default). For one of them: torchvision:resnet18@small.",
-            "WORD",
-            STEMS,
-        ),
-    ] = None
-    pretrained: Annotated[
-        str,
-        Flag(
-            "--pretrained",
-            WHAT,
-            "Start timm's networks from pretrained weights: off (the default), on, both. For one of them: "
-            "timm:resnet18+pretrained.",
-            "WORD",
-            SWITCH,
-        ),
-    ] = "off"
-    seeds: Annotated[
-        tuple[int, ...] | int | None,
-        Flag(
-            "--seeds", WHAT, "3 means the seeds 0, 1, 2; 0,4 means these. Default: the preset's.", "N", read=parse_seeds
-        ),
-    ] = None
-    data_dir: Annotated[
-        Path | None,
-        Flag(
-            "--data-dir", DATA, "Where GTSRB lies. Default: ROADTEST_GTSRB, else downloaded.", "DIR", is_repeated=False
-        ),
-    ] = None
-    is_subset_allowed: Annotated[
-        bool, Flag("--subset", DATA, "Take a part of GTSRB, and call it a subset everywhere.")
-    ] = False
-    skip_broken: Annotated[bool, Flag("--skip-broken", DATA, "Leave unreadable images out.")] = False
-    group: Annotated[
-        str | None,
-        Flag(
-            "--group",
-            DATA,
-            "auto: keep images together that look like frames of one thing (numbered names, near copies). For image "
-            "folders, and csv files with images without a group.",
-            "WORD",
-            ("auto",),
-        ),
-    ] = None
-    image_size: Annotated[
-        int | None,
-        Flag(
-            "--image-size --imgsz",
-            DATA,
-            "Side of the images in pixels. Default: 32; compare takes up to 224 where your own images are larger.",
-            "N",
-        ),
-    ] = None
-    flips: Annotated[
-        str,
-        Flag(
-            "--flips",
-            DATA,
-            "Mirror training images left to right: on, off, or auto (the default): where the images show that no class "
-            "changes; never for signs.",
-            "WORD",
-            ("auto", "on", "off"),
-        ),
-    ] = "auto"
-    validate_on: Annotated[
-        str | None,
-        Flag("--validate-on", DATA, "Validate on the training images of another source, such as gtsrb.", "SOURCE"),
-    ] = None
-    test_on: Annotated[
-        str | None, Flag("--test-on", DATA, "Test on the test images of another source, such as gtsrb.", "SOURCE")
-    ] = None
-    reads_test: Annotated[bool, Flag("--no-test", DATA, "Develop without reading the test set.")] = True
-    preset: Annotated[
-        str,
-        Flag(
-            "--preset",
-            TRAINING,
-            "quick: 1 seed, 5 minutes of training a run (30 seconds on signs). standard: 3 seeds, early stopping, at "
-            "most 100 epochs. thorough: 10 seeds, learning rates searched first. Default: quick.",
-            "WORD",
-            tuple(PRESETS),
-        ),
-    ] = "quick"
-    budget_seconds: Annotated[
-        float | None,
-        Flag(
-            "--budget",
-            TRAINING,
-            "Training time of each run: 90s, 10m, 1h30m.",
-            "TIME",
-            read=parse_duration,
-            write=_seconds,
-        ),
-    ] = None
-    budget_total_seconds: Annotated[
-        float | None,
-        Flag(
-            "--budget-total",
-            TRAINING,
-            "Training time of all runs, divided equally.",
-            "TIME",
-            read=parse_duration,
-            write=_seconds,
-        ),
-    ] = None
-    anneal: Annotated[
-        bool,
-        Flag(
-            "--anneal",
-            TRAINING,
-            "Also anneal copies at a quarter and a half of the budget: who wins with less time. About 30 % more time.",
-        ),
-    ] = False
-    epochs: Annotated[int | None, Flag("--epochs", TRAINING, "At most so many epochs.", "N", low=1)] = None
-    patience: Annotated[
-        int | None, Flag("--patience", TRAINING, "Stop after so many evaluations without progress; 0 never.", "N")
-    ] = None
-    class_weights: Annotated[
-        str | None,
-        Flag(
-            "--class-weights",
-            TRAINING,
-            "balanced: in the training loss every class counts the same.",
-            "WORD",
-            CLASS_WEIGHTS,
-        ),
-    ] = None
-    batch_size: Annotated[int | None, Flag("--batch-size -b", TRAINING, "Images per step. Default: 128.", "N")] = None
-    lr: Annotated[
-        float | None,
-        Flag("--lr", TRAINING, "One learning rate for all. Default: the protocol's table, else a sweep.", "RATE"),
-    ] = None
-    metric: Annotated[
-        str | None,
-        Flag(
-            "--metric",
-            CHOICE,
-            "What chooses between the networks, the study's own from now on: accuracy (the default), "
-            "balanced-accuracy, macro-f1, worst-class-recall. It changes no training.",
-            "WORD",
-            METRICS,
-        ),
-    ] = None
-    device: Annotated[str, Flag("--device", MACHINE, "auto, cpu, cuda, cuda:1 or mps. Default: auto.", "NAME")] = "auto"
-    precision: Annotated[
-        str,
-        Flag(
-            "--precision",
-            MACHINE,
-            "auto measures which is faster here; float32; bfloat16.",
-            "WORD",
-            ("auto", "float32", "bfloat16"),
-        ),
-    ] = "auto"
-    threads: Annotated[
-        int | None, Flag("--threads", MACHINE, "Processor threads of a run. Default: all cores.", "N", low=1)
-    ] = None
-    jobs: Annotated[
-        int, Flag("--jobs", MACHINE, "Runs at the same time. Default: 1, the fair one for times.", "N", low=1)
-    ] = 1
-    out: Annotated[
-        Path | None,
-        Flag(
-            "--out -o",
-            FOLDER,
-            "The study's folder. Default: runs/<source>-<protocol>-<fingerprint>.",
-            "PATH",
-            is_repeated=False,
-        ),
-    ] = None
-    fresh: Annotated[
-        bool,
-        Flag(
-            "--fresh", FOLDER, "Move a study that is there aside and begin anew. Nothing is deleted.", is_repeated=False
-        ),
-    ] = False
-    keep_weights: Annotated[
-        str,
-        Flag(
-            "--keep-weights",
-            FOLDER,
-            "Whose weights stay: all, chosen (the recommended network's) or none. Default: all.",
-            "WORD",
-            ("all", "chosen", "none"),
-        ),
-    ] = "all"
-    fail_fast: Annotated[
-        bool,
-        Flag(
-            "--fail-fast",
-            FOLDER,
-            "Stop at the first run that fails; the others go on otherwise.",
-            is_repeated=False,
-        ),
-    ] = False
-    has_images: Annotated[bool, Flag("--no-images", OUTPUT, "Leave pictures of the data out of the page.")] = True
+    networks: Annotated[tuple[str, ...] | None, Flag("--networks --models -m", WHAT, "NAMES")] = None
+    """Names, lists with commas, wildcards: lenet5,resnet34 or lenet5+stn or timm:resnet*. Default:
+    lenet5,vgg16,resnet34; for images of your own four that are in use. See roadtest networks."""
+    stn: Annotated[str | None, Flag("--stn", WHAT, "WORD", SWITCH)] = None
+    """A spatial transformer in front: off, on, both. Default: both for lenet5, vgg16, resnet34, else off."""
+    stem: Annotated[str | None, Flag("--stem", WHAT, "WORD", STEMS)] = None
+    """First layers of timm's and torchvision's networks: small (3x3, stride 2, no pool), small-s1 (stride 1), imagenet
+    (their own, the default). For one of them: torchvision:resnet18@small."""
+    pretrained: Annotated[str, Flag("--pretrained", WHAT, "WORD", SWITCH)] = "off"
+    """Start timm's networks from pretrained weights: off (the default), on, both. For one of them:
+    timm:resnet18+pretrained."""
+    seeds: Annotated[tuple[int, ...] | int | None, Flag("--seeds", WHAT, "N", read=parse_seeds)] = None
+    """3 means the seeds 0, 1, 2; 0,4 means these. Default: the preset's."""
+    data_dir: Annotated[Path | None, Flag("--data-dir", DATA, "DIR", is_repeated=False)] = None
+    """Where GTSRB lies. Default: ROADTEST_GTSRB, else downloaded."""
+    is_subset_allowed: Annotated[bool, Flag("--subset", DATA)] = False
+    """Take a part of GTSRB, and call it a subset everywhere."""
+    skip_broken: Annotated[bool, Flag("--skip-broken", DATA)] = False
+    """Leave unreadable images out."""
+    group: Annotated[str | None, Flag("--group", DATA, "WORD", ("auto",))] = None
+    """auto: keep images together that look like frames of one thing (numbered names, near copies). For image folders,
+    and csv files with images without a group."""
+    image_size: Annotated[int | None, Flag("--image-size --imgsz", DATA, "N")] = None
+    """Side of the images in pixels. Default: 32; compare takes up to 224 where your own images are larger."""
+    flips: Annotated[str, Flag("--flips", DATA, "WORD", ("auto", "on", "off"))] = "auto"
+    """Mirror training images left to right: on, off, or auto (the default): where the images show that no class
+    changes; never for signs."""
+    validate_on: Annotated[str | None, Flag("--validate-on", DATA, "SOURCE")] = None
+    """Validate on the training images of another source, such as gtsrb."""
+    test_on: Annotated[str | None, Flag("--test-on", DATA, "SOURCE")] = None
+    """Test on the test images of another source, such as gtsrb."""
+    reads_test: Annotated[bool, Flag("--no-test", DATA)] = True
+    """Develop without reading the test set."""
+    preset: Annotated[str, Flag("--preset", TRAINING, "WORD", tuple(PRESETS))] = "quick"
+    """quick: 1 seed, 5 minutes of training a run (30 seconds on signs). standard: 3 seeds, early stopping, at most 100
+    epochs. thorough: 10 seeds, learning rates searched first. Default: quick."""
+    budget_seconds: Annotated[float | None, Flag("--budget", TRAINING, "TIME", read=parse_duration)] = None
+    """Training time of each run: 90s, 10m, 1h30m."""
+    budget_total_seconds: Annotated[float | None, Flag("--budget-total", TRAINING, "TIME", read=parse_duration)] = None
+    """Training time of all runs, divided equally."""
+    anneal: Annotated[bool, Flag("--anneal", TRAINING)] = False
+    """Also anneal copies at a quarter and a half of the budget: who wins with less time. About 30 % more time."""
+    epochs: Annotated[int | None, Flag("--epochs", TRAINING, "N", low=1)] = None
+    """At most so many epochs."""
+    patience: Annotated[int | None, Flag("--patience", TRAINING, "N")] = None
+    """Stop after so many evaluations without progress; 0 never."""
+    class_weights: Annotated[str | None, Flag("--class-weights", TRAINING, "WORD", CLASS_WEIGHTS)] = None
+    """balanced: in the training loss every class counts the same."""
+    batch_size: Annotated[int | None, Flag("--batch-size -b", TRAINING, "N")] = None
+    """Images per step. Default: 128."""
+    lr: Annotated[float | None, Flag("--lr", TRAINING, "RATE")] = None
+    """One learning rate for all. Default: the protocol's table, else a sweep."""
+    metric: Annotated[str | None, Flag("--metric", CHOICE, "WORD", METRICS)] = None
+    """What chooses between the networks, the study's own from now on: accuracy (the default), balanced-accuracy,
+    macro-f1, worst-class-recall. It changes no training."""
+    device: Annotated[str, Flag("--device", MACHINE, "NAME")] = "auto"
+    """auto, cpu, cuda, cuda:1 or mps. Default: auto."""
+    precision: Annotated[str, Flag("--precision", MACHINE, "WORD", ("auto", "float32", "bfloat16"))] = "auto"
+    """auto measures which is faster here; float32; bfloat16."""
+    threads: Annotated[int | None, Flag("--threads", MACHINE, "N", low=1)] = None
+    """Processor threads of a run. Default: all cores."""
+    jobs: Annotated[int, Flag("--jobs", MACHINE, "N", low=1)] = 1
+    """Runs at the same time. Default: 1, the fair one for times."""
+    out: Annotated[Path | None, Flag("--out -o", FOLDER, "PATH", is_repeated=False)] = None
+    """The study's folder. Default: runs/<source>-<protocol>-<fingerprint>."""
+    fresh: Annotated[bool, Flag("--fresh", FOLDER, is_repeated=False)] = False
+    """Move a study that is there aside and begin anew. Nothing is deleted."""
+    keep_weights: Annotated[str, Flag("--keep-weights", FOLDER, "WORD", ("all", "chosen", "none"))] = "all"
+    """Whose weights stay: all, chosen (the recommended network's) or none. Default: all."""
+    fail_fast: Annotated[bool, Flag("--fail-fast", FOLDER, is_repeated=False)] = False
+    """Stop at the first run that fails; the others go on otherwise."""
+    has_images: Annotated[bool, Flag("--no-images", OUTPUT)] = True
+    """Leave pictures of the data out of the page."""
 
     def __post_init__(self) -> None:
         for name, kinds in KINDS.items():
@@ -342,6 +198,21 @@ KINDS: dict[str, tuple[Any, ...]] = {
 }
 """The types that an option may have."""
 DEFAULTS: dict[str, Any] = {one.name: one.default for one in fields(Options)}
+
+
+def read_helps() -> dict[str, str]:
+    """The docstring under each option, on one line, from the source of this file."""
+    tree = ast.parse(Path(__file__).read_text(encoding="utf-8"))
+    body = next(one.body for one in tree.body if isinstance(one, ast.ClassDef) and one.name == "Options")
+    return {
+        field.target.id: " ".join(text.value.value.split())
+        for field, text in pairwise(body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
+    }
 
 
 def build_options(words: Mapping[str, Any]) -> Options:
@@ -373,30 +244,24 @@ def _refuse_objects(networks: object) -> None:
     is_many = isinstance(networks, Iterable) and not isinstance(networks, str) and not callable(networks)
     given = networks if is_many and isinstance(networks, Collection) else [] if is_many else [networks]
     for one in given:
-        if one is None or isinstance(one, str):
-            continue
-        name = getattr(one, "__name__", "build")
-        word = name if name.isidentifier() else "build"
-        shown = " ".join(repr(one).split())[:60]
-        raise ValueError(
-            f"network {shown} is an object of this session: runs are processes of their own, and read networks from "
-            f"files; {_line_for(one, word)}"
-        )
+        if one is not None and not isinstance(one, str):
+            raise ValueError(
+                f"network {' '.join(repr(one).split())[:60]} is an object of this session: runs are processes of their "
+                f"own, and read networks from files; {_name_of(one)}"
+            )
 
 
-def _line_for(one: object, name: str) -> str:
+def _name_of(one: object) -> str:
     """How the object becomes a name: its library's, its file's, or that of the cell it was defined in."""
-    library = str(getattr(one, "__module__", "")).partition(".")[0]
-    if library in ("timm", "torchvision") and hasattr(one, "__name__"):
-        return f"name it '{library}:{name}'"
-    if callable(one) and getattr(one, "__module__", "__main__") != "__main__":
-        try:
-            path = inspect.getsourcefile(one)
-        except TypeError:
-            path = None
-        if path is not None and Path(path).suffix == ".py" and Path(path).is_file():
-            return f"name it {path + ':' + name!r}"
-    return f"put %%writefile my_net.py into the first line of its cell, run it, and name it 'my_net.py:{name}'"
+    name, module = getattr(one, "__name__", ""), str(getattr(one, "__module__", "__main__"))
+    library, word = module.partition(".")[0], name if name.isidentifier() else "build"
+    if name and library in ("timm", "torchvision"):
+        return f"name it '{library}:{word}'"
+    if inspect.isroutine(one) or inspect.isclass(one):
+        path = Path(getattr(sys.modules.get(module), "__file__", None) or "")
+        if module != "__main__" and path.suffix == ".py" and path.is_file():
+            return f"name it {f'{path}:{word}'!r}"
+    return f"put %%writefile my_net.py into the first line of its cell, run it, and name it 'my_net.py:{word}'"
 
 
 def to_command(source: str, options: Options) -> str:

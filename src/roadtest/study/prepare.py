@@ -43,7 +43,7 @@ from roadtest.networks import (
 )
 from roadtest.networks.registry import ORIGINAL_STEM
 from roadtest.records import PlannedRun, is_finished
-from roadtest.records.events import Event, counting
+from roadtest.records.events import Emit, Event, counting
 from roadtest.study.options import Options
 from roadtest.study.resolve import default_networks, source_kind
 
@@ -69,7 +69,7 @@ def settle(
     source: str,
     options: Options,
     cache_dir: Path,
-    emit: Callable[[Event], None],
+    emit: Emit,
     *,
     check: Callable[[Options], None] = lambda sized: None,
 ) -> Options:
@@ -89,9 +89,7 @@ def settle(
     return options if options.flips == "off" else _settle_flips(source, listing, options, cache_dir, emit)
 
 
-def _settle_flips(
-    source: str, listing: Listing, options: Options, cache_dir: Path, emit: Callable[[Event], None]
-) -> Options:
+def _settle_flips(source: str, listing: Listing, options: Options, cache_dir: Path, emit: Emit) -> Options:
     assert options.image_size is not None
     if options.group is not None:  # groups deal the test part anew, and none of its images is looked at
         listing = list_grouped_source(
@@ -156,7 +154,7 @@ MAX_CHECKED_IMAGES = 200_000
 """Some minutes at 128 x 128: more are left to the verb, which is asked for."""
 
 
-def tell_notes(image_set: ImageSet, emit: Callable[[Event], None]) -> None:
+def report_notes(image_set: ImageSet, emit: Emit) -> None:
     """Tell what a source says of itself: files that were left out, a test part that was dealt here."""
     for note in image_set.notes:
         (found,) = check_notes([note])
@@ -175,10 +173,8 @@ def list_originals(source: str, image_set: ImageSet, cache_dir: Path) -> Listing
     return replace(listing, items=tuple(item for item in listing.items if item.path in taken))
 
 
-def check_in_short(
-    source: str, image_set: ImageSet, emit: Callable[[Event], None], listing: Listing | None = None
-) -> None:
-    """Tell errors and warnings of the data check, a line each, and its verdict; what `tell_notes` told is not repeated.
+def check_in_short(source: str, image_set: ImageSet, emit: Emit, listing: Listing | None = None) -> None:
+    """Emit errors and warnings of the data check, a line each, and its verdict; notes of `report_notes` only once.
 
     With the listing of the original files their headers are read too.
     """
@@ -200,7 +196,6 @@ def check_in_short(
     emit(Event(kind="note", text=f"data check: {audit.verdict}" + (f"; {more} says what to do" if troubles else "")))
 
 
-Emit = Callable[[Event], None]
 SWITCHES: dict[str, tuple[bool, ...]] = {"off": (False,), "on": (True,), "both": (False, True)}
 
 

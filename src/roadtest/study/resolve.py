@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from roadtest.data.signs import is_drawn, parse_drawing
+from roadtest.data.dataset import ImageSet
+from roadtest.data.signs import is_synthetic, parse_signs
 from roadtest.data.sources.gtsrb import CLASS_NAMES, MIRRORED_CLASSES
 from roadtest.protocol import PRESETS, PROTOCOLS, SIX_NETWORKS, Augmentation, Protocol
 from roadtest.records import MAX_SEED, PlannedRun
+from roadtest.records.events import Emit
 from roadtest.study.options import Options
 
 FLIP_PROBABILITY = 0.5
@@ -16,9 +18,24 @@ FOLDER_NETWORKS = ("lenet5", "torchvision:resnet18", "timm:mobilenetv3_small_100
 """Small and middling ones that are in use: what is compared on images of one's own where nothing is named."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class StudyContext:
+    """What a call asks for, with the images open: made once, before anything is written to the study's folder."""
+
+    source: str
+    options: Options
+    runs: tuple[PlannedRun, ...]
+    """Those that were asked for now; the study may hold others."""
+    protocol: Protocol
+    study_dir: Path
+    image_set: ImageSet
+    cache_dir: Path
+    emit: Emit
+
+
 def source_kind(source: str) -> str:
     """`gtsrb`, `signs` or `folder`: which of the published protocols a source is compared under."""
-    if is_drawn(source):
+    if is_synthetic(source):
         return "signs"
     return source if source in PROTOCOLS else "folder"
 
@@ -36,8 +53,8 @@ def study_name(source: str, options: Options, protocol: Protocol) -> str:
 
 def source_name(source: str) -> str:
     """The source as it stands in the study folder's name; drawn signs with their settings, `signs-20000-skewed`."""
-    if is_drawn(source):
-        return re.sub("[:,=]", "-", parse_drawing(source).word)
+    if is_synthetic(source):
+        return re.sub("[:,=]", "-", parse_signs(source).word)
     return source if source in PROTOCOLS else (Path(source).resolve().stem or "root")
 
 

@@ -93,12 +93,8 @@ def count_correct(logits_NK: Tensor, labels_N: Tensor) -> SetResult:
 
 def add_up(results: Iterable[SetResult]) -> SetResult:
     """The result on all images, from the results on their parts."""
-    parts = list(results)
-    return SetResult(
-        num_seen=sum(part.num_seen for part in parts),
-        num_correct=sum(part.num_correct for part in parts),
-        loss_sum=math.fsum(part.loss_sum for part in parts),
-    )
+    seen, correct, losses = zip(*((one.num_seen, one.num_correct, one.loss_sum) for one in results), strict=True)
+    return SetResult(num_seen=sum(seen), num_correct=sum(correct), loss_sum=math.fsum(losses))
 
 
 def to_predictions(logits_NK: Tensor, labels_N: Tensor, ids_N: npt.NDArray[np.int64]) -> Predictions:

@@ -1,23 +1,22 @@
 """What a network costs: parameters, multiply-accumulates, latency samples, memory.
 
-Conventions. MACs are multiply-accumulates of one forward pass of one image, half of what `torch.utils.flop_counter`
-calls FLOPs: all of convolutions, linear layers and matrix products. Bilinear sampling counts four per channel and
-output pixel, its weighted sum of four neighbours. Batch norm, activations, pooling, biases and softmax count nothing.
-What counts is a network's definition, not how it is computed here: VGG-16's folded layer counts all 25,088 x 4,096.
+MACs are multiply-accumulates of one forward pass of one image, half of what `torch.utils.flop_counter` calls FLOPs:
+convolutions, linear layers, matrix products, and four per channel and output pixel of bilinear sampling. Batch norm,
+activations, pooling, biases and softmax count nothing. A network's definition counts, not how it is computed here:
+VGG-16's folded layer counts all 25,088 x 4,096.
 
-Latency is measured as a user would meet it, and leaves samples, never one number: evaluation mode, inference mode,
-channels-last, a stated number of threads, warmed up, in rounds that visit every network in turn so that a disturbance
-hits all alike. Sizes on disk are not measured here: whoever writes the weights knows them.
+Latency is measured as in use, and leaves samples, never one number: evaluation mode, inference mode, channels-last, a
+stated number of threads, warmed up, in rounds that visit every network in turn so that a disturbance hits all alike.
 """
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -45,13 +44,11 @@ def count_macs(network: nn.Module, image_size: int) -> int:
 
 
 def _count_macs(run: Callable[[], object]) -> int:
-    sampling = {getattr(torch.ops.aten, name): _grid_sampler_flops for name in _SAMPLERS}
+    samplers = ("grid_sampler_2d", "_grid_sampler_2d_cpu_fallback", "cudnn_grid_sampler")
+    sampling = {getattr(torch.ops.aten, name): _grid_sampler_flops for name in samplers}
     with FlopCounterMode(display=False, custom_mapping=sampling) as counter:
         run()
     return int(counter.get_total_flops()) // 2
-
-
-_SAMPLERS = ("grid_sampler_2d", "_grid_sampler_2d_cpu_fallback", "cudnn_grid_sampler")
 
 
 def _grid_sampler_flops(
@@ -101,15 +98,17 @@ def measure_latency(
     images = {size: _random_images(size, image_size, device) for size in batch_sizes}
     visits = [(round_, key, size) for round_ in range(num_rounds) for key in networks for size in batch_sizes]
     samples: list[LatencySample] = []
-    with _threads(num_threads):
+    num_threads_before = torch.get_num_threads()
+    torch.set_num_threads(num_threads)
+    try:
         for network in networks.values():
             network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        for num_done, (round_, key, batch_size) in enumerate(visits, start=1):
-            timings_ms, is_busy = _visit(networks[key], images[batch_size], num_threads, seconds_per_visit)
+        for num_done, (round_, (name, has_stn), batch_size) in enumerate(visits, start=1):
+            timings_ms, is_busy = _visit(networks[name, has_stn], images[batch_size], num_threads, seconds_per_visit)
             samples += [
                 LatencySample(
-                    network=key[0],
-                    has_stn=key[1],
+                    network=name,
+                    has_stn=has_stn,
                     runtime="pytorch",
                     device=device,
                     batch_size=batch_size,
@@ -123,7 +122,15 @@ def measure_latency(
             ]
             if on_progress is not None:
                 on_progress(num_done, len(visits))
+    finally:
+        torch.set_num_threads(num_threads_before)
     return samples
+
+
+def _random_images(batch_size: int, image_size: int, device: str) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    images_NCHW = torch.randn(batch_size, 3, image_size, image_size, generator=generator)
+    return images_NCHW.to(device=device, memory_format=torch.channels_last)
 
 
 def _visit(network: nn.Module, images_NCHW: Tensor, num_threads: int, seconds: float) -> tuple[list[float], bool]:
@@ -154,25 +161,9 @@ def _forward_ms(network: nn.Module, images_NCHW: Tensor) -> float:
 def is_disturbed(others_cores: float, *, num_threads: int, num_cores: int) -> bool:
     """Whether other processes, busy on so many cores, slow down a measurement with that many threads.
 
-    A quarter of a core is too much where every core is ours; half of the cores we leave free may be used besides.
+    A quarter of a core is too much where every core is ours; of the cores we leave free half may be busy besides.
     """
     return others_cores > 0.25 + 0.5 * max(0, num_cores - num_threads)
-
-
-def _random_images(batch_size: int, image_size: int, device: str) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    images_NCHW = torch.randn(batch_size, 3, image_size, image_size, generator=generator)
-    return images_NCHW.to(device=device, memory_format=torch.channels_last)
-
-
-@contextmanager
-def _threads(num_threads: int) -> Iterator[None]:
-    num_before = torch.get_num_threads()
-    torch.set_num_threads(num_threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(num_before)
 
 
 def peak_memory_bytes(device: str = "cpu") -> int:
@@ -180,17 +171,13 @@ def peak_memory_bytes(device: str = "cpu") -> int:
     if device.startswith("cuda"):
         return int(torch.cuda.max_memory_allocated(device))
     if sys.platform == "win32":
-        import psutil
-
         return int(psutil.Process().memory_info().peak_wset)
     # Not ru_maxrss on Linux: a new process inherits its parent's peak there, measured as 600 MB instead of 9.
     status = Path("/proc/self/status")
     if status.exists():
-        return _kilobytes(status.read_text(), "VmHWM") * 1024
-    import resource
+        return (
+            next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM:")) * 1024
+        )
+    import resource  # not there on Windows
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def _kilobytes(status: str, name: str) -> int:
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(f"{name}:"))

@@ -32,7 +32,7 @@ from roadtest.data.audit.files import (
     count_groups,
     count_images,
 )
-from roadtest.data.audit.finding import NUM_EXAMPLES, Finding, count, name_some, say
+from roadtest.data.audit.finding import NUM_EXAMPLES, count, name_some, say
 from roadtest.data.audit.flips import Mirrors, flip_verdict, sample_mirrors
 from roadtest.data.audit.pairs import check_copies, check_look_alikes, check_mirrors, check_sequences
 from roadtest.data.audit.sequences import Sequences, find_sequences
@@ -40,6 +40,7 @@ from roadtest.data.cache import BROKEN, BrokenImages, LostClass, open_image_set
 from roadtest.data.dataset import ImageSet, Listing
 from roadtest.data.sources.images import explain_broken, read_headers
 from roadtest.data.sources.layout import LEFT_OUT, NO_CLASS, torn_groups
+from roadtest.records.schema import Finding
 
 ORDER = {"error": 0, "warning": 1, "note": 2, "ok": 3}
 

@@ -20,8 +20,8 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from roadtest.data.audit import Audit
-from roadtest.data.audit.finding import Finding
 from roadtest.data.dataset import TEST, TRAIN, ImageSet
+from roadtest.records.schema import Finding
 
 PAPER, INK, FAINT, HIDDEN = (255, 255, 255), (20, 20, 20), (105, 105, 105), (222, 222, 222)
 COLOURS = {"error": (176, 0, 32), "warning": (154, 84, 0), "note": (0, 82, 148), "ok": (0, 104, 55)}

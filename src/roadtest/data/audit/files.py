@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from roadtest.data.audit.duplicates import Looks
-from roadtest.data.audit.finding import NUM_EXAMPLES, Finding, count, name_some, percent
+from roadtest.data.audit.finding import NUM_EXAMPLES, count, name_some, percent
 from roadtest.data.dataset import TEST, TRAIN, VAL, ImageSet
 from roadtest.data.sources.images import Headers
+from roadtest.records.schema import Finding
 
 LEAST_IMAGES = 200
 """`compare` refuses fewer. Convention."""

@@ -1,30 +1,9 @@
-"""One thing that the data check has to say, and how its sentences are put together."""
+"""How the sentences of the data check are put together."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
-Severity = Literal["ok", "note", "warning", "error"]
 NUM_EXAMPLES = 6
 """Cases that are named and shown per finding."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """What was looked at, and what was found."""
-
-    topic: str
-    """One or two words: `copies`, `mirror images`."""
-    severity: Severity
-    """`error`: results would be wrong; `warning`: they could mislead; `note`: worth knowing; `ok`: nothing found."""
-    text: str
-    """One line."""
-    advice: str = ""
-    """What to do; empty where nothing is to be done."""
-    paths: tuple[str, ...] = ()
-    """Examples."""
-    cases: tuple[tuple[int, ...], ...] = ()
-    """Examples as rows of the image set; the images of one case belong side by side."""
 
 
 def count(number: int, noun: str) -> str:

@@ -7,10 +7,11 @@ import numpy as np
 
 from roadtest.data.audit.duplicates import SMALL_SIZE, Duplicates
 from roadtest.data.audit.files import PARTS
-from roadtest.data.audit.finding import NUM_EXAMPLES, Finding, Severity, count, percent, say
+from roadtest.data.audit.finding import NUM_EXAMPLES, count, percent, say
 from roadtest.data.audit.flips import FlipVerdict, Mirrors
 from roadtest.data.audit.sequences import Sequences
 from roadtest.data.dataset import PART_ORDER, TEST, TRAIN, ImageSet
+from roadtest.records.schema import Finding, Severity
 
 LEAK_ERROR, LEAK_WARNING = 0.005, 0.001
 """Shares of a part's images that are copies of training images, from which on they are an error, a warning."""
