@@ -48,7 +48,7 @@ def test_the_default_set_has_4300_training_and_1290_test_images_in_ten_and_three
 
 def test_classes_are_those_of_gtsrb_in_their_order(listing: Listing) -> None:
     assert (listing.source, listing.title, listing.class_names) == ("signs", "drawn signs", CLASS_NAMES)
-    assert any("drawn by the program" in note for note in listing.notes)
+    assert any("drawn by the program" in note.text for note in listing.notes)
 
 
 def test_items_stand_in_canonical_order_with_unique_names(listing: Listing) -> None:

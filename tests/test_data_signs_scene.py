@@ -105,7 +105,7 @@ def test_a_drawing_with_worlds_has_a_validation_part_as_large_as_its_test_part()
     assert [parts.count(part) for part in ("train", "val", "test")] == [860, 430, 430]
     assert {item.location.split("/")[1] for item in listing.items} == {HOME, AWAY, WILD_TEST}
     assert len({item.group for item in listing.items}) == 86 + 43 + 43
-    assert any("never shows" in note for note in listing.notes)
+    assert any("never shows" in note.text for note in listing.notes)
 
 
 def test_the_tests_of_worlds_are_those_of_the_wild_drawing() -> None:

@@ -137,9 +137,7 @@ def _number_units(image_set: ImageSet, ids_N: Ints) -> Ints:
 
 def _notes_of(image_set: ImageSet, chosen: str) -> tuple[str, ...]:
     """What the source says of itself; that it has no test part of its own is no news where all images are taken."""
-    if chosen == ALL and image_set.is_test_held_out:
-        return tuple(note for note in image_set.notes if not note.startswith("No test part"))
-    return image_set.notes
+    return tuple(note.text for note in image_set.notes if chosen != ALL or note.kind != "held out")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -158,7 +158,7 @@ def report_notes(image_set: ImageSet, emit: Emit) -> None:
     """Tell what a source says of itself: files that were left out, a test part that was dealt here."""
     for note in image_set.notes:
         (found,) = check_notes([note])
-        emit(Event(kind="warning" if found.severity == "warning" else "note", text=note))
+        emit(Event(kind="warning" if found.severity == "warning" else "note", text=note.text))
 
 
 def list_originals(source: str, image_set: ImageSet, cache_dir: Path) -> Listing | None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, fields
 
 from PIL import Image
 
-from roadtest.data.dataset import TEST, TRAIN, VAL, Item, Listing
+from roadtest.data.dataset import TEST, TRAIN, VAL, Item, Listing, Note
 from roadtest.data.signs.camera import take_photo
 from roadtest.data.signs.scene import AWAY, HOME, WILD, WILD_TEST
 from roadtest.data.signs.track import FRAMES_PER_TRACK, build_track, open_rng
@@ -37,8 +37,10 @@ _MAX_IMAGES = 1_000_000
 _KEY = re.compile(
     r"(?P<seed>[0-9]{1,19})/(?P<part>train|test|home|away|wild|wildtest)/(?P<label>[0-9]{1,6})/(?P<track>[0-9]{1,9})/(?P<frame>[0-9]{1,6})"
 )
-NOTE = "The signs are drawn by the program: accuracies say nothing about real traffic signs."
-_WORLDS_NOTE = "Validation shows backgrounds, styles of plates, lights and cameras that training never shows."
+NOTE = Note(text="The signs are drawn by the program: accuracies say nothing about real traffic signs.")
+_WORLDS_NOTE = Note(
+    text="Validation shows backgrounds, styles of plates, lights and cameras that training never shows."
+)
 
 
 def list_signs(
@@ -76,6 +78,7 @@ def list_signs(
         read_image=read_image,
         notes=(NOTE, _WORLDS_NOTE) if has_domains else (NOTE,),
         subject="signs",
+        group_origin="given",
     )
 
 

@@ -113,7 +113,7 @@ def unit_words(results: Results, part: str) -> str:
     groups = {row["group"] for row in results.split_rows if row["split"] == split} - {""}
     if not groups:
         return "single image"
-    if any(group.startswith("~") for group in groups):
+    if part == "test" and results.has_recovered_tracks:
         return "recovered track"
     if re.search(r"--group[ =]auto\b", results.info.command):
         return "probable frame chain"
