@@ -79,4 +79,3 @@ def test_people_read_both_starts_in_one_line(study: Path) -> None:
     (row,) = table.rows
     assert row[0].text == NOTHING and row[0].below.startswith("timm/x")
     assert row[4].text.endswith(" → 0.005")
-    assert "minus that of the same network from nothing" in table.caption

@@ -478,7 +478,7 @@ def test_skipping_leaves_the_broken_out_and_keeps_the_rest_in_place(
     assert np.array_equal(rest.images_NHWC, whole.images_NHWC[kept])
     assert rest.labels_N.tolist() == whole.labels_N[kept].tolist()
     assert rest.splits == tuple(whole.splits[i] for i in kept)
-    assert rest.notes[-1].startswith("3 broken images were left out: train/a/02.png (")
+    assert (rest.notes[-1].kind, rest.notes[-1].count) == ("broken", 3) and "train/a/02.png (" in rest.notes[-1].text
     assert rest.fingerprint != whole.fingerprint
 
 

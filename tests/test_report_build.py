@@ -46,7 +46,7 @@ def test_a_system_stands_under_a_line_with_a_dash_for_every_cost_and_without_a_n
     table = leaderboard_table(Context(results=read_results(study_dir)))
     assert list(table.lines) == [2] and table.lines[2].startswith("Added: not trained here")
     (system,) = texts(table)[2:]
-    assert system[:5] == ["lenet5", "–", "97.00", "–", "one set of answers"]
+    assert system[:5] == ["lenet5", "–", "97.00", "–", "one set of predictions"]
     assert set(system[5:]) == {"–"}
     assert all(cell.below != "leading" for cell in table.rows[2])
 

@@ -1,6 +1,4 @@
-"""Every figure as the page draws it and as files: complete, legible in grey and on dark, and small enough.
-
-Axes and labels: round ticks inside the range, room for points, names that do not cover each other."""
+"""Every figure as the page draws it and as files: complete, legible in grey and on dark, room for points and names."""
 
 import json
 import re
@@ -18,7 +16,6 @@ from PIL import Image
 from fake_study import build_fake_study
 from roadtest.analysis import leaderboard_rows, read_results
 from roadtest.analysis.costs import COSTS
-from roadtest.records import EpochMetrics
 from roadtest.report.blocks import Context, unfold
 from roadtest.report.build import build_sections
 from roadtest.report.charts import (
@@ -38,10 +35,9 @@ from roadtest.report.charts import (
     vega_bundle,
     write_figure_files,
 )
-from roadtest.report.sections import curves as rows_of
 from roadtest.report.sections import errors
 from roadtest.report.sections.costs import cost_points
-from roadtest.report.sections.curves import curve_figures
+from roadtest.report.sections.curves import curve_columns, curve_figures
 from roadtest.report.sections.errors import class_points, confusion_cells
 from roadtest.report.sections.pairs import difference_figure, difference_points
 
@@ -140,45 +136,6 @@ def test_training_and_validation_differ_in_more_than_colour(tmp_path: Path, figu
     assert [layer["mark"]["strokeDash"] for layer in layers if layer["mark"]["type"] == "line"] == [[4, 3], [1, 0]]
 
 
-def epoch_row(epoch: float, val_correct: int) -> EpochMetrics:
-    return EpochMetrics(
-        epoch=epoch,
-        step=1,
-        learning_rate=0.1,
-        train_seconds=1.0,
-        data_seconds=0.1,
-        eval_seconds=0.1,
-        images_per_second=1.0,
-        train_num_seen=100,
-        train_num_correct=90,
-        train_loss_sum=10.0,
-        val_num_seen=100,
-        val_num_correct=val_correct,
-        val_loss_sum=20.0,
-    )
-
-
-def test_a_band_reaches_from_the_lowest_to_the_highest_seed_and_a_run_that_ended_keeps_its_last() -> None:
-    runs = [
-        [epoch_row(1, 50), epoch_row(2, 60)],  # ended early
-        [epoch_row(1, 40), epoch_row(3, 80)],
-        [epoch_row(1, 55), epoch_row(2, 70), epoch_row(3, 90)],
-    ]
-    columns = rows_of.band_columns(runs)
-    assert columns["epoch"] == [1, 2, 3]
-    assert columns["val_accuracy_low"] == [40, 60, 60]
-    assert columns["val_accuracy"] == [50, 60, 80]
-    assert columns["val_accuracy_high"] == [55, 70, 90]
-
-
-def test_a_band_of_long_runs_has_few_points(tmp_path: Path) -> None:
-    runs = [[epoch_row(epoch + 0.1 * seed, 50) for epoch in range(1, 200)] for seed in range(3)]
-    columns = rows_of.band_columns(runs)
-    assert len(columns["epoch"]) == rows_of.MAX_BAND_POINTS
-    # from where all have begun to the end of the longest
-    assert (columns["epoch"][0], columns["epoch"][-1]) == (1.2, 199.2)
-
-
 def test_every_pair_has_both_intervals_and_its_verdict(study: Path) -> None:
     rows, num_pairs = difference_points(read_results(study))
     assert len(rows) == num_pairs == 10  # five compared networks
@@ -225,15 +182,6 @@ def test_undertrained_networks_show_their_costs_and_curves_but_no_accuracy_besid
     assert "resnet34+stn" in json.dumps(figures["curves-resnet34"].page_specs())
 
 
-def test_long_curves_are_thinned_and_keep_both_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    study = build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=1, num_evaluations=200)
-    monkeypatch.setattr(rows_of, "MAX_CURVE_ROWS", 50)
-    results = read_results(study)
-    epochs = rows_of.curve_columns(results, results.variants[0])["epoch"]
-    assert len(epochs) == 50
-    assert (epochs[0], epochs[-1]) == (1.0, 200.0)
-
-
 def test_a_loss_that_blew_up_is_a_gap_and_not_a_crash(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=1)
     path = study / "lenet5" / "seed-0" / "epochs.csv"
@@ -241,7 +189,7 @@ def test_a_loss_that_blew_up_is_a_gap_and_not_a_crash(tmp_path: Path) -> None:
     lines[3] = lines[3].rsplit(",", 1)[0] + ",nan"
     path.write_text("\n".join(lines) + "\n")
     results = read_results(study)
-    assert rows_of.curve_columns(results, results.variants[0])["val_loss"][2] is None
+    assert curve_columns(results, results.variants[0])["val_loss"][2] is None
     assert "NaN" not in json.dumps([[*f.page_specs(), f.view_specs()] for f in figures_of(study).values()])
 
 

@@ -1,16 +1,22 @@
-"""The methods paragraph: only what was done, with the unit of error by its name and numbered references."""
+"""The methods: only what was done, the unit of error by its name, numbered references; notes on runs and machines."""
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from exact_study import change_record
 from fake_study import build_fake_study
 from roadtest.analysis import judge_networks, read_results
-from roadtest.records import read_rows, write_rows
+from roadtest.records import read_records, read_rows, write_rows
+from roadtest.report.sections.costs import latency_table
 from roadtest.report.sections.methods import (
     REFERENCES,
+    collapse_notes,
     describe_intervals,
     describe_methods,
+    machine_facts,
     number_references,
+    time_notes,
     unit_words,
 )
 
@@ -21,7 +27,7 @@ def test_references_are_numbered_as_they_are_called_for_and_only_those() -> None
     assert found.references == (REFERENCES["holm"], REFERENCES["ward"], REFERENCES["welch"])
 
 
-def test_a_judged_study_tells_of_both_kinds_of_luck_and_of_recovered_tracks(tmp_path: Path) -> None:
+def test_a_judged_study_names_both_kinds_of_variance_and_recovered_tracks(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5", "lenet5+stn"], seeds=3, has_examples=False)
     found = describe_methods(read_results(study))
     text = " ".join(found.paragraphs)
@@ -95,3 +101,43 @@ def test_the_unit_of_error_has_its_name(tmp_path: Path) -> None:
     rows = [{**row, "group": ""} for row in read_rows(study / "split.csv")]
     write_rows(study / "split.csv", rows, rows[0])
     assert unit_words(read_results(study), "test") == "single image"
+
+
+def change_text(study: Path, run: str, old: str, new: str) -> None:
+    path = study / run / "record.json"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+def test_a_seed_that_collapsed_is_listed_and_counts(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=3, has_examples=False)
+    change_record(study / "lenet5" / "seed-1", "val", {"num_seen": 100, "num_correct": 3, "loss_sum": 400.0})
+    assert ["lenet5, seed 1 (3.00 % in validation)" in note for note in collapse_notes(read_results(study))] == [True]
+
+
+def test_times_of_a_busy_machine_are_marked(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=1, has_examples=False)
+    rows: list[dict[str, Any]] = [{**row, "is_busy": "True"} for row in read_rows(study / "latency.csv")]
+    write_rows(study / "latency.csv", rows, rows[0])
+    change_text(study, "lenet5/seed-0", '"load": 0.04', '"load": 0.5')  # one process on one of two cores
+    runs, latencies = time_notes(read_results(study))
+    assert "lenet5, seed 0" in runs and "not to be trusted" in runs and "latencies" in latencies
+    table = latency_table(read_results(study))
+    assert table is not None and {row[-1].below for row in table.rows} == {"machine was busy"}
+
+
+def test_runs_that_had_others_beside_them_are_said_to_have_had_them(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=2, has_examples=False)
+    change_text(study, "lenet5/seed-0", '"num_jobs": 1', '"num_jobs": 2')
+    (note,) = time_notes(read_results(study))
+    assert note.startswith("1 of 2 runs ") and "not to be trusted" not in note
+    assert any("up to 2 runs at a time" in fact.text for fact in machine_facts(read_records(study)))
+
+
+def test_runs_of_several_machines_are_named_with_theirs(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "s", networks=["lenet5", "lenet5+stn"], seeds=2, has_examples=False)
+    (alone,) = machine_facts(read_records(study))
+    assert (alone.term, ":" in alone.text) == ("4 runs", False)
+    change_text(study, "lenet5/seed-1", "Example CPU", "Other CPU")
+    facts = {fact.term: fact.text.partition(": ")[2] for fact in machine_facts(read_records(study))}
+    assert facts == {"3 runs": "lenet5, seed 0; lenet5+stn, seeds 0 and 1", "1 run": "lenet5, seed 1"}

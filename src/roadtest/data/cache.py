@@ -61,13 +61,11 @@ import PIL
 import psutil
 from PIL import Image, UnidentifiedImageError
 
-from roadtest.data.dataset import ImageSet, Item, Listing
+from roadtest.data.dataset import ImageSet, Item, Listing, Note
 from roadtest.records.lock import is_alive, this_machine
 
 PREPROCESSING = "rgb-bilinear-1"
 """Changes whenever the same files would give other pixels."""
-BROKEN = "broken images were left out: "
-"""In the note that says so, after their number."""
 
 
 class BrokenImages(ValueError):  # noqa: N818
@@ -233,7 +231,8 @@ def _image_set(listing: Listing, about: About, folder: Path) -> ImageSet:
     notes = listing.notes
     if about.broken:
         some = _name_some(_paths_and_reasons(listing, about.broken))
-        notes = (*notes, f"{len(about.broken)} {BROKEN}{some}.")
+        text = f"{len(about.broken)} broken images were left out: {some}."
+        notes = (*notes, Note(kind="broken", count=len(about.broken), text=text))
     return ImageSet(
         source=listing.source,
         title=listing.title,
@@ -248,6 +247,7 @@ def _image_set(listing: Listing, about: About, folder: Path) -> ImageSet:
         notes=notes,
         is_test_held_out=listing.is_test_held_out,
         subject=listing.subject,
+        group_origin=listing.group_origin,
     )
 
 

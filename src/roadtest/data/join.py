@@ -23,11 +23,10 @@ import numpy as np
 import numpy.typing as npt
 
 from roadtest.data.cache import RowFile, published_folder, read_only
-from roadtest.data.dataset import TEST, TRAIN, VAL, ImageSet
+from roadtest.data.dataset import TEST, TRAIN, VAL, ImageSet, Note
 from roadtest.data.open import open_source
-from roadtest.data.signs import LEVEL, NOTE, is_drawn
+from roadtest.data.signs import LEVEL, NOTE, is_synthetic
 from roadtest.data.sources.gtsrb import CLASS_NAMES
-from roadtest.data.sources.layout import HELD_OUT
 from roadtest.records import write_atomically
 
 LEVELS = {
@@ -97,7 +96,7 @@ def open_joined(
 
     base = open_word(source)
     for word in others:
-        if word == "gtsrb" or is_drawn(word):  # before minutes of decoding
+        if word == "gtsrb" or is_synthetic(word):  # before minutes of decoding
             _check_classes({"gtsrb": "GTSRB"}.get(word, "drawn signs"), CLASS_NAMES, base)
     if not others:
         return base
@@ -130,26 +129,28 @@ def _joined(base: ImageSet, *, test: ImageSet | None, val: ImageSet | None, cach
         test_title=tested.title,
         test_fingerprint=tested.fingerprint,
         is_test_held_out=test is None and base.is_test_held_out,
+        group_origin=tested.group_origin,
         level=level,
     )
 
 
 def _level(base: ImageSet, test: ImageSet | None, val: ImageSet | None) -> str:
     """How much real data served a training on synthetic signs alone; empty for other trainings."""
-    is_real = [other is not None and not is_drawn(other.source) for other in (test, val)]
-    if not is_drawn(base.source) or not any(is_real):
+    is_real = [other is not None and not is_synthetic(other.source) for other in (test, val)]
+    if not is_synthetic(base.source) or not any(is_real):
         return ""
     return "real-selected" if is_real[1] else LEVEL
 
 
-def _notes(base: ImageSet, test: ImageSet | None, val: ImageSet | None, level: str) -> tuple[str, ...]:
+def _notes(base: ImageSet, test: ImageSet | None, val: ImageSet | None, level: str) -> tuple[Note, ...]:
     notes = [note for note in base.notes if note != NOTE]
-    if is_drawn(base.source) and test is None:
-        notes.append("The test images are drawn by the program: test accuracy says nothing about real traffic signs.")
+    if is_synthetic(base.source) and test is None:
+        text = "The test images are drawn by the program: test accuracy says nothing about real traffic signs."
+        notes.append(Note(text=text))
     if level:
-        notes.append(f"No real image was trained on. Level {level}: {LEVELS[level]}.")
+        notes.append(Note(text=f"No real image was trained on. Level {level}: {LEVELS[level]}."))
     for note in (note for other in (test, val) if other is not None for note in other.notes):
-        if note != NOTE and note not in notes and not note.startswith(HELD_OUT):
+        if note != NOTE and note not in notes and note.kind != "held out":
             notes.append(note)
     return tuple(notes)
 
@@ -188,7 +189,7 @@ def _is_same_class(label: int, theirs: str, ours: str) -> bool:
 
 def _place(word: str) -> str:
     """What tells two sources apart: all synthetic signs are one."""
-    if is_drawn(word):
+    if is_synthetic(word):
         return "signs"
     return word if word == "gtsrb" else str(Path(word).expanduser().resolve())
 
@@ -212,7 +213,7 @@ class Taken:
         return np.flatnonzero([split in self.splits for split in self.image_set.splits])
 
 
-def join_rows(parts: Sequence[Taken], *, cache_dir: Path, title: str, notes: tuple[str, ...]) -> ImageSet:
+def join_rows(parts: Sequence[Taken], *, cache_dir: Path, title: str, notes: tuple[Note, ...]) -> ImageSet:
     """One data set of several parts' rows, in their order; the first part names its source and its classes."""
     first = parts[0].image_set
     rows = [(part, int(row)) for part in parts for row in part.rows_N]

@@ -227,6 +227,11 @@ def unfold(blocks: Sequence[Block]) -> Iterator[Block]:
             yield from unfold(block.blocks)
 
 
+def describe_statement(statement: str, info: StudyInfo) -> str:
+    """What an interval speaks of; the judge's own constants speak of signs, whatever the images show."""
+    return statement.replace("new signs", f"new {info.subject}")
+
+
 STATUS_WORDS = {
     "complete": "complete",
     "incomplete": "some runs missing",

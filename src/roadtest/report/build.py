@@ -8,7 +8,6 @@ from pathlib import Path
 
 from roadtest.analysis import read_results, render_table
 from roadtest.data.cache import default_cache_dir
-from roadtest.format import speak_of
 from roadtest.records import StudyInfo, refuse_link, write_atomically
 from roadtest.records.files import read_config
 from roadtest.report.blocks import Context, Section, Table, unfold
@@ -65,7 +64,7 @@ def build_report(
     if has_figures:
         write_figure_files([block for block in blocks if isinstance(block, Figure)], figures_dir)
     html = render_page(sections, context.info, bundle=vega_bundle(default_cache_dir()), has_files=has_figures)
-    write_atomically(report_dir / "index.html", speak_of(html, context.info.data_title).encode())
+    write_atomically(report_dir / "index.html", html.encode())
     return report_dir / "index.html"
 
 
@@ -94,7 +93,7 @@ def _write_tables(folder: Path, sections: Sequence[Section], tables: Sequence[Ta
     for table in tables:
         for kind in ("md", "tex"):
             text = render_table([row | level for row in table.as_rows()], kind)
-            write_atomically(folder / f"{table.name}.{kind}", speak_of(text, info.data_title).encode())
+            write_atomically(folder / f"{table.name}.{kind}", text.encode())
 
 
 def _clear(folder: Path, endings: tuple[str, ...]) -> None:

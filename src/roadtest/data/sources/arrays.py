@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from roadtest.data.cache import published_folder
-from roadtest.data.dataset import Item, Listing
+from roadtest.data.dataset import Item, Listing, Note
 from roadtest.data.sources.images import to_rgb
 from roadtest.data.sources.layout import Labelled, build_listing
 
@@ -66,7 +66,7 @@ def list_arrays(path: Path, *, seed: int = 0, is_checked: bool = False) -> Listi
         source=NAME,
         read_image=read_array_image,
         seed=seed,
-        notes=("The images were given as arrays.",),
+        notes=(Note(text="The images were given as arrays."),),
         is_checked=is_checked,
     )
 

@@ -155,8 +155,8 @@ def budget_figure(results: Results) -> Figure | None:
         name="budgets",
         caption="Validation accuracy of trainings that were annealed to the end within a quarter, a half and all of "
         f"the budget, against their training time (logarithmic){intervals}. Blue circles: without STN; vermilion "
-        "triangles: with STN. Points of one budget stand a little apart. A network that saw less than two epochs at a "
-        f"budget is not drawn there.{'' if num_shown == num_all else f' {num_shown} of {num_all} networks.'}",
+        "triangles: with STN. Points of one budget are drawn a little apart. A network that saw less than two epochs "
+        f"at a budget is not drawn there.{'' if num_shown == num_all else f' {num_shown} of {num_all} networks.'}",
         alt=f"Validation accuracy against training time: {said}.",
         key="blue circles: without STN; vermilion triangles: with STN; each point annealed to the end",
         panels=(draw_budgets(points),),

@@ -154,7 +154,7 @@ def bar_figure(rows: Sequence[Row]) -> Figure | None:
         name="costs",
         caption="The same costs as lengths from zero, so that a bar twice as long is twice the cost; networks in the "
         f"order of the leaderboard. Blue: without STN; vermilion: with STN. k: thousand, M: million.{first}",
-        alt="Bars of parameters, MACs, size, training time, latency and memory; the numbers stand in the leaderboard.",
+        alt="Bars of parameters, MACs, size, training time, latency and memory; the numbers are in the leaderboard.",
         key=KEY_STN,
         panels=panels,
         num_columns=3,
@@ -179,7 +179,7 @@ def _spread_sentence(rows: Sequence[Row]) -> str:
     kinds.sort(key=lambda kind: -ratios[kind])
     apart = [f"{format_factor(ratios[kind])} in {kind.word}" for kind in kinds]
     if dominating(list(ratios.values())) is None:
-        return f"No single cost dominates: from cheapest to dearest network lies a factor of {join_words(apart)}."
+        return f"No single cost dominates: between the lowest and the highest lies a factor of {join_words(apart)}."
     first = kinds[0]
     low, high = row_label(lows[first]), row_label(highs[first])
     return (

@@ -130,7 +130,7 @@ def confusion_figure(results: Results, best: Variant) -> Figure | None:
         caption=f"{best.label}: confusion matrix on the {images}. Grey: recognised; vermilion: mistaken, the stronger "
         f"the larger the share of the true class, up to {top:.0f} % (square-root scale). Classes by number; names in "
         f"the tables below and under the pointer.{some if len(classes) < of_all else ''}",
-        alt=f"Confusion matrix of {best.label}: {num_wrong:,} mistaken answers; the most frequent pairs follow as a "
+        alt=f"Confusion matrix of {best.label}: {num_wrong:,} wrong predictions; the most frequent pairs follow as a "
         "table.",
         key=f"{best.label}, {images}",
         panels=(draw_confusion(cells, classes),),
@@ -187,14 +187,14 @@ def class_table(results: Results, best: Variant) -> Table | None:
     columns = (
         Words("Class", lambda row: class_title(row["label"], row["class_name"])),
         Column("Accuracy", lambda row: format_percent_bare(row["accuracy"]), "%"),
-        Column("Correct", lambda row: f"{row['num_correct']:,} of {row['num_answers']:,}", "of answers"),
+        Column("Correct", lambda row: f"{row['num_correct']:,} of {row['num_answers']:,}", "of predictions"),
         Column("Images", lambda row: format_count(row["num_images"]), "n"),
         Column("Tracks", lambda row: format_count(row["num_tracks"]), "n"),
         Words("Mostly taken for", rival),
     )
     caption = (
         f"{best.label}: accuracy per class, {_seeds_together(best)}, least accurate first. "
-        "Images of one track stand or fall together: a class with few tracks says little."
+        "Images of one track are not independent: a class with few tracks says little."
     )
     return make_table("classes", caption, rows, columns, max_rows=200)
 
@@ -207,8 +207,8 @@ def pairs_table(results: Results, best: Variant) -> Table | None:
     columns = (
         Words("One class", lambda row: class_title(row["label_a"], row["class_name_a"])),
         Words("The other", lambda row: class_title(row["label_b"], row["class_name_b"])),
-        Column("First as second", lambda row: f"{row['num_a_as_b']:,} of {row['num_answers_a']:,}", "answers"),
-        Column("Second as first", lambda row: f"{row['num_b_as_a']:,} of {row['num_answers_b']:,}", "answers"),
+        Column("First as second", lambda row: f"{row['num_a_as_b']:,} of {row['num_answers_a']:,}", "predictions"),
+        Column("Second as first", lambda row: f"{row['num_b_as_a']:,} of {row['num_answers_b']:,}", "predictions"),
         Column("Together", lambda row: format_count(row["num_mixed_up"])),
     )
     caption = f"{best.label}: the pairs of classes it mixes up most, {_seeds_together(best)}."

@@ -90,7 +90,7 @@ def pretraining_table(results: Results) -> Table | None:
         def cell(row: Row) -> str:
             return " → ".join(render(row[f"{name}_{start}"]) for start in STARTS)
 
-        return Column(title, cell, "from nothing → pretrained")
+        return Column(title, cell, "from scratch → pretrained")
 
     columns = (
         Words("Network", lambda row: Cell(text=row_label(row), below=str(row["pretrained_weights"] or ""))),
@@ -103,7 +103,7 @@ def pretraining_table(results: Results) -> Table | None:
     )
     caption = (
         f"What pretraining brought: {results.chosen_by.words} of the network that started from pretrained weights "
-        "minus that of the same network from nothing, and below it the 95 % interval. Each start has a learning rate "
+        "minus that of the same network from scratch, and below it the 95 % interval. Each start has a learning rate "
         "of its own; pretrained weights bring the normalisation of the images they were trained on."
     )
     return make_table("pretraining", caption, rows, columns)
@@ -132,7 +132,7 @@ def stn_table(results: Results) -> Table | None:
     caption = (
         f"What the STN brought and cost each network: {results.chosen_by.words} with it minus without it, and below it "
         f"the 95 % interval. It pays where validation shows a gain of more than {results.tolerance_points:g} "
-        "percentage points, does not pay where it shows less, and is not decided else; what test says of it stands "
+        "percentage points, does not pay where it shows less, and is not decided else; what test says of it is "
         "below. Times are those of this machine."
     )
     return make_table("stn", caption, rows, columns)
@@ -208,7 +208,7 @@ def gain_figure(results: Results) -> Figure | None:
         name="stn-gain",
         caption=f"What the STN added to {results.chosen_by.words}, in percentage points; in validation by folds over "
         "the seeds that both forms of a network finished. Filled diamonds: test; open circles: validation; lines: 95 % "
-        "intervals, each standing by itself. A line that reaches the frame goes on beyond it.",
+        "intervals, each on its own. A line that reaches the frame goes on beyond it.",
         alt=f"Gain through the STN: {said}.",
         key=KEY_SETS,
         panels=(draw_intervals(points, "gain through the STN, percentage points", domain, marks_zero=True),),

@@ -50,6 +50,7 @@ from roadtest.report.blocks import (
     Table,
     Text,
     Words,
+    describe_statement,
     describe_status,
     make_table,
     present,
@@ -68,7 +69,7 @@ def section(context: Context) -> Section:
     """Who leads, the leaderboard, and folded below it what its accuracies rest on and the other metrics."""
     results = context.results
     intro = "Validation puts the networks in order, and chooses; test only confirms. So the test figure of the first "
-    intro += "network is not the largest of many lucky ones."
+    intro += "network is not the largest of many by chance."
     if not any(record.test is not None for record in results.records):
         intro = "Validation puts the networks in order, and chooses. No test set was read that could confirm it."
     leading = leading_sentence(results) if len(judge_networks(results).variants) > 1 else ""
@@ -176,7 +177,7 @@ def _score_cell(row: Row, name: str) -> Cell:
 def _basis_cell(results: Results, row: Row, split: str) -> Cell:
     """Seeds, and what the interval of the judged set rests on."""
     if row["status"] == ADDED:
-        return Cell(text="one set of answers")
+        return Cell(text="one set of predictions")
     seeds = plural(row["num_runs"], "seed")
     variant = results.variant(row["network"], row["has_stn"])
     estimate = (
@@ -235,10 +236,10 @@ def accuracy_table(context: Context) -> Table | None:
         Column("Loss", loss, "nats"),
     )
     caption = (
-        "Two statements, kept apart, each with its 95 % interval. “On these test images, if trained again” knows the "
-        f"luck of seeds alone. “On new {subject} of this kind” knows the luck of seeds and of units, and is the one "
-        "that verdicts use; with fewer than three seeds it speaks of these trained weights only. A unit stands or "
-        "falls by itself; a design effect of 12 means that twelve images tell as much as one."
+        "Two statements, kept apart, each with its 95 % interval. “On these test images, if trained again” covers the "
+        f"variance of seeds alone. “On new {subject} of this kind” covers the variance of seeds and of units, and is "
+        "the one that verdicts use; with fewer than three seeds it speaks of these trained weights only. Units are "
+        "independent of each other; a design effect of 12 means that twelve images say as much as one."
     )
     return make_table("accuracies", caption, rows, columns, files=("md", "tex"))
 
@@ -285,10 +286,11 @@ def systems_table(results: Results) -> Table | None:
         Column("Only system right", lambda row: f"{row['num_only_system']:,.4g}", "images"),
         Words("Rests on", _system_basis_cell),
     )
+    statement = describe_statement(rows[0]["statement"], results.info)
     caption = (
         "Each network minus each added system in accuracy, in points, and below it the 95 % interval, paired by image. "
-        f"It speaks of: {rows[0]['statement']}. No verdict is given: a single set of answers tells nothing of the luck "
-        "of training. Images only one of the two got right: the mean over the network’s seeds."
+        f"It speaks of: {statement}. No verdict is given: one set of predictions says nothing about the "
+        "variance of training. Images only one of the two got right: the mean over the network’s seeds."
     )
     return make_table("systems", caption, rows, columns, max_rows=200)
 

@@ -108,12 +108,12 @@ def number_references(paragraphs: Sequence[str]) -> Methods:
 
 
 def unit_words(results: Results, part: str) -> str:
-    """What stands or falls by itself: `track`, `recovered track`, `probable frame chain`, `group` or `single image`."""
+    """The unit of error: `track`, `recovered track`, `probable frame chain`, `group` or `single image`."""
     split = "test" if part == "test" else "val" if results.info.num_val else "train"
     groups = {row["group"] for row in results.split_rows if row["split"] == split} - {""}
     if not groups:
         return "single image"
-    if any(group.startswith("~") for group in groups):
+    if part == "test" and results.has_recovered_tracks:
         return "recovered track"
     if re.search(r"--group[ =]auto\b", results.info.command):
         return "probable frame chain"
@@ -144,7 +144,7 @@ def _describe_training(results: Results) -> str:
 
 def _describe_units(results: Results, judged: Judged) -> str:
     if not results.split_rows:
-        return "What stands or falls by itself is not known here: the split (split.csv) is missing."
+        return "The unit of error is not known here: the split (split.csv) is missing."
     kind = unit_words(results, judged.split)
     recovered = (
         " The publisher keeps the test tracks’ numbers; they were recovered by Ward’s clustering {ward} within each "
@@ -157,27 +157,27 @@ def _describe_units(results: Results, judged: Judged) -> str:
     if kind == "single image":
         return "The unit of error is the single image: the data names no groups. Frames of one scene would hide in it."
     return (
-        f"The unit of error is the {kind}: images of one stand or fall together. Beside an interval, the design effect "
-        f"is its variance over the one that counting images would give.{recovered}{chains}"
+        f"The unit of error is the {kind}: images of one are not independent. Beside an interval, the design "
+        f"effect is its variance over the one that counting images would give.{recovered}{chains}"
     )
 
 
 def describe_intervals(results: Results, judged: Judged) -> str:
     if max((len(variant.records) for variant in results.variants), default=0) < stats.MIN_SEEDS:
         return (
-            "With one or two seeds the luck of a training cannot be told from the network: intervals are over units "
-            "alone, for these trained weights, and there are no verdicts."
+            "With one or two seeds the variance of training cannot be separated from the network: intervals are over "
+            "units alone, for these trained weights, and there are no verdicts."
         )
     by_folds = (
         "In validation by folds the fold is the unit: a paired t over folds for differences, a t on the logit scale "
-        "for accuracies. It holds the luck of seeds and of the split together."
+        "for accuracies. It covers the variance of seeds and of the split together."
     )
     crossed = (
-        f"An interval on new {results.info.subject} adds the luck of seeds and of units as crossed random effects "
+        f"An interval on new {results.info.subject} adds the variance of seeds and of units as crossed random effects "
         "{searle} {owen}, with Satterthwaite’s degrees of freedom {satterthwaite}, an accuracy on the logit scale; "
         "where no unit errs it reaches as far as Clopper and Pearson’s {clopper} would. Differences are paired by "
         "image. An interval for these images, if trained again, is Welch’s t over seeds {welch}. Verdicts need both "
-        "kinds of luck {bouthillier}."
+        "kinds of variance {bouthillier}."
     )
     if results.info.num_val:
         return crossed
@@ -223,7 +223,7 @@ def runs_section(context: Context) -> Section:
 
 
 def repeat_section(context: Context) -> Section:
-    """The command, and what tells this study's data, protocol and software from another's."""
+    """The command, and what identifies this study's data, protocol and software."""
     results = context.results
     commands = [portable_command(command, results) for command in repeat_commands(results)]
     same = "Two studies may be compared where protocol and data have the same fingerprints."
@@ -408,7 +408,7 @@ def protocol_facts(protocol: Mapping[str, Any]) -> list[Fact]:
 
 
 def fingerprint_facts(results: Results) -> list[Fact]:
-    """What tells one study's data, protocol, split and software from another's."""
+    """What identifies a study's data, protocol, split and software."""
     info = results.info
     splits = dict.fromkeys(record.split_fingerprint for record in results.records)
     builds = dict.fromkeys(_describe_build(record.machine) for record in results.records)

@@ -42,6 +42,7 @@ from roadtest.report.blocks import (
     Table,
     Text,
     Words,
+    describe_statement,
     make_table,
     present,
 )
@@ -52,7 +53,7 @@ MAX_PAIRS = 28
 MAX_OPEN_ROWS = 6
 """A longer table of pairs is folded."""
 MAX_NOISE_PAIRS = 3
-_NO_VERDICT = "What was observed stands here without a verdict."
+_NO_VERDICT = "These are observations without a verdict."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,14 +102,15 @@ def pairs_sentence(results: Results) -> str:
     """How many pairs are separated, and on which ground; or that nothing was judged."""
     judged = judge_networks(results)
     if not judged.is_judged and judged.remark == NEEDS_SEEDS:
-        return f"{_NO_VERDICT.removesuffix('.')}: luck of the training is not known."
+        return f"{_NO_VERDICT.removesuffix('.')}: the variance of training is not known."
     if not judged.is_judged:
         return _NO_VERDICT
     verdicts = [verdict for verdict in judged.verdicts if verdict.p_adjusted is not None]
     num_separated = sum(verdict.better is not None for verdict in verdicts)
     after = " after correction for all of them" if len(verdicts) > 1 else ""
     pairs = f"{num_separated} of {plural(len(verdicts), 'pair')} {'is' if num_separated == 1 else 'are'} separated"
-    return f"{capitalise(WHERE[judged.split])}, {pairs}{after}, {judged.statement}."
+    statement = describe_statement(judged.statement or "", results.info)
+    return f"{capitalise(WHERE[judged.split])}, {pairs}{after}, {statement}."
 
 
 def verdict_table(context: Context) -> Table | None:
@@ -181,7 +183,7 @@ def _more_cell(pair: Pair) -> Cell:
 
 def _verdict_caption(context: Context, judged: Judged, pairs: Sequence[Pair], *, has_seeds: bool) -> str:
     statement = judged.statement or next((p.row["statement"] for p in pairs if p.row["statement"]), "no statement")
-    speaks = f"The 95 % intervals speak of: {statement}. "
+    speaks = f"The 95 % intervals speak of: {describe_statement(statement, context.info)}. "
     if has_seeds:
         speaks = (
             "Two 95 % intervals, kept apart: on these images, if trained again (seeds alone), and on new "
@@ -190,7 +192,7 @@ def _verdict_caption(context: Context, judged: Judged, pairs: Sequence[Pair], *,
     ground = "Observed with too few seeds for a verdict."
     if judged.is_judged:
         ground = (
-            "Each interval stands by itself; p and verdict are after Holm’s correction for all pairs, and rest on the "
+            "Each interval is on its own; p and verdict are after Holm’s correction for all pairs, and rest on the "
             "wider statement. “Not separated” does not mean the same. What more seeds would do takes the difference "
             "seen for the true one: an order of magnitude."
         )
@@ -231,12 +233,13 @@ def difference_figure(context: Context) -> Figure | None:
         return None
     judged, metric = judge_networks(results), results.chosen_by.words
     new = f"on new {context.subject}"
-    intervals = f"Line: 95 % interval, {judged.statement or f'these trained weights, {new}'}. "
+    statement = describe_statement(judged.statement or stats.THESE_WEIGHTS, context.info)
+    intervals = f"Line: 95 % interval, {statement}. "
     key = "filled: separated"
     if any(point.seeds_low is not None for point in points):
         intervals = (
             f"Thin line: 95 % interval {new} of this kind; thick grey line: on these images, if trained again, where "
-            "only the luck of seeds is asked for. "
+            "only the variance of seeds counts. "
         )
         key = f"thin: {new}; thick: these images, trained again; filled: separated"
     filled = "Filled: separated, after Holm’s correction for all pairs; open: not separated. "
@@ -276,11 +279,11 @@ def noise_sentence(results: Results) -> str:
         return "No difference lies within the noise." if len(gaps) > 1 else "The difference is not within the noise."
     if len(gaps) == 1:
         size = _describe_gap(gaps[0][2])
-        return f"The difference is within the noise: luck alone makes differences of this size, {size}."
+        return f"The difference is within the noise: chance alone makes differences of this size, {size}."
     shown, num_more = noisy[:MAX_NOISE_PAIRS], len(noisy) - MAX_NOISE_PAIRS
     named = f"{', '.join(shown)} and {plural(num_more, 'further pair')}" if num_more > 0 else join_words(shown)
     return (
-        f"Within the noise, so that luck alone may make the difference, {'is' if len(noisy) == 1 else 'are'} "
+        f"Within the noise, so that chance alone may make the difference, {'is' if len(noisy) == 1 else 'are'} "
         f"{len(noisy)} of {plural(len(gaps), 'pair')}: {named}."
     )
 

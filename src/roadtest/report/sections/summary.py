@@ -39,7 +39,7 @@ from roadtest.format import (
     plural,
 )
 from roadtest.records import row_label
-from roadtest.report.blocks import Context, Facts, Items, Section, present
+from roadtest.report.blocks import Context, Facts, Items, Section, describe_statement, present
 from roadtest.report.charts import KEY_SETS, KEY_STN, Figure, IntervalPoint, draw_intervals, interval_domain
 from roadtest.report.sections.methods import summary_facts
 
@@ -225,7 +225,9 @@ def _how_sure(case: _Case) -> str:
         return "" if num_seeds > 2 else f"{plural(num_seeds, 'seed')}: observed, not judged."
     if case.is_judged:
         return " ".join(filter(None, (_verdict(case, case.other), _agreement(case))))
-    lead = f"{'one seed' if num_seeds == 1 else 'two seeds'} cannot tell a network from the luck of its training"
+    lead = (
+        f"{'one seed' if num_seeds == 1 else 'two seeds'} cannot separate a network from the variance of its training"
+    )
     if num_seeds > 2:
         remark = judge_networks(case.context.results, case.split).remark or "too few seeds in common"
         lead = remark.removeprefix("not judged: ")
@@ -244,7 +246,8 @@ def _verdict(case: _Case, other: Variant) -> str:
     better = case.own.label if gap.value > 0 else other.label
     finding = "the two are not separated" if gap.verdict == stats.NOT_SEPARATED else f"{better} is better"
     seeds = f", {plural(gap.num_seeds, 'seed')}"
-    return f"{capitalise(WHERE[case.split])}{among} {finding} {gap.statement} ({_clusters(gap, seeds)})."
+    statement = describe_statement(gap.statement, case.context.info)
+    return f"{capitalise(WHERE[case.split])}{among} {finding} {statement} ({_clusters(gap, seeds)})."
 
 
 def _clusters(estimate: Estimate, seeds: str) -> str:
