@@ -104,7 +104,7 @@ def _execute(job: RunSpec, emit: Emit, should_stop: ShouldStop) -> None:
     metadata = _begin_or_resume(job, training, image_set, machine, emit)
     metadata.load = max(metadata.load, machine.load or 0.0)
     try:
-        _train_and_save(job, training, metadata, emit, should_stop)
+        _train_and_save(job, training, metadata, emit)
         figures = measure_figures(job, training, image_set, emit)
     except InterruptedError:
         write_state(job, training, metadata)
@@ -219,30 +219,24 @@ def _resume(job: RunSpec, training: TrainState, state: dict[str, Any], place: st
     return metadata
 
 
-def _train_and_save(
-    job: RunSpec, training: TrainState, metadata: RunMetadata, emit: Emit, should_stop: ShouldStop
-) -> None:
+def _train_and_save(job: RunSpec, training: TrainState, metadata: RunMetadata, emit: Emit) -> None:
     """Drive the loop: rows to disk as they come, the state now and then, an event per update."""
     clock, has_saved_plan = SaveClock(), training.progress.num_steps is not None
     # Beside other runs of the study nobody can tell whose work it was once one of them has ended.
     load = watch_load(has_siblings=True) if job.num_jobs == 1 else lambda: 0.0
-
-    def anneal() -> None:
-        anneal_copy_if_due(job, training, metadata, emit=emit, should_stop=should_stop)
-
-    anneal()  # a run that continues may be at the step where a copy begins
+    anneal_copy_if_due(job, training, metadata, emit)  # a run that continues may be at the step where a copy begins
     for update in train(training):
         if isinstance(update, EpochMetrics):
             append_row(job.run_dir / "epochs.csv", asdict(update))
         emit(_progress_event(job, training, update))
-        anneal()
+        anneal_copy_if_due(job, training, metadata, emit)
         is_planned = training.progress.num_steps is not None
         # The timed plan is saved at once: without it a run that is killed would be timed again and end elsewhere.
         if is_planned and (clock.is_due or not has_saved_plan):
             metadata.load = max(metadata.load, load())
             clock.save(lambda: write_state(job, training, metadata))
             has_saved_plan = True
-        if should_stop():
+        if training.should_stop():
             raise InterruptedError
     metadata.load = max(metadata.load, load())
     write_state(job, training, metadata)
