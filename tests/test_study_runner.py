@@ -196,8 +196,6 @@ def text_of(runs: tuple[PlannedRun, ...], missing: tuple[PlannedRun, ...], **mor
 
 
 RUNS = planned_runs([(name, has_stn) for name in ("lenet5", "vgg16") for has_stn in (False, True)], (0, 1, 2))
-
-
 SWEEP = f"{len(FOLDER_V1.sweep_rates)} learning rates for 4 networks, {render_duration(FOLDER_V1.sweep_seconds)} each"
 OWN = planned_runs([("net.py:build", False)], (0,))
 
