@@ -50,7 +50,6 @@ MAX_NETWORKS = 12
 """More networks in the figure would push everything else off the first screen; the tables have them all."""
 NOTABLE_DESIGN_EFFECT = 1.05
 """Below it an image tells as much as an independent one."""
-
 BY_WORDS = {"params": "parameters", "macs": "MACs", "train-time": "training time"}
 """Where a preference is not its own word."""
 
