@@ -91,9 +91,9 @@ def test_the_table_and_the_sentences_are_printed(roadtest: Answer, planned: Plan
     assert code == 0
     head, first, second, empty, *sentences = out.splitlines()
     assert " ".join(head.split()) == "network runs images/s epochs a run all runs memory disk precision"
-    assert " ".join(first.split()) == "lenet5 3 4,321 6.2 62 s 3 min 780 MB 1.83 MB float32"
+    assert " ".join(first.split()) == "lenet5 3 4,321 6.2 62 s 3 min 780.0 MB 1.83 MB float32"
     assert " ".join(second.split()) == (
-        "lenet5+stn 2 of 3 4,321 15 to 100 2 min to 17 min 5 min to 33 min 780 MB 1.83 MB float32"
+        "lenet5+stn 2 of 3 4,321 15 to 100 2 min to 17 min 5 min to 33 min 780.0 MB 1.83 MB float32"
     )
     assert empty == "" and tuple(sentences) == PLAN.sentences
     assert err == "measuring lenet5\n"

@@ -26,7 +26,6 @@ from roadtest.data.cache import open_image_set
 from roadtest.data.dataset import ImageSet
 from roadtest.data.sources.folder import list_folder
 from roadtest.data.sources.gtsrb import list_gtsrb
-from roadtest.data.sources.layout import HELD_OUT
 from roadtest.data.split import shuffled
 
 
@@ -144,10 +143,10 @@ def test_a_held_out_test_part_is_dealt_anew_by_whole_groups(tmp_path: Path) -> N
     assert len(parts) == 2 * NUM_TRACKS
     assert all(len(splits) == 1 for splits in parts.values())
     assert sum(item.split == "test" for item in grouped.items) == 2 * NUM_FRAMES
-    assert [note for note in grouped.notes if note.startswith(HELD_OUT)] == [
+    assert [note.text for note in grouped.notes if note.kind == "held out"] == [
         "No test part was given: 16 of 80 images were held out as the test set, whole groups."
     ]
-    assert grouped.notes[-1] == "10 groups were proposed by roadtest, by names and looks (--group auto)."
+    assert grouped.notes[-1].text == "10 groups were proposed by roadtest, by names and looks (--group auto)."
     assert [item.frame for item in grouped.items[:NUM_FRAMES]] == list(range(NUM_FRAMES))
     assert open_image_set(grouped, image_size=32, cache_dir=tmp_path / "cache").num_classes == 2
 

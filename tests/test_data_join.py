@@ -11,8 +11,8 @@ from PIL import Image
 from fake_images import SIZE, draw_folder, pixels_of
 from roadtest.data import join as join_module
 from roadtest.data.cache import find_decoded
-from roadtest.data.dataset import ImageSet
-from roadtest.data.join import LEVELS, Taken, check_sources, join_rows, joined_fingerprint, open_joined
+from roadtest.data.dataset import ImageSet, Note
+from roadtest.data.join import LEVELS, JoinedSource, check_sources, join_rows, joined_fingerprint, open_joined
 from roadtest.data.signs import LEVEL, NOTE
 from roadtest.data.split import recover_tracks
 from tiny import coloured_squares
@@ -51,7 +51,7 @@ class Sources:
             image_set,
             source=name,
             title={"gtsrb": "GTSRB", "signs": "drawn signs"}.get(name, name),
-            notes=(NOTE,) if name == "signs" else (f"about {name}",),
+            notes=(NOTE,) if name == "signs" else (Note(text=f"about {name}"),),
             fingerprint=name[0] * 64,
             images_NHWC=np.load(place / "images.npy", mmap_mode="r"),
             **self.changes.get(source, {}),
@@ -85,8 +85,8 @@ def test_drawn_signs_are_tested_on_real_ones(sources: Sources) -> None:
     assert all(path.startswith("gtsrb/") for path in image_set.paths[60:])
     assert (image_set.test_title, image_set.tested_fingerprint) == ("GTSRB", "g" * 64)
     assert image_set.title == f"drawn signs, tested on GTSRB ({LEVEL})" and image_set.level == LEVEL
-    assert NOTE not in image_set.notes and "about gtsrb" in image_set.notes
-    assert any(note.startswith(f"No real image was trained on. Level {LEVEL}: ") for note in image_set.notes)
+    assert NOTE not in image_set.notes and Note(text="about gtsrb") in image_set.notes
+    assert any(note.text.startswith(f"No real image was trained on. Level {LEVEL}: ") for note in image_set.notes)
     where = {asked["source"]: asked["data_dir"] for asked in sources.asked}
     assert where == {"signs:860": None, "gtsrb": Path("there")}
 
@@ -99,7 +99,7 @@ def test_real_training_images_can_validate_while_the_test_stays_unread(sources: 
     assert "validated on the training images of GTSRB, tested on GTSRB" in image_set.title
     assert [asked["source"] for asked in sources.asked] == ["signs", "gtsrb"]
     own = opened(sources, "signs", validate_on="gtsrb")
-    assert own.test_title == "drawn signs" and any("test accuracy says nothing" in note for note in own.notes)
+    assert own.test_title == "drawn signs" and any("test accuracy says nothing" in note.text for note in own.notes)
 
 
 def test_options_of_gtsrb_without_gtsrb_go_where_they_are_refused(sources: Sources) -> None:
@@ -147,7 +147,7 @@ def test_all_of_a_folder_without_parts_is_tested_on_and_a_test_part_alone_is_eno
         image_set = open_joined(str(base), test_on=word, image_size=SIZE, cache_dir=cache_dir)
         # 18 training and 6 validation images of the base, whose 6 test images give way to all 20
         assert [image_set.splits.count(split) for split in ("train", "val", "test")] == [18, 6, 20]
-        assert not any("held out" in note for note in image_set.notes) and not image_set.is_test_held_out
+        assert not any("held out" in note.text for note in image_set.notes) and not image_set.is_test_held_out
 
 
 def test_data_with_its_own_validation_keeps_it(sources: Sources) -> None:
@@ -194,10 +194,10 @@ def theirs(tmp_path: Path) -> ImageSet:
 
 def joined(tmp_path: Path, ours: ImageSet, theirs: ImageSet) -> ImageSet:
     parts = [
-        Taken(image_set=ours, splits={"train": "train"}),
-        Taken(image_set=theirs, splits={"test": "test", "train": "val"}, prefix="b/"),
+        JoinedSource(image_set=ours, splits={"train": "train"}),
+        JoinedSource(image_set=theirs, splits={"test": "test", "train": "val"}, prefix="b/"),
     ]
-    return join_rows(parts, cache_dir=tmp_path / "cache", title="both", notes=("a note",))
+    return join_rows(parts, cache_dir=tmp_path / "cache", title="both", notes=(Note(text="a note"),))
 
 
 def test_every_image_keeps_its_pixels_class_group_and_frame(tmp_path: Path, ours: ImageSet, theirs: ImageSet) -> None:
@@ -212,7 +212,7 @@ def test_every_image_keeps_its_pixels_class_group_and_frame(tmp_path: Path, ours
     assert both.groups[:120] == ours.groups[:120] and both.paths[:120] == ours.paths[:120]
     assert both.groups[120] == f"b/{theirs.groups[0]}" and both.paths[-1] == f"b/{theirs.paths[-1]}"
     assert both.groups[-1] == ""
-    assert (both.title, both.source, both.notes) == ("both", "a", ("a note",))
+    assert (both.title, both.source, both.notes) == ("both", "a", (Note(text="a note"),))
     assert not both.labels_N.flags.writeable and isinstance(both.images_NHWC, np.memmap)
 
 
@@ -247,7 +247,10 @@ def test_a_second_opening_takes_the_same_file_and_a_damaged_one_is_superseded(
 def test_joined_images_are_found_again_by_what_they_are(tmp_path: Path, ours: ImageSet, theirs: ImageSet) -> None:
     both = joined(tmp_path, ours, theirs)
     tested = {"test": "test", "train": "test"}  # the same rows for another purpose
-    parts = [Taken(image_set=ours, splits={"train": "train"}), Taken(image_set=theirs, splits=tested, prefix="b/")]
+    parts = [
+        JoinedSource(image_set=ours, splits={"train": "train"}),
+        JoinedSource(image_set=theirs, splits=tested, prefix="b/"),
+    ]
     other = join_rows(parts, cache_dir=tmp_path / "cache", title="other", notes=())
     assert both.images_NHWC.filename == other.images_NHWC.filename  # type: ignore[attr-defined]
     for image_set in (both, other):
@@ -257,21 +260,21 @@ def test_joined_images_are_found_again_by_what_they_are(tmp_path: Path, ours: Im
 
 
 def test_other_rows_are_another_file(tmp_path: Path, ours: ImageSet, theirs: ImageSet) -> None:
-    part = Taken(image_set=theirs, splits={"train": "train"})
+    part = JoinedSource(image_set=theirs, splits={"train": "train"})
     less = join_rows([part], cache_dir=tmp_path / "cache", title="less", notes=())
     assert len(less.images_NHWC) == 30
     assert len(joined(tmp_path, ours, theirs).images_NHWC) == 159
 
 
 def test_the_fingerprint_tells_which_part_is_what(ours: ImageSet, theirs: ImageSet) -> None:
-    one = Taken(image_set=ours, splits={"train": "train"})
+    one = JoinedSource(image_set=ours, splits={"train": "train"})
     prints = [
         joined_fingerprint(parts)
         for parts in (
-            [one, Taken(image_set=theirs, splits={"test": "test"})],
-            [one, Taken(image_set=theirs, splits={"train": "test"})],
-            [one, Taken(image_set=theirs, splits={"train": "val"})],
-            [one, Taken(image_set=replace(theirs, fingerprint="c" * 64), splits={"test": "test"})],
+            [one, JoinedSource(image_set=theirs, splits={"test": "test"})],
+            [one, JoinedSource(image_set=theirs, splits={"train": "test"})],
+            [one, JoinedSource(image_set=theirs, splits={"train": "val"})],
+            [one, JoinedSource(image_set=replace(theirs, fingerprint="c" * 64), splits={"test": "test"})],
             [one],
         )
     ]

@@ -15,7 +15,7 @@ import pytest
 from fake_images import draw_folder
 from fake_looks import NUM_FRAMES, NUM_TRACKS, draw_folder_of, draw_tracks
 from roadtest.data import open as open_module
-from roadtest.data.dataset import ImageSet, Listing
+from roadtest.data.dataset import ImageSet, Listing, Note
 from roadtest.data.open import NO_GROUPS, list_source, open_source, reopen_image_set, with_recovered_tracks
 from roadtest.data.signs import list_signs
 from roadtest.data.sources.download import ARCHIVE_NAMES
@@ -135,7 +135,8 @@ def test_proposed_groups_stand_in_the_data_and_in_its_notes(tmp_path: Path) -> N
     parts = set(zip(image_set.groups, image_set.splits, strict=True))
     assert len(parts) == 2 * NUM_TRACKS  # no group stands in two parts
     assert len(image_set.indices_of("test")) == 2 * NUM_FRAMES  # one track of each class
-    assert "10 groups were proposed by roadtest, by names and looks (--group auto)." in image_set.notes
+    assert image_set.notes[-1].text.startswith("10 groups were proposed by roadtest")
+    assert image_set.group_origin == "auto"
     pixels = {path: image.tobytes() for path, image in zip(plain.paths, plain.images_NHWC, strict=True)}
     assert pixels == {path: image.tobytes() for path, image in zip(image_set.paths, image_set.images_NHWC, strict=True)}
     assert image_set.fingerprint != plain.fingerprint
@@ -188,7 +189,7 @@ def test_broken_images_stop_the_proposal_unless_they_are_left_out(tmp_path: Path
         grouped(root, tmp_path / "cache")
     image_set = grouped(root, tmp_path / "cache", skip_broken=True)
     assert len(image_set.paths) == 80
-    assert any(note.startswith("1 broken images were left out: a/broken.png") for note in image_set.notes)
+    assert any(note.text.startswith("1 broken images were left out: a/broken.png") for note in image_set.notes)
 
 
 def test_a_folder_named_like_a_source_is_a_folder(tmp_path: Path) -> None:
@@ -219,7 +220,8 @@ def open_gtsrb(tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch) 
 
     def list_gtsrb(*_: object, **__: object) -> Listing:
         listing = list_folder(tmp_path / "images")
-        listed.append(replace(listing, source="gtsrb", title="GTSRB", class_names=CLASS_NAMES, notes=("one",)))
+        gtsrb = {"source": "gtsrb", "title": "GTSRB", "class_names": CLASS_NAMES, "subject": "signs"}
+        listed.append(replace(listing, **gtsrb, notes=(Note(text="one"),)))
         return listed[-1]
 
     def opened(**options: object) -> tuple[ImageSet, bool]:
@@ -313,7 +315,7 @@ def test_where_images_are_broken_nothing_is_remembered(open_gtsrb: Open, tmp_pat
         os.utime(archive, (2, 2))
     for _ in range(2):
         image_set, is_listed = open_gtsrb(skip_broken=True)
-        assert is_listed and any("left out" in note for note in image_set.notes)
+        assert is_listed and any("left out" in note.text for note in image_set.notes)
 
 
 def test_a_cache_that_cannot_be_written_to_stops_nobody(open_gtsrb: Open, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from roadtest.data.dataset import Item, Listing
-from roadtest.data.signs import Drawing, is_drawn, list_signs, parse_drawing, read_image
+from roadtest.data.signs import SignsSpec, is_synthetic, list_signs, parse_signs, read_image
 from roadtest.data.signs.track import build_track
 from roadtest.data.sources.gtsrb import CLASS_NAMES
 
@@ -48,7 +48,7 @@ def test_the_default_set_has_4300_training_and_1290_test_images_in_ten_and_three
 
 def test_classes_are_those_of_gtsrb_in_their_order(listing: Listing) -> None:
     assert (listing.source, listing.title, listing.class_names) == ("signs", "drawn signs", CLASS_NAMES)
-    assert any("drawn by the program" in note for note in listing.notes)
+    assert any("drawn by the program" in note.text for note in listing.notes)
 
 
 def test_items_stand_in_canonical_order_with_unique_names(listing: Listing) -> None:
@@ -190,7 +190,7 @@ GOLDEN_VARIED_MEANS = (32.29, 186.89, 25.89, 57.81)
 
 
 def test_the_drawing_is_the_one_of_its_version(listing: Listing) -> None:
-    """Fails when a change moves pixels: then raise DRAWING_VERSION and renew these means."""
+    """Fails when a change moves pixels: then raise PIXEL_VERSION and renew these means."""
     assert {item.modified_ns for item in listing.items} == {11}
     for keys, golden in ((KEYS, GOLDEN_MEANS), (VARIED_KEYS, GOLDEN_VARIED_MEANS)):
         means = [np.asarray(read_image(replace(listing.items[0], location=key))).mean() for key in keys]
@@ -230,34 +230,34 @@ def test_a_nearest_neighbour_reads_unseen_tracks_far_better_than_chance_and_seen
 @pytest.mark.parametrize(
     ("word", "drawing"),
     [
-        ("signs", Drawing()),
-        ("signs:20000", Drawing(num_train=20_000)),
-        ("signs:20000,skewed", Drawing(num_train=20_000, is_skewed=True)),
-        ("signs:skewed,seed=3,20000", Drawing(num_train=20_000, is_skewed=True, seed=3)),
-        ("signs:test=430,worlds", Drawing(num_test=430, has_worlds=True)),
+        ("signs", SignsSpec()),
+        ("signs:20000", SignsSpec(num_train=20_000)),
+        ("signs:20000,skewed", SignsSpec(num_train=20_000, is_skewed=True)),
+        ("signs:skewed,seed=3,20000", SignsSpec(num_train=20_000, is_skewed=True, seed=3)),
+        ("signs:test=430,worlds", SignsSpec(num_test=430, has_domains=True)),
     ],
 )
-def test_a_word_is_a_drawing(word: str, drawing: Drawing) -> None:
-    assert parse_drawing(word) == drawing
+def test_a_word_is_a_drawing(word: str, drawing: SignsSpec) -> None:
+    assert parse_signs(word) == drawing
 
 
 def test_the_order_of_settings_and_defaults_that_are_written_out_make_no_other_word() -> None:
-    assert parse_drawing("signs:seed=0,skewed,4300,test=1290").word == "signs:skewed"
-    assert parse_drawing("signs:4300").word == "signs"
+    assert parse_signs("signs:seed=0,skewed,4300,test=1290").word == "signs:skewed"
+    assert parse_signs("signs:4300").word == "signs"
 
 
 @given(
     st.builds(
-        Drawing,
+        SignsSpec,
         num_train=st.integers(0, 10**6),
         num_test=st.integers(0, 10**6),
         seed=st.integers(0, 10**19 - 1),
         is_skewed=st.booleans(),
-        has_worlds=st.booleans(),
+        has_domains=st.booleans(),
     )
 )
-def test_every_drawing_is_read_back_from_its_word(drawing: Drawing) -> None:
-    assert parse_drawing(drawing.word) == drawing
+def test_every_drawing_is_read_back_from_its_word(drawing: SignsSpec) -> None:
+    assert parse_signs(drawing.word) == drawing
 
 
 @pytest.mark.parametrize(
@@ -275,26 +275,26 @@ def test_every_drawing_is_read_back_from_its_word(drawing: Drawing) -> None:
 )
 def test_a_setting_that_is_none_is_refused_in_one_line(word: str) -> None:
     with pytest.raises(ValueError, match=r"is no setting of drawn signs: .*; write for instance") as refusal:
-        parse_drawing(word)
+        parse_signs(word)
     assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("word", ["signs:1000,2000", "signs:skewed,skewed", "signs:seed=1,seed=1"])
 def test_a_setting_that_stands_there_twice_is_refused(word: str) -> None:
     with pytest.raises(ValueError, match="stands there twice"):
-        parse_drawing(word)
+        parse_signs(word)
 
 
 @given(st.text(max_size=40))
 def test_any_settings_are_a_drawing_or_a_refusal_in_one_line(text: str) -> None:
     try:
-        assert isinstance(parse_drawing(f"signs:{text}"), Drawing)
+        assert isinstance(parse_signs(f"signs:{text}"), SignsSpec)
     except ValueError as error:
         assert not re.search(r"[\n\r]", str(error))
 
 
 def test_folders_and_other_words_are_no_drawn_signs() -> None:
-    assert [is_drawn(word) for word in ("signs", "signs:9", "./signs", "signs/x", "signs2", "Signs")] == [
+    assert [is_synthetic(word) for word in ("signs", "signs:9", "./signs", "signs/x", "signs2", "Signs")] == [
         *[True, True],
         *[False] * 4,
     ]

@@ -13,13 +13,13 @@ from roadtest.data.signs.outlines import box
 from roadtest.data.signs.plates import (
     FACE_SIZE,
     INKS,
+    Distortion,
     Style,
-    Wobble,
-    draw_plate,
-    draw_style,
+    distorted,
     outline_of,
     patches_of,
-    wobbled,
+    render_plate,
+    sample_style,
 )
 from roadtest.data.sources.gtsrb import MIRRORED_CLASSES
 
@@ -28,15 +28,15 @@ VARIANTS = range(12)
 
 
 def style_of(variant: int) -> Style:
-    return draw_style(np.random.Generator(np.random.PCG64(variant)))
+    return sample_style(np.random.Generator(np.random.PCG64(variant)))
 
 
 @functools.cache
 def raster_of(label: int, variant: int, *, is_plain: bool = True) -> npt.NDArray[np.uint8]:
-    """A plate as its maker draws it, or, plain, without the maker's slips."""
+    """A plate as its maker draws it, or, plain, without the maker's spread."""
     style = style_of(variant)
-    plain = replace(style, wobble=Wobble(), phase_degrees=0.0)
-    return draw_plate(patches_of(label, plain if is_plain else style))
+    plain = replace(style, distortion=Distortion(), phase_degrees=0.0)
+    return render_plate(patches_of(label, plain if is_plain else style))
 
 
 def ink_at(label: int, x: float, y: float, variant: int = 0) -> str:
@@ -139,7 +139,7 @@ def test_no_overtaking_shows_the_red_vehicle_on_the_left() -> None:
 
 
 def drawn(seed: int, span: tuple[float, float] = (0.0, 1.0)) -> Style:
-    return draw_style(np.random.Generator(np.random.PCG64(seed)), span)
+    return sample_style(np.random.Generator(np.random.PCG64(seed)), span)
 
 
 def test_two_makers_differ_and_one_is_always_the_same() -> None:
@@ -154,17 +154,17 @@ def test_makers_of_two_spans_share_no_measure() -> None:
 
 def test_without_a_wobble_a_figure_stays_as_it_is() -> None:
     figure = box(-0.3, -0.2, 0.4, 0.5)
-    np.testing.assert_allclose(wobbled(figure, Wobble()), figure)
+    np.testing.assert_allclose(distorted(figure, Distortion()), figure)
 
 
 def test_a_wobble_turns_clockwise_about_its_middle_stretches_and_moves() -> None:
-    ((point,),) = wobbled([((1.0, 0.5),)], Wobble(turn_degrees=90.0), middle=0.5)
+    ((point,),) = distorted([((1.0, 0.5),)], Distortion(turn_degrees=90.0), middle=0.5)
     np.testing.assert_allclose(point, (0.0, 1.5), atol=1e-12)  # from the right to below
-    ((point,),) = wobbled([((0.5, 0.25),)], Wobble(stretch=(1.2, 0.8), shift=(0.1, -0.1)))
+    ((point,),) = distorted([((0.5, 0.25),)], Distortion(stretch=(1.2, 0.8), shift=(0.1, -0.1)))
     np.testing.assert_allclose(point, (0.7, 0.1))
 
 
 def test_drawn_wobbles_move_no_point_far() -> None:
     figure = box(-0.5, -0.5, 0.5, 0.5)
-    moves = [np.abs(np.array(wobbled(figure, drawn(seed).wobble)) - np.array(figure)).max() for seed in range(200)]
+    moves = [np.abs(np.array(distorted(figure, drawn(k).distortion)) - np.array(figure)).max() for k in range(200)]
     assert 0.02 < np.median(moves) < 0.08 and max(moves) < 0.2

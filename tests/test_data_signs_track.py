@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from roadtest.data.signs.scene import USUAL
-from roadtest.data.signs.track import FRAMES_PER_TRACK, WEATHERS, Track, build_track, random_stream
+from roadtest.data.signs.track import FRAMES_PER_TRACK, WEATHERS, Track, build_track, open_rng
 
 TRACKS: list[Track] = [build_track(0, "train", label, number) for label in (3, 30) for number in range(8)]
 
@@ -18,14 +18,14 @@ def test_every_key_opens_a_stream_of_its_own() -> None:
         for track in (0, 1)
         for frame in (None, 0, 1)
     ]
-    assert len({random_stream(*key).integers(2**62) for key in keys}) == len(keys)
+    assert len({open_rng(*key).integers(2**62) for key in keys}) == len(keys)
 
 
 def test_a_stream_does_not_depend_on_the_global_one() -> None:
     np.random.seed(1)
-    first = random_stream(0, "train", 1, 2, 3).random()
+    first = open_rng(0, "train", 1, 2, 3).random()
     np.random.seed(2)
-    assert random_stream(0, "train", 1, 2, 3).random() == first
+    assert open_rng(0, "train", 1, 2, 3).random() == first
 
 
 def test_a_sign_grows_as_it_comes_nearer() -> None:

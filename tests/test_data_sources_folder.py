@@ -14,6 +14,7 @@ from fake_images import draw, draw_classes, refusal
 from roadtest.data.cache import open_image_set
 from roadtest.data.dataset import Listing
 from roadtest.data.sources.folder import list_folder
+from roadtest.data.sources.layout import hold_out_note
 
 
 def write_csv(root: Path, text: str) -> Path:
@@ -43,7 +44,7 @@ def test_train_and_val_alone_leave_no_test_set(tmp_path: Path) -> None:
         draw_classes(tmp_path / name, {"a": 5, "b": 5})
     listing = list_folder(tmp_path)
     assert parts(listing) == {"train": 10, "val": 10}
-    assert listing.notes == ("No test set was given.",)
+    assert [note.text for note in listing.notes] == ["No test set was given."]
 
 
 def test_train_and_test_keep_their_test_set(tmp_path: Path) -> None:
@@ -57,7 +58,7 @@ def test_a_folder_one_level_too_high_is_understood_and_noted(tmp_path: Path) -> 
     listing = list_folder(tmp_path)
     assert len(listing.items) == 8
     assert listing.items[0].path == "a/000.png"
-    assert listing.notes[0] == "The images lie deeper: archive/data was taken."
+    assert listing.notes[0].text == "The images lie deeper: archive/data was taken."
 
 
 def test_folders_inside_a_class_belong_to_the_class(tmp_path: Path) -> None:
@@ -94,9 +95,10 @@ def test_files_that_are_no_images_are_left_out_and_counted(tmp_path: Path) -> No
     draw(root / "loose.png")
     listing = list_folder(root)
     assert len(listing.items) == 10
-    assert listing.notes[0] == (
-        "Files were left out: 2 .csv, 2 hidden, 1 .db, 1 .txt, 1 in no class folder, 1 of no known kind."
-    )
+    (left_out, _) = listing.notes
+    assert (left_out.kind, left_out.count) == ("left out", 8)
+    assert left_out.file_kinds == (".csv", "hidden", ".db", ".txt", "in no class folder", "of no known kind")
+    assert left_out.text.startswith("Files were left out: 2 .csv, 2 hidden, 1 .db, ")
 
 
 # Refusals
@@ -267,7 +269,8 @@ def test_whole_groups_are_held_out_from_a_csv_file(tmp_path: Path) -> None:
     split_by_group = {(item.group, item.split) for item in listing.items}
     assert len(split_by_group) == 40  # each group on one side only
     assert Counter(split for _, split in split_by_group) == {"train": 34, "test": 6}  # 3 of 20 in each class
-    assert listing.notes == ("No test part was given: 30 of 200 images were held out as the test set, whole groups.",)
+    assert listing.notes == (hold_out_note(listing.items),)
+    assert (listing.notes[0].kind, listing.notes[0].count) == ("held out", 30)
 
 
 ROW = "1.png,a\n2.png,b\n"

@@ -203,9 +203,9 @@ def test_the_listing_is_in_canonical_order_with_tracks_as_groups(official: Listi
     assert [item.split for item in official.items] == ["train"] * 8 + ["test"] * 4
     assert official.source == "gtsrb" and official.class_names == CLASS_NAMES
     assert official.title == "GTSRB (subset)"
-    assert official.notes == (
+    assert official.notes[0].text == (
         "A subset of GTSRB: 8 of 39,209 training images in 3 of 1,307 tracks, 2 of 43 classes, "
-        "and 4 of 12,630 test images.",
+        "and 4 of 12,630 test images."
     )
 
 
@@ -289,7 +289,7 @@ def test_macos_leftovers_and_the_other_test_set_are_not_counted(official: Listin
 def test_a_subset_may_lack_its_test_images_but_not_its_training_images(tmp_path: Path) -> None:
     listing = _list(_write_tree(tmp_path / "a", _official_train()))
     assert {item.split for item in listing.items} == {"train"}
-    assert listing.notes[0].endswith("and 0 of 12,630 test images.")
+    assert listing.notes[0].text.endswith("and 0 of 12,630 test images.")
     with pytest.raises(FileNotFoundError, match=f"lacks training images: {TRAIN_ZIP} has what is missing"):
         _list(_write_tree(tmp_path / "b", _official_test(), _official_labels()))
 

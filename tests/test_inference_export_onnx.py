@@ -16,6 +16,7 @@ from torch import nn
 
 from exported import write_run
 from fake_study import build_fake_study
+from roadtest.format import statement_about
 from roadtest.inference.export import bundle as pictures
 from roadtest.inference.export import card, export_run
 from roadtest.inference.export.card import plain
@@ -163,12 +164,22 @@ def test_drawn_signs_are_the_same_every_time() -> None:
 def test_the_card_says_where_the_weights_started_and_what_its_lines_do_not_do(tmp_path: Path) -> None:
     study_dir = build_fake_study(tmp_path / "study", networks=["lenet5"], seeds=1, has_examples=False)
     record = read_record(study_dir / "lenet5" / "seed-0")
-    assert "Started from" not in card._training(record)
+    row = {"runtime": "pytorch", "size_bytes": 10**6, "largest_logit": 1.0, "val_accuracy": 0.5}
+    row |= {"latency_p50_ms": None, "latency_64_p50_ms": None}
+
+    def rendered(record: RunRecord) -> str:
+        run_dir = study_dir / "lenet5" / "seed-0"
+        return card.render_card(run_dir, record, [row], checked_on="x", packed="y", machine=record.machine)
+
+    assert "Started from" not in rendered(record)
     pretrained = replace(record, pretrained_weights="timm/resnet18.a1_in1k model.safetensors sha256:0123456789abcdef")
-    assert card._training(pretrained).endswith(
-        "Started from timm/resnet18.a1\\_in1k model.safetensors sha256:0123456789abcdef."
-    )
-    assert "laid transparency over white and kept the high byte of 16-bit pictures" in card._use(record, [])
+    assert "Started from timm/resnet18.a1\\_in1k model.safetensors sha256:0123456789abcdef." in rendered(pretrained)
+    assert "laid transparency over white and kept the high byte of 16-bit pictures" in rendered(record)
+
+
+def test_the_card_speaks_of_signs_where_the_data_show_signs() -> None:
+    assert statement_about("on new signs of this kind", "signs") == "on new signs of this kind"
+    assert statement_about("on new signs of this kind", "images") == "on new images of this kind"
 
 
 def test_names_from_anybody_cannot_break_out_of_their_place() -> None:

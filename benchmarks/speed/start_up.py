@@ -28,7 +28,7 @@ from typing import Any
 
 from benchmarks.result_files import RESULTS, ROOT, describe_run, render_run, render_table, results_path, write_results
 from benchmarks.speed.side_by_side import plain_environment, worker_environment
-from roadtest.data.signs import Drawing
+from roadtest.data.signs import SignsSpec
 
 NUM_SLOW_ROUNDS = 3
 """For what takes seconds."""
@@ -158,11 +158,11 @@ def measure_costs(options: argparse.Namespace) -> Iterator[Cost]:
     remark = f"heavy imports: {', '.join(heavy) or 'none'}"
     yield Cost(name="roadtest --help", unit="s", aim=0.5, samples=tuple(samples), remark=remark)
 
-    is_drawn = options.source == "signs"
-    drawing = Drawing(num_train=options.num_signs - NUM_TEST_SIGNS, num_test=NUM_TEST_SIGNS)
-    fill, reopen, count = measure_opening(drawing.word if is_drawn else "gtsrb", options.data_dir, slow_rounds)
-    name = f"drawing {count:,} signs of 32 x 32" if is_drawn else f"decoding all {count:,} images"
-    yield Cost(name=name, unit="s", aim=60.0 if is_drawn else 15.0, samples=tuple(fill))
+    is_synthetic = options.source == "signs"
+    drawing = SignsSpec(num_train=options.num_signs - NUM_TEST_SIGNS, num_test=NUM_TEST_SIGNS)
+    fill, reopen, count = measure_opening(drawing.word if is_synthetic else "gtsrb", options.data_dir, slow_rounds)
+    name = f"drawing {count:,} signs of 32 x 32" if is_synthetic else f"decoding all {count:,} images"
+    yield Cost(name=name, unit="s", aim=60.0 if is_synthetic else 15.0, samples=tuple(fill))
     yield Cost(name="reopening the cache", unit="s", aim=0.5, samples=tuple(reopen), remark=f"{count:,} images")
 
     page, figures = measure_report(options.study, slow_rounds)

@@ -28,6 +28,11 @@ def speak_of(text: str, data_title: str) -> str:
     return text if is_about_signs else text.replace("new signs", "new images")
 
 
+def statement_about(statement: str, subject: str) -> str:
+    """What an interval speaks of, for a study's subject: `on new signs of this kind`, `on new images of this kind`."""
+    return statement.replace("new signs", f"new {subject or 'images'}")
+
+
 def printable(text: str) -> str:
     """Text that does nothing to a terminal: a character that is not printable becomes a question mark."""
     return "".join(character if character.isprintable() else "?" for character in text)
@@ -74,9 +79,9 @@ def format_percent_bare(fraction: float | None) -> str:
     return DASH if fraction is None else f"{100 * fraction:.2f}"
 
 
-def format_interval(low: float | None, high: float | None) -> str:
+def format_interval(low: float | None, high: float | None, digits: int = 2) -> str:
     """Two accuracies as `97.60 to 98.89`, in percent."""
-    return "" if low is None or high is None else f"{100 * low:.2f} to {100 * high:.2f}"
+    return "" if low is None or high is None else f"{100 * low:.{digits}f} to {100 * high:.{digits}f}"
 
 
 def format_gain_interval(low: float | None, high: float | None) -> str:

@@ -15,7 +15,7 @@ from roadtest.analysis import stats
 from roadtest.analysis.comparisons import ranked_variants
 from roadtest.analysis.leaderboard import leaderboard_rows
 from roadtest.analysis.metrics import METRICS, count_classes, score
-from roadtest.analysis.predictions import gather_predictions
+from roadtest.analysis.predictions import network_predictions
 from roadtest.analysis.results import Ints, Results, Variant, once_per_study, read_results
 from roadtest.format import Row, speak_of
 from roadtest.records import ExternalPredictions, read_external
@@ -84,7 +84,7 @@ def _row(results: Results, external: ExternalPredictions) -> Row:
 def _difference_row(results: Results, external: ExternalPredictions, variant: Variant, split: str) -> Row | None:
     """How far a network is from a system on the images that all its seeds and the system saw."""
     ids_N, predicted_N = _of_split(results, external, split)
-    found = gather_predictions(results, variant.records, split)
+    found = network_predictions(results, variant, split)
     if found is None or not found.is_crossed or not np.array_equal(np.sort(found.ids[0]), ids_N):
         return None
     if found.num_clusters < 2:

@@ -162,6 +162,9 @@ class Results:
     @cached_property
     def has_recovered_tracks(self) -> bool:
         """Whether the test set's tracks are not published and were recovered from the images."""
+        if self.info.group_origin:
+            return self.info.group_origin == "recovered"
+        # Studies before that field: recovered groups have a name with this mark.
         return any(row["group"].startswith("~") for row in self.split_rows if row["split"] == "test")
 
     def variant(self, network: str, has_stn: bool) -> Variant | None:

@@ -186,8 +186,8 @@ def _plan(request: dict[str, Any], *, format: Format | None, is_quiet: bool) -> 
 
 def _print_plan(found: "Plan", format: Format) -> None:
     """Print a plan; as json it is one object, as csv and md the table alone, with the sentences on standard error."""
-    from roadtest.cli.tables import Column, print_rows, print_table, size
-    from roadtest.format import render_duration
+    from roadtest.cli.tables import Column, print_rows, print_table
+    from roadtest.format import format_bytes, render_duration
     from roadtest.records import row_label
 
     if format == "json":
@@ -204,8 +204,8 @@ def _print_plan(found: "Plan", format: Format) -> None:
         Column(title="epochs", text=lambda row: _range(row, "num_epochs", _number), rank=7),
         Column(title="a run", text=lambda row: _range(row, "run_seconds", render_duration), rank=8),
         Column(title="all runs", text=lambda row: _range(row, "total_seconds", render_duration)),
-        Column(title="memory", text=lambda row: size(row["peak_memory_bytes"]), rank=4),
-        Column(title="disk", text=lambda row: size(row["disk_bytes"]), rank=3),
+        Column(title="memory", text=lambda row: format_bytes(row["peak_memory_bytes"]), rank=4),
+        Column(title="disk", text=lambda row: format_bytes(row["disk_bytes"]), rank=3),
         Column(title="precision", text=lambda row: row["precision"] or "–", is_right=False, rank=2),
     )
     print_table(columns, [("", list(found.rows))])

@@ -6,13 +6,29 @@ H x W pixels, C = 3 channels (RGB).
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from roadtest.records.schema import GroupOrigin
+
 TRAIN, VAL, TEST = "train", "val", "test"
 PART_ORDER = {TRAIN: 0, VAL: 1, TEST: 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """One thing that a reader of the results must know, as a fact and as a sentence."""
+
+    text: str
+    kind: Literal["source", "held out", "left out", "broken"] = "source"
+    """`held out`: a test set was dealt here; `left out`: files that are not taken; `broken`: images left out."""
+    count: int = 0
+    """Images that were held out or are broken, files that were left out."""
+    file_kinds: tuple[str, ...] = ()
+    """Of the files that were left out: `.heic`, `in no class folder`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +64,12 @@ class Listing:
     items: tuple[Item, ...]
     read_image: Callable[[Item], Image.Image]
     """A module-level function (other processes call it) that returns the decoded image, upright."""
-    notes: tuple[str, ...] = ()
-    """What a reader of the results must know, one sentence each."""
+    notes: tuple[Note, ...] = ()
     is_test_held_out: bool = False
     """No test part was given, and one was dealt here."""
     subject: str = "images"
     """What the images show: `signs`, or `images` where nothing is known."""
+    group_origin: GroupOrigin = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +88,12 @@ class ImageSet:
     paths: tuple[str, ...]
     fingerprint: str
     """Of the ordered splits, classes, groups, frames, labels and original pixels; the same in every layout."""
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     is_test_held_out: bool = False
     """No test part was given, and one was dealt here."""
     subject: str = "images"
     """What the images show: `signs`, or `images` where nothing is known."""
+    group_origin: GroupOrigin = "none"
     test_title: str = ""
     """The data set that the test part was taken from; empty where it is this one's own."""
     test_fingerprint: str = ""
@@ -104,6 +121,6 @@ class ImageSet:
         return np.flatnonzero(np.asarray(self.splits) == split)
 
     def with_groups(self, groups: tuple[str, ...]) -> "ImageSet":
-        """The same images with other groups, such as recovered ones."""
+        """The same images with other groups."""
         assert len(groups) == len(self.groups)
         return replace(self, groups=groups)

@@ -26,9 +26,9 @@ import numpy.typing as npt
 import PIL
 
 from roadtest.data.audit.sequences import propose_groups, with_groups
-from roadtest.data.cache import BROKEN, PREPROCESSING, open_image_set, read_about, read_only
-from roadtest.data.dataset import ImageSet, Listing
-from roadtest.data.signs import is_drawn, list_signs, parse_drawing
+from roadtest.data.cache import PREPROCESSING, open_image_set, read_about, read_only
+from roadtest.data.dataset import ImageSet, Listing, Note
+from roadtest.data.signs import is_synthetic, list_signs, parse_signs
 from roadtest.data.sources.arrays import is_arrays, list_arrays
 from roadtest.data.sources.download import ARCHIVE_NAMES
 from roadtest.data.sources.folder import list_folder
@@ -36,7 +36,7 @@ from roadtest.data.sources.gtsrb import CLASS_NAMES, find_place, list_gtsrb
 from roadtest.data.split import METHOD, recover_tracks
 from roadtest.records import read_rows, read_study_info, replacing, write_atomically
 
-NO_GROUPS = "roadtest looked for groups, by names and looks (--group auto), and found none."
+NO_GROUPS = Note(text="roadtest looked for groups, by names and looks (--group auto), and found none.")
 
 
 def open_source(
@@ -105,7 +105,7 @@ def list_grouped_source(
 ) -> Listing:
     """What lies there, with proposed groups where `group` is `auto`: for that, and only then, it is decoded."""
     assert group in (None, "auto"), group
-    if group is not None and (source == "gtsrb" or is_drawn(source)):
+    if group is not None and (source == "gtsrb" or is_synthetic(source)):
         raise ValueError(f"--group auto goes with image folders and csv files, not with {source}: leave it out")
     listing = list_source(
         source,
@@ -148,8 +148,8 @@ def list_source(
     for name, value in (("--data-dir", data_dir), ("--subset", is_subset_allowed or None)):
         if value is not None:
             raise ValueError(f"{name} goes with the source gtsrb, not with {source}: leave it out")
-    if is_drawn(source):
-        return list_signs(**vars(parse_drawing(source)))
+    if is_synthetic(source):
+        return list_signs(**vars(parse_signs(source)))
     path = Path(source).expanduser()
     if is_arrays(path):
         return list_arrays(path, is_checked=is_checked)
@@ -166,7 +166,7 @@ def with_recovered_tracks(image_set: ImageSet) -> ImageSet:
     groups = list(image_set.groups)
     for i, label, track in zip(test_N, labels_N, ids_N, strict=True):
         groups[i] = f"~{label:05d}-{track:05d}"
-    return replace(image_set, groups=tuple(groups))
+    return replace(image_set, groups=tuple(groups), group_origin="recovered")
 
 
 def _kept_or_recovered(image_set: ImageSet, test_N: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -229,8 +229,9 @@ def recall(cache_dir: Path, key: str, image_size: int) -> ImageSet | None:
                 splits=splits,
                 paths=paths,
                 fingerprint=about.fingerprint,
-                notes=tuple(map(str, kept["notes"])),
+                notes=tuple(Note(text=str(text)) for text in kept["notes"]),
                 subject="signs",
+                group_origin="recovered" if "test" in splits else "given",
             )
     return None
 
@@ -238,11 +239,11 @@ def recall(cache_dir: Path, key: str, image_size: int) -> ImageSet | None:
 def remember(key: str, image_set: ImageSet) -> None:
     """Keep what was opened under this key, beside the decoded images; nothing where some are broken."""
     mapped = getattr(image_set.images_NHWC, "filename", None)
-    if mapped is None or any(BROKEN in note for note in image_set.notes):
+    if mapped is None or any(note.kind == "broken" for note in image_set.notes):
         return
     kept = {
         "title": image_set.title,
-        "notes": image_set.notes,
+        "notes": [note.text for note in image_set.notes],
         "labels": image_set.labels_N.tolist(),
         "frames": image_set.frames_N.tolist(),
         "groups": image_set.groups,
@@ -290,11 +291,12 @@ def reopen_image_set(study_dir: Path, pixels_path: Path) -> tuple[ImageSet, npt.
         splits=tuple(row["split"] for row in rows),
         paths=tuple(row["path"] for row in rows),
         fingerprint=info.data_fingerprint,
-        notes=info.notes,
+        notes=tuple(Note(text=text) for text in info.notes),
         test_title=info.test_title,
         test_fingerprint=info.test_fingerprint,
         level=info.level,
         subject=info.subject,
+        group_origin=info.group_origin,
     )
     return image_set, folds_N
 

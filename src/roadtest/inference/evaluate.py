@@ -37,7 +37,7 @@ from roadtest.analysis.metrics import (
 from roadtest.data.cache import default_cache_dir
 from roadtest.data.dataset import TEST, TRAIN, VAL, ImageSet
 from roadtest.data.open import open_source
-from roadtest.data.signs import is_drawn
+from roadtest.data.signs import is_synthetic
 from roadtest.data.sources.layout import class_finder, name_some
 from roadtest.data.split import note_test_read
 from roadtest.format import Row
@@ -96,7 +96,7 @@ def _matched_labels(
 ) -> tuple[Ints, tuple[str, ...]]:
     """The network's number for each image's class, -1 for one it does not know; and what to tell of it."""
     finder = class_finder(classifier.record.class_names)
-    has_numbers = source == "gtsrb" or is_drawn(source)  # there a class's place is its number by the data's own rule
+    has_numbers = source == "gtsrb" or is_synthetic(source)  # there a class has its number by the data's own rule
     counts_K = np.bincount(image_set.labels_N[ids_N], minlength=image_set.num_classes)
     present = np.flatnonzero(counts_K).tolist()
     found = {label: finder.find(image_set.class_names[label]) for label in present}
@@ -137,9 +137,7 @@ def _number_units(image_set: ImageSet, ids_N: Ints) -> Ints:
 
 def _notes_of(image_set: ImageSet, chosen: str) -> tuple[str, ...]:
     """What the source says of itself; that it has no test part of its own is no news where all images are taken."""
-    if chosen == ALL and image_set.is_test_held_out:
-        return tuple(note for note in image_set.notes if not note.startswith("No test part"))
-    return image_set.notes
+    return tuple(note.text for note in image_set.notes if chosen != ALL or note.kind != "held out")
 
 
 @dataclass(frozen=True, kw_only=True)

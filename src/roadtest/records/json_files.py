@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from roadtest.records.schema import SCHEMA_VERSION
 
@@ -84,6 +84,8 @@ def _value(hint: Any, value: object, name: str) -> Any:
         return value
     if is_dataclass(hint):
         return _build(hint, value)  # type: ignore[arg-type]
+    if get_origin(hint) is Literal and value in get_args(hint):
+        return value
     if get_origin(hint) is tuple and isinstance(value, list):
         return tuple(_value(get_args(hint)[0], one, name) for one in value)
     if get_origin(hint) is dict and isinstance(value, dict):

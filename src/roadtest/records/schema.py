@@ -11,6 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 SCHEMA_VERSION = 1
+GroupOrigin = Literal["given", "recovered", "auto", "none", ""]
+"""Where groups come from: the source, the looks of GTSRB's test images, `--group auto`, or there are none; empty in
+studies that do not say."""
 MAX_SEED = 2**31 - 1
 MAX_FOLDER_NAME = 100
 """Characters; file systems take 255 bytes, and Windows 260 characters of a whole path."""
@@ -254,8 +257,8 @@ class StudyInfo:
     """How much real data the synthetic training used: `zero-real`, `statistics`, `real-selected`; empty for others."""
     subject: str = ""
     """What the images show: `signs` for GTSRB and synthetic signs, else `images`; sentences say "on new signs"."""
-    group_origin: str = ""
-    """Where the groups come from: `given`, `recovered`, `auto`, or `none`; empty in studies before this field."""
+    group_origin: GroupOrigin = ""
+    """Of the test images, where they are of another data set; only test images have recovered groups."""
     metric: str = "accuracy"
     """What chooses between the networks, unless a reader asks for another; no part of the protocol."""
     schema_version: int = SCHEMA_VERSION

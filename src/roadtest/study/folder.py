@@ -63,12 +63,13 @@ def write_plan(context: StudyContext) -> None:
         command=to_command(source, options),
         created_at=created_at,
         reads_test=options.reads_test,
-        notes=image_set.notes,
+        notes=tuple(note.text for note in image_set.notes),
         metric=metric,
         test_title=image_set.test_title,
         test_fingerprint=image_set.test_fingerprint,
         level=image_set.level,
         subject=image_set.subject,
+        group_origin=image_set.group_origin,
     )
     write_atomically(study_dir / "study.json", to_json(info))  # first: what is cut short here is gone on with
     write_rows(study_dir / "split.csv", rows, rows[0].keys())

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from roadtest.data.dataset import ImageSet
-from roadtest.data.signs import is_drawn, parse_drawing
+from roadtest.data.signs import is_synthetic, parse_signs
 from roadtest.data.sources.gtsrb import CLASS_NAMES, MIRRORED_CLASSES
 from roadtest.protocol import PRESETS, PROTOCOLS, SIX_NETWORKS, Augmentation, Protocol
 from roadtest.records import MAX_SEED, PlannedRun
@@ -35,7 +35,7 @@ class StudyContext:
 
 def source_kind(source: str) -> str:
     """`gtsrb`, `signs` or `folder`: which of the published protocols a source is compared under."""
-    if is_drawn(source):
+    if is_synthetic(source):
         return "signs"
     return source if source in PROTOCOLS else "folder"
 
@@ -53,8 +53,8 @@ def study_name(source: str, options: Options, protocol: Protocol) -> str:
 
 def source_name(source: str) -> str:
     """The source as it stands in the study folder's name; drawn signs with their settings, `signs-20000-skewed`."""
-    if is_drawn(source):
-        return re.sub("[:,=]", "-", parse_drawing(source).word)
+    if is_synthetic(source):
+        return re.sub("[:,=]", "-", parse_signs(source).word)
     return source if source in PROTOCOLS else (Path(source).resolve().stem or "root")
 
 

@@ -36,10 +36,10 @@ from roadtest.data.audit.finding import NUM_EXAMPLES, count, name_some, say
 from roadtest.data.audit.flips import Mirrors, flip_verdict, sample_mirrors
 from roadtest.data.audit.pairs import check_copies, check_look_alikes, check_mirrors, check_sequences
 from roadtest.data.audit.sequences import Sequences, find_sequences
-from roadtest.data.cache import BROKEN, BrokenImages, LostClass, open_image_set
-from roadtest.data.dataset import ImageSet, Listing
+from roadtest.data.cache import BrokenImages, LostClass, open_image_set
+from roadtest.data.dataset import ImageSet, Listing, Note
 from roadtest.data.sources.images import explain_broken, read_headers
-from roadtest.data.sources.layout import LEFT_OUT, NO_CLASS, torn_groups
+from roadtest.data.sources.layout import NO_CLASS, torn_groups
 from roadtest.records.schema import Finding
 
 ORDER = {"error": 0, "warning": 1, "note": 2, "ok": 3}
@@ -219,23 +219,22 @@ NO_PICTURES = frozenset({"hidden", ".csv", ".db", ".ini", ".json", ".md", ".txt"
 """Kinds of files that lie beside pictures everywhere and are none: leaving them out is worth no warning."""
 
 
-def check_notes(notes: Sequence[str]) -> list[Finding]:
+def check_notes(notes: Sequence[Note]) -> list[Finding]:
     """A finding for every note: a warning where pictures may be missing."""
     return [_check_note(note) for note in notes]
 
 
-def _check_note(note: str) -> Finding:
-    text = note.removesuffix(".")
-    if note.startswith(LEFT_OUT):
-        return _left_out(text)
-    if BROKEN in note:
+def _check_note(note: Note) -> Finding:
+    text = note.text.removesuffix(".")
+    if note.kind == "left out":
+        return _left_out(note, text)
+    if note.kind == "broken":
         return Finding(topic="files", severity="warning", text=text, advice="repair or remove them")
     return Finding(topic="source", severity="note", text=text)
 
 
-def _left_out(text: str) -> Finding:
-    """`Files were left out: 800 .heic, 12 in no class folder` and what to do about each."""
-    kinds = {kind.partition(" ")[2] for kind in text.removeprefix(LEFT_OUT).split(", ")} - NO_PICTURES
+def _left_out(note: Note, text: str) -> Finding:
+    kinds = set(note.file_kinds) - NO_PICTURES
     advice = []
     if kinds - {NO_CLASS}:
         advice.append("save pictures among them in a form that is read, such as PNG or JPEG")

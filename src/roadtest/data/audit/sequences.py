@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from roadtest.data.audit.duplicates import Duplicates, Looks, chains, describe_looks, find_duplicates
-from roadtest.data.dataset import PART_ORDER, TRAIN, ImageSet, Item, Listing
-from roadtest.data.sources.layout import HELD_OUT, SPLIT_WORDS, canonical, hold_out_note, hold_out_test, torn_groups
+from roadtest.data.dataset import PART_ORDER, TRAIN, ImageSet, Item, Listing, Note
+from roadtest.data.sources.layout import SPLIT_WORDS, canonical, hold_out_note, hold_out_test, torn_groups
 from roadtest.data.split import shuffled
 
 Ints = npt.NDArray[np.int64]
@@ -87,16 +87,16 @@ def with_groups(listing: Listing, paths: Sequence[str], groups: Sequence[str], *
     """
     proposed = dict(zip(paths, groups, strict=True))
     items = [replace(item, group=proposed.get(item.path, item.group)) for item in listing.items]
-    notes = [note for note in listing.notes if not note.startswith(HELD_OUT)]
-    if len(notes) < len(listing.notes):
+    notes = [note for note in listing.notes if note.kind != "held out"]
+    if listing.is_test_held_out:
         items = hold_out_test([replace(item, split=TRAIN) for item in items], seed=seed)
         notes.append(hold_out_note(items))
     else:
         torn = torn_groups((item.group, item.split) for item in listing.items)
         items = _cut_between_parts(items, kept=torn)
     num_groups = len({item.group for item in items} - {""})
-    notes.append(f"{num_groups} groups were proposed by roadtest, by names and looks (--group auto).")
-    return replace(listing, items=tuple(_numbered_frames(items)), notes=tuple(notes))
+    notes.append(Note(text=f"{num_groups} groups were proposed by roadtest, by names and looks (--group auto)."))
+    return replace(listing, items=tuple(_numbered_frames(items)), notes=tuple(notes), group_origin="auto")
 
 
 def _numbered_runs(image_set: ImageSet) -> dict[str, dict[int, list[Run]]]:

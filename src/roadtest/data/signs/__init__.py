@@ -19,26 +19,28 @@ from dataclasses import dataclass, fields
 
 from PIL import Image
 
-from roadtest.data.dataset import TEST, TRAIN, VAL, Item, Listing
+from roadtest.data.dataset import TEST, TRAIN, VAL, Item, Listing, Note
 from roadtest.data.signs.camera import take_photo
 from roadtest.data.signs.scene import AWAY, HOME, WILD, WILD_TEST
-from roadtest.data.signs.track import FRAMES_PER_TRACK, build_track, random_stream
+from roadtest.data.signs.track import FRAMES_PER_TRACK, build_track, open_rng
 from roadtest.data.sources.gtsrb import CLASS_NAMES, NUM_TRAIN_BY_CLASS
 
-__all__ = ["LEVEL", "NOTE", "Drawing", "is_drawn", "list_signs", "parse_drawing", "read_image", "read_settings"]
+__all__ = ["LEVEL", "NOTE", "SignsSpec", "is_synthetic", "list_signs", "parse_signs", "read_image", "read_settings"]
 LEVEL = "real-selected"
 """What the generator owes to real images: of `zero-real` (no GTSRB pixel or statistic), `statistics` (laws of light or
 size fitted to its training images) and `real-selected` (chosen beside its labelled training images, without a gradient
 from them), the last: plates, colours, light and sizes were drawn while looking at them (docs/log.md)."""
 NUM_CLASSES = len(CLASS_NAMES)
-DRAWING_VERSION = 11
+PIXEL_VERSION = 11
 """Raise it whenever a change here moves a pixel: a cache of decoded images then draws anew."""
 _MAX_IMAGES = 1_000_000
 _KEY = re.compile(
     r"(?P<seed>[0-9]{1,19})/(?P<part>train|test|home|away|wild|wildtest)/(?P<label>[0-9]{1,6})/(?P<track>[0-9]{1,9})/(?P<frame>[0-9]{1,6})"
 )
-NOTE = "The signs are drawn by the program: accuracies say nothing about real traffic signs."
-_WORLDS_NOTE = "Validation shows backgrounds, styles of plates, lights and cameras that training never shows."
+NOTE = Note(text="The signs are drawn by the program: accuracies say nothing about real traffic signs.")
+_WORLDS_NOTE = Note(
+    text="Validation shows backgrounds, styles of plates, lights and cameras that training never shows."
+)
 
 
 def list_signs(
@@ -48,7 +50,7 @@ def list_signs(
     seed: int = 0,
     is_skewed: bool = False,
     is_wild: bool = False,
-    has_worlds: bool = False,
+    has_domains: bool = False,
 ) -> Listing:
     """List drawn images in tracks of ten, equally many per class or as skewed as GTSRB; draws nothing yet.
 
@@ -59,9 +61,9 @@ def list_signs(
         raise ValueError(
             f"seed={seed!r} is not a seed: seeds are whole numbers of 1 to 19 digits; choose one such as 0"
         )
-    train, test = (WILD, WILD_TEST) if is_wild or has_worlds else (TRAIN, TEST)
-    parts = [(TRAIN, HOME if has_worlds else train, "num_train", num_train), (TEST, test, "num_test", num_test)]
-    if has_worlds:
+    train, test = (WILD, WILD_TEST) if is_wild or has_domains else (TRAIN, TEST)
+    parts = [(TRAIN, HOME if has_domains else train, "num_train", num_train), (TEST, test, "num_test", num_test)]
+    if has_domains:
         parts.insert(1, (VAL, AWAY, "num_test", num_test))
     items = [
         item
@@ -74,15 +76,16 @@ def list_signs(
         class_names=CLASS_NAMES,
         items=tuple(items),
         read_image=read_image,
-        notes=(NOTE, _WORLDS_NOTE) if has_worlds else (NOTE,),
+        notes=(NOTE, _WORLDS_NOTE) if has_domains else (NOTE,),
         subject="signs",
+        group_origin="given",
     )
 
 
 def read_image(item: Item) -> Image.Image:
     """Draw the image whose key is the item's location, such as `0/train/14/3/7`: seed, part, class, track, frame."""
     seed, part, label, track, frame = _parsed(item.location)
-    rng = random_stream(seed, part, label, track, frame)
+    rng = open_rng(seed, part, label, track, frame)
     return take_photo(build_track(seed, part, label, track), frame, rng)
 
 
@@ -129,7 +132,7 @@ def _item(split: str, part: str, label: int, track: int, frame: int, seed: int) 
         group=group,
         frame=frame,
         split=split,
-        modified_ns=DRAWING_VERSION,
+        modified_ns=PIXEL_VERSION,
     )
 
 
@@ -148,12 +151,12 @@ def _parsed(key: str) -> tuple[int, str, int, int, int]:
 NAME = "signs"
 MAX_SEED = 10**19 - 1
 _SETTING = re.compile(r"(?:(?P<name>test|seed)=)?(?P<number>[0-9]{1,19})")
-_FLAGS = {"skewed": "is_skewed", "wild": "is_wild", "worlds": "has_worlds"}
+_FLAGS = {"skewed": "is_skewed", "wild": "is_wild", "worlds": "has_domains"}
 _NAMES = {None: "num_train", "test": "num_test", "seed": "seed"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawing:
+class SignsSpec:
     """A drawn set: the same one is the same pixels."""
 
     num_train: int = 4300
@@ -163,13 +166,13 @@ class Drawing:
     """Classes are as frequent as in GTSRB's training images, instead of equally so."""
     is_wild: bool = False
     """Light, cameras and makers are as varied as on real roads: harder, and it teaches more of real signs."""
-    has_worlds: bool = False
+    has_domains: bool = False
     """Training shows some backgrounds, makers' styles, lights and cameras, and a validation part shows the others."""
 
     @property
     def word(self) -> str:
         """The shortest word for it: equal drawings have equal words."""
-        plain = Drawing()
+        plain = SignsSpec()
         settings = [str(self.num_train)] if self.num_train != plain.num_train else []
         settings += [f"test={self.num_test}"] if self.num_test != plain.num_test else []
         settings += [flag for flag, name in _FLAGS.items() if getattr(self, name)]
@@ -177,19 +180,19 @@ class Drawing:
         return f"{NAME}:{','.join(settings)}" if settings else NAME
 
 
-def is_drawn(source: str) -> bool:
+def is_synthetic(source: str) -> bool:
     """Whether a source's word asks for drawn signs; a folder of that name is `./signs`."""
     return source == NAME or source.startswith(f"{NAME}:")
 
 
-def parse_drawing(source: str) -> Drawing:
+def parse_signs(source: str) -> SignsSpec:
     """Read `signs` or `signs:...`; a ValueError in one line where a setting is none, or stands there twice."""
-    assert is_drawn(source), source
+    assert is_synthetic(source), source
     settings = source.removeprefix(NAME).removeprefix(":")
-    return read_settings(source, settings.split(",")) if source != NAME else Drawing()
+    return read_settings(source, settings.split(",")) if source != NAME else SignsSpec()
 
 
-def read_settings(source: str, settings: list[str]) -> Drawing:
+def read_settings(source: str, settings: list[str]) -> SignsSpec:
     """Read the settings of a drawing; `source` is what the user wrote, for the refusal."""
     chosen: dict[str, int | bool] = {}
     for setting in settings:
@@ -201,7 +204,7 @@ def read_settings(source: str, settings: list[str]) -> Drawing:
                 "and worlds are settings, with commas; write for instance signs:20000,skewed"
             )
         chosen[name] = value
-    return Drawing(**chosen)  # type: ignore[arg-type]
+    return SignsSpec(**chosen)  # type: ignore[arg-type]
 
 
 def _read(setting: str) -> tuple[str | None, int | bool]:
@@ -213,4 +216,4 @@ def _read(setting: str) -> tuple[str | None, int | bool]:
     return _NAMES[match["name"]], int(match["number"])
 
 
-assert {*_FLAGS.values(), *_NAMES.values()} == {field.name for field in fields(Drawing)}
+assert {*_FLAGS.values(), *_NAMES.values()} == {field.name for field in fields(SignsSpec)}

@@ -1,7 +1,7 @@
 """The 43 plates: shapes, rims and text put together, and their rasters.
 
 A plate is drawn large, in linear light (reflectance, not sRGB), and averaged down: what a camera does afterwards is
-then plain arithmetic. `draw_plate` is premultiplied: outside the plate all four channels are 0. Plates of one class
+then plain arithmetic. `render_plate` is premultiplied: outside the plate all four channels are 0. Plates of one class
 differ by their maker's style (plates.py).
 
 Makers of signs: what differs between two plates of one class, drawn anew for every sign.
@@ -40,7 +40,7 @@ INKS: dict[str, tuple[float, float, float]] = {
 """Linear reflectance of red, green and blue."""
 
 
-def draw_plate(patches: Sequence[Patch]) -> npt.NDArray[np.uint8]:
+def render_plate(patches: Sequence[Patch]) -> npt.NDArray[np.uint8]:
     """Draw what is painted on one plate as premultiplied linear RGBA, FACE_SIZE x FACE_SIZE x 4."""
     side = FACE_SIZE * _OVERSAMPLING
     canvas = Image.new("RGBA", (side, side))
@@ -97,7 +97,7 @@ ALL: Span = (0.0, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wobble:
+class Distortion:
     """How far one maker's figure is off the usual one; all small."""
 
     turn_degrees: float = 0.0
@@ -140,28 +140,28 @@ class Style:
     """Some pictograms come in an older and a newer drawing."""
     has_solid_band: bool
     """End-of-limit signs carry one grey band instead of five black lines."""
-    wobble: Wobble = Wobble()
+    distortion: Distortion = Distortion()
 
 
 def patches_of(label: int, style: Style) -> list[Patch]:
     """List what is painted on the plate of a class, from the bottom to the top."""
     if label in _LIMITS:
-        return [*_red_ring(style), ("black", wobbled(_number(_LIMITS[label], style), style.wobble))]
+        return [*_red_ring(style), ("black", distorted(_number(_LIMITS[label], style), style.distortion))]
     if label in _BLUE_ARROWS:
         scale = style.arrow_scale if label != _ROUNDABOUT else 0.85 + 0.15 * style.arrow_scale
-        arrows = wobbled(place(_BLUE_ARROWS[label](style), scale=scale), style.wobble)
+        arrows = distorted(place(_BLUE_ARROWS[label](style), scale=scale), style.distortion)
         return [("white", circle(0, 0, 1)), ("blue", circle(0, 0, 0.955)), ("white", arrows)]
     if label in _WARNINGS:
         scale, y = style.pictogram_scale, 0.3 - 0.3 * style.pictogram_scale  # grows about the field's middle
         pictogram = [(ink, place(outlines, scale=scale, y=y)) for ink, outlines in _WARNINGS[label](style)]
-        return [*_warning_triangle(style), *_wobbled(pictogram, style, middle=0.2)]
+        return [*_warning_triangle(style), *_distorted(pictogram, style, middle=0.2)]
     if label in _ENDS:
-        return [*_pale_disc(), *_wobbled(_ENDS[label](style), style), *_crossing_lines(style)]
+        return [*_pale_disc(), *_distorted(_ENDS[label](style), style), *_crossing_lines(style)]
     return _OTHERS[label](style)
 
 
-def _wobbled(patches: list[Patch], style: Style, *, middle: float = 0.0) -> list[Patch]:
-    return [(ink, wobbled(outlines, style.wobble, middle=middle)) for ink, outlines in patches]
+def _distorted(patches: list[Patch], style: Style, *, middle: float = 0.0) -> list[Patch]:
+    return [(ink, distorted(outlines, style.distortion, middle=middle)) for ink, outlines in patches]
 
 
 def _number(text: str, style: Style) -> Outlines:
@@ -214,23 +214,23 @@ def _give_way(style: Style) -> list[Patch]:
 
 def _stop(style: Style) -> list[Patch]:
     word = write("STOP", height=0.76, width=0.355, weight=style.weight * 0.85, gap=0.07)
-    return [("white", _octagon(1.0)), ("red", _octagon(0.93)), ("white", wobbled(word, style.wobble))]
+    return [("white", _octagon(1.0)), ("red", _octagon(0.93)), ("white", distorted(word, style.distortion))]
 
 
 def _no_overtaking(style: Style) -> list[Patch]:
     cars = show.car_from_behind("red", x=-0.32, y=0, scale=0.275)
     cars += show.car_from_behind("black", x=0.32, y=0, scale=0.275)
-    return [*_red_ring(style), *_wobbled(cars, style)]
+    return [*_red_ring(style), *_distorted(cars, style)]
 
 
 def _no_overtaking_for_trucks(style: Style) -> list[Patch]:
     both = show.lorry_from_behind("red", x=-0.28, y=0.03, scale=0.26)
     both += show.car_from_behind("black", x=0.33, y=0.09, scale=0.25)
-    return [*_red_ring(style), *_wobbled(both, style)]
+    return [*_red_ring(style), *_distorted(both, style)]
 
 
 def _no_entry(style: Style) -> list[Patch]:
-    bar = wobbled(box(-0.80, -0.14, 0.80, 0.14), style.wobble)
+    bar = distorted(box(-0.80, -0.14, 0.80, 0.14), style.distortion)
     return [("white", circle(0, 0, 1)), ("red", circle(0, 0, 0.96)), ("white", bar)]
 
 
@@ -279,13 +279,13 @@ _OTHERS = {
     13: _give_way,
     14: _stop,
     15: _red_ring,
-    16: lambda style: [*_red_ring(style), *_wobbled(show.lorry_from_the_side("black"), style)],
+    16: lambda style: [*_red_ring(style), *_distorted(show.lorry_from_the_side("black"), style)],
     17: _no_entry,
 }
 
 
-def draw_style(rng: np.random.Generator, span: Span = ALL, *, slips: float = 1.0) -> Style:
-    """Draw one maker, every measure from the same part of its range; `slips` is how far figures are off the usual."""
+def sample_style(rng: np.random.Generator, span: Span = ALL, *, spread: float = 1.0) -> Style:
+    """Draw one maker, every measure from the same part of its range; `spread` is how far figures are off the usual."""
 
     def between(low: float, high: float) -> float:
         return low + (high - low) * float(rng.uniform(*span))
@@ -306,33 +306,33 @@ def draw_style(rng: np.random.Generator, span: Span = ALL, *, slips: float = 1.0
         phase_degrees=between(-18, 18),
         is_older=bool(rng.random() < 0.35),
         has_solid_band=bool(rng.random() < 0.5),
-        wobble=_wobble(rng, slips),
+        distortion=_sample_distortion(rng, spread),
     )
 
 
-def _wobble(rng: np.random.Generator, slips: float) -> Wobble:
-    bends = [(*rng.normal(0, 0.012 * slips, 2), rng.uniform(2.0, 6.0), rng.uniform(0, 2 * math.pi)) for _ in range(4)]
-    return Wobble(
-        turn_degrees=float(np.clip(rng.normal(0, 1.5 * slips), -4, 4)),
-        stretch=tuple(np.exp(np.clip(rng.normal(0, 0.05 * slips, 2), -0.1, 0.1)).tolist()),
-        shift=tuple(np.clip(rng.normal(0, 0.015 * slips, 2), -0.03, 0.03).tolist()),
+def _sample_distortion(rng: np.random.Generator, spread: float) -> Distortion:
+    bends = [(*rng.normal(0, 0.012 * spread, 2), rng.uniform(2.0, 6.0), rng.uniform(0, 2 * math.pi)) for _ in range(4)]
+    return Distortion(
+        turn_degrees=float(np.clip(rng.normal(0, 1.5 * spread), -4, 4)),
+        stretch=tuple(np.exp(np.clip(rng.normal(0, 0.05 * spread, 2), -0.1, 0.1)).tolist()),
+        shift=tuple(np.clip(rng.normal(0, 0.015 * spread, 2), -0.03, 0.03).tolist()),
         bends=tuple((float(dx), float(dy), float(rate), float(start)) for dx, dy, rate, start in bends),
     )
 
 
-def wobbled(outlines: Outlines, wobble: Wobble, *, middle: float = 0.0) -> Outlines:
+def distorted(outlines: Outlines, distortion: Distortion, *, middle: float = 0.0) -> Outlines:
     """Bend, stretch, turn and move a figure about (0, `middle`)."""
     if not outlines:
         return []
-    cos, sin = math.cos(math.radians(wobble.turn_degrees)), math.sin(math.radians(wobble.turn_degrees))
+    cos, sin = math.cos(math.radians(distortion.turn_degrees)), math.sin(math.radians(distortion.turn_degrees))
     xy_P2 = np.array([point for outline in outlines for point in outline]) - (
         0.0,
         middle,
     )
-    for number, (dx, dy, rate, start) in enumerate(wobble.bends):
+    for number, (dx, dy, rate, start) in enumerate(distortion.bends):
         wave_P1 = np.sin(rate * xy_P2[:, number % 2, None] + start)
         xy_P2 = xy_P2 + wave_P1 * (dx, dy)
-    xy_P2 = xy_P2 * wobble.stretch @ np.array([[cos, sin], [-sin, cos]])
-    xy_P2 += (wobble.shift[0], wobble.shift[1] + middle)
+    xy_P2 = xy_P2 * distortion.stretch @ np.array([[cos, sin], [-sin, cos]])
+    xy_P2 += (distortion.shift[0], distortion.shift[1] + middle)
     points = iter([(x, y) for x, y in xy_P2.tolist()])
     return [tuple(islice(points, len(outline))) for outline in outlines]

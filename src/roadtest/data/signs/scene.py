@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from roadtest.data.signs.plates import ALL, FACE_SIZE, Span, draw_plate, draw_style, patches_of
+from roadtest.data.signs.plates import ALL, FACE_SIZE, Span, patches_of, render_plate, sample_style
 
 SCENE_SIZE = 224
 """Side of the background texture in pixels."""
@@ -220,7 +220,7 @@ def _draw_text_plate(rng: np.random.Generator, pen: ImageDraw.ImageDraw) -> None
 
 def _add_neighbour(rng: np.random.Generator, board: npt.NDArray[np.uint8], side: int, makers: Span) -> None:
     """Put the near part of another sign above (-1) or below (1)."""
-    other = draw_plate(patches_of(int(rng.integers(43)), draw_style(rng, makers)))
+    other = render_plate(patches_of(int(rng.integers(43)), sample_style(rng, makers)))
     offset = int(FACE_SIZE * rng.uniform(1.0, 1.1))
     start = (BOARD_SIZE - FACE_SIZE) // 2 + side * offset
     low, high = max(start, 0), min(start + FACE_SIZE, BOARD_SIZE)
@@ -312,12 +312,12 @@ WILD, WILD_TEST = "wild", "wildtest"
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
+class Domain:
     """What is possible, by the places in BACKGROUNDS and WEATHERS; which makers; and the camera's ranges."""
 
     makers: Span
     """The part of every measure's range that plates are drawn from."""
-    slips: float
+    spread: float
     """How far figures are turned, stretched and bent, over the largest."""
     roughness: float
     """How often pictures are out of focus, moved, coarse or hazy, over the most."""
@@ -346,9 +346,9 @@ class World:
     jpeg_chance: float
 
 
-USUAL = World(
+USUAL = Domain(
     makers=(0.3, 0.7),
-    slips=0.3,
+    spread=0.3,
     roughness=0.25,
     backgrounds=(0, 1, 2, 3, 4),
     weathers=(0, 1, 2, 3, 4, 5, 6),
@@ -367,7 +367,7 @@ USUAL = World(
 )
 
 
-def draw_scene(rng: np.random.Generator, backgrounds: Sequence[int] = USUAL.backgrounds) -> Image.Image:
+def render_scene(rng: np.random.Generator, backgrounds: Sequence[int] = USUAL.backgrounds) -> Image.Image:
     """Draw a background, square-root coded (255 is BRIGHTEST); `backgrounds` are places in BACKGROUNDS."""
     kinds = [BACKGROUNDS[place] for place in backgrounds]
     chances = np.array([chance for _, chance in kinds])
@@ -375,7 +375,7 @@ def draw_scene(rng: np.random.Generator, backgrounds: Sequence[int] = USUAL.back
     return Image.fromarray(_coded(light))
 
 
-def draw_board(rng: np.random.Generator, makers: Span = USUAL.makers) -> npt.NDArray[np.uint8]:
+def render_board(rng: np.random.Generator, makers: Span = USUAL.makers) -> npt.NDArray[np.uint8]:
     """Draw the sign's plane without the sign: premultiplied linear RGBA, BOARD_SIZE x BOARD_SIZE x 4."""
     image = Image.new("RGBA", (BOARD_SIZE, BOARD_SIZE))
     pen = ImageDraw.Draw(image)
@@ -394,10 +394,10 @@ def draw_board(rng: np.random.Generator, makers: Span = USUAL.makers) -> npt.NDA
     return board
 
 
-EVERYTHING = replace(
+FULL = replace(
     USUAL,
     makers=ALL,
-    slips=1.0,
+    spread=1.0,
     roughness=1.0,
     weathers=(0, 1, 2, 3, 4, 5, 6, 7, 8),
     surroundings=0.6,
@@ -412,11 +412,11 @@ EVERYTHING = replace(
     motion_chance=0.2,
 )
 
-WORLDS = {
-    WILD: EVERYTHING,
-    WILD_TEST: EVERYTHING,
+DOMAINS = {
+    WILD: FULL,
+    WILD_TEST: FULL,
     HOME: replace(
-        EVERYTHING,
+        FULL,
         makers=(0.0, 0.65),
         backgrounds=(0, 3, 4),  # leaves, open sky, a horizon of trees
         weathers=(0, 1, 3, 6),  # sun, overcast, dusk, fog
@@ -425,7 +425,7 @@ WORLDS = {
         jpeg_chance=0.0,
     ),
     AWAY: replace(
-        EVERYTHING,
+        FULL,
         makers=(0.65, 1.0),
         backgrounds=(1, 2),  # bare branches, houses
         weathers=(2, 4, 5, 7, 8),  # the sun behind the sign, night, overexposed, glare
@@ -436,6 +436,6 @@ WORLDS = {
 }
 
 
-def world_of(part: str) -> World:
+def domain_of(part: str) -> Domain:
     """The world of a part of a drawing: `train` and `test` are the usual one."""
-    return WORLDS.get(part, USUAL)
+    return DOMAINS.get(part, USUAL)

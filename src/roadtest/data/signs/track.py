@@ -11,19 +11,19 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from roadtest.data.signs.plates import FACE_SIZE, draw_plate, draw_style, outline_of, patches_of
+from roadtest.data.signs.plates import FACE_SIZE, outline_of, patches_of, render_plate, sample_style
 from roadtest.data.signs.scene import (
     AWAY,
     BOARD_SIZE,
     HOME,
     WILD,
     WILD_TEST,
-    World,
-    draw_board,
-    draw_scene,
+    Domain,
+    domain_of,
     lay_over,
+    render_board,
+    render_scene,
     wear_plate,
-    world_of,
 )
 
 FRAMES_PER_TRACK = 10
@@ -112,7 +112,7 @@ class Track:
     """How far the camera pushes colours away from grey."""
 
 
-def random_stream(seed: int, part: str, label: int, track: int, frame: int | None) -> np.random.Generator:
+def open_rng(seed: int, part: str, label: int, track: int, frame: int | None) -> np.random.Generator:
     """Open the random numbers of one track (frame None) or of one image, whichever process asks."""
     words = [seed, PART_CODES[part], label, track, 0 if frame is None else 1, frame or 0]
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
@@ -121,16 +121,19 @@ def random_stream(seed: int, part: str, label: int, track: int, frame: int | Non
 @functools.lru_cache(maxsize=8)
 def build_track(seed: int, part: str, label: int, track: int) -> Track:
     """Draw a sign with its surroundings; kept for the frames that follow."""
-    rng = random_stream(seed, part, label, track, None)
-    world = world_of(part)
+    rng = open_rng(seed, part, label, track, None)
+    world = domain_of(part)
     more_rng = rng.spawn(1)[0]  # what was added later, and leaves the rest as it was
     sign_light_F3, scene_light_F3, haze_F3 = _light(rng, world)
-    sizes_F, patches = _sizes(rng), patches_of(label, draw_style(rng, world.makers, slips=world.slips))
+    sizes_F, patches = (
+        _sizes(rng),
+        patches_of(label, sample_style(rng, world.makers, spread=world.spread)),
+    )
     return Track(
-        planes=_planes(rng, draw_plate(patches), world),
+        planes=_planes(rng, render_plate(patches), world),
         outline_P3=outline_of(patches),
         margins=tuple(np.exp(rng.normal(0, 0.2, 2)).tolist()),
-        scene=draw_scene(rng, world.backgrounds),
+        scene=render_scene(rng, world.backgrounds),
         sizes_F=sizes_F,
         poses_F3=_poses(rng),
         offsets_F2=_drift(rng, 2, step=0.008) + rng.normal(0, 0.012, 2).astype(np.float32),
@@ -164,8 +167,8 @@ def _nearness() -> FloatArray:
     return np.linspace(0, 1, FRAMES_PER_TRACK, dtype=np.float32)
 
 
-def _planes(rng: np.random.Generator, raster: npt.NDArray[np.uint8], world: World) -> tuple[Image.Image, ...]:
-    board = draw_board(rng, world.makers)
+def _planes(rng: np.random.Generator, raster: npt.NDArray[np.uint8], world: Domain) -> tuple[Image.Image, ...]:
+    board = render_board(rng, world.makers)
     plate = wear_plate(rng, raster)
     low = (BOARD_SIZE - FACE_SIZE) // 2
     lay_over(board[low : low + FACE_SIZE, low : low + FACE_SIZE], plate)
@@ -190,7 +193,7 @@ def _poses(rng: np.random.Generator) -> FloatArray:
     return poses
 
 
-def _light(rng: np.random.Generator, world: World) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _light(rng: np.random.Generator, world: Domain) -> tuple[FloatArray, FloatArray, FloatArray]:
     weathers = [WEATHERS[place] for place in world.weathers]
     chances = np.array([weather.chance for weather in weathers])
     weather = weathers[rng.choice(len(weathers), p=chances / chances.sum())]
@@ -211,7 +214,7 @@ def _window(rng: np.random.Generator, zooms: tuple[float, float]) -> FloatArray:
     return np.concatenate([centre, zoom], axis=1).astype(np.float32)
 
 
-def _blur(rng: np.random.Generator, sizes_F: FloatArray, world: World) -> FloatArray:
+def _blur(rng: np.random.Generator, sizes_F: FloatArray, world: Domain) -> FloatArray:
     """Of the lens in pixels; where it is out of focus, and with a share of the sign's size where the air shimmers."""
     median, spread = world.lens_blur
     base = rng.lognormal(np.log(median), spread)

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path, PureWindowsPath
 
-from roadtest.data.dataset import TRAIN, Listing
+from roadtest.data.dataset import TRAIN, Listing, Note
 from roadtest.data.sources.images import is_hidden, is_picture, read_image
 from roadtest.data.sources.layout import NO_CLASS, SPLIT_WORDS, Labelled, build_listing, class_key, count_ignored
 
@@ -66,9 +66,8 @@ def list_folder(path: Path, *, seed: int = 0, is_trained_on: bool = True, is_che
 def _list_tree(path: Path, seed: int, *, is_trained_on: bool, is_checked: bool) -> Listing:
     given = path.resolve()
     tree = _Tree(root=_find_layout(given, depth=3) or given, is_strict=is_trained_on and not is_checked)
-    notes = (
-        [] if tree.root == given else [f"The images lie deeper: {tree.root.relative_to(given).as_posix()} was taken."]
-    )
+    deeper = Note(text=f"The images lie deeper: {tree.root.relative_to(given).as_posix()} was taken.")
+    notes = [] if tree.root == given else [deeper]
     folders = _folders_in(tree.root)
     parts = _parts(tree, folders)
     labelled = (

@@ -42,7 +42,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from roadtest.data.dataset import TEST, TRAIN, Item, Listing
+from roadtest.data.dataset import TEST, TRAIN, Item, Listing, Note
 from roadtest.data.sources.archive import MAX_MEMBERS, Entry, describe, file_of, list_members, read_member
 from roadtest.data.sources.download import ARCHIVE_NAMES, HOW_TO_GET_GTSRB, download_gtsrb
 
@@ -79,6 +79,7 @@ def list_gtsrb(
         read_image=read_image,
         notes=notes,
         subject="signs",
+        group_origin="given",
     )
 
 
@@ -376,7 +377,7 @@ def check_train_counts(images: Sequence[TrainImage], where: object, hint: str, a
     )
 
 
-def title_and_notes(train_images: Sequence[TrainImage], num_test: int) -> tuple[str, tuple[str, ...]]:
+def title_and_notes(train_images: Sequence[TrainImage], num_test: int) -> tuple[str, tuple[Note, ...]]:
     """What people call this set, and what a reader of its results must know."""
     num_classes = len({image.label for image in train_images})
     counts = (
@@ -384,10 +385,10 @@ def title_and_notes(train_images: Sequence[TrainImage], num_test: int) -> tuple[
         f"tracks, {num_classes} of {len(CLASS_NAMES)} classes, and {num_test:,} of {NUM_TEST:,} test images"
     )
     if num_test == NUM_TEST and is_smaller_train(train_images):
-        return "torchvision's smaller GTSRB", (f"torchvision's smaller training set: {counts}.",)
+        return "torchvision's smaller GTSRB", (Note(text=f"torchvision's smaller training set: {counts}."),)
     if num_test == NUM_TEST and is_complete_train(train_images):
         return "GTSRB", ()
-    return "GTSRB (subset)", (f"A subset of GTSRB: {counts}.",)
+    return "GTSRB (subset)", (Note(text=f"A subset of GTSRB: {counts}."),)
 
 
 def _frames(images: Iterable[TrainImage]) -> set[tuple[int, int, int]]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from roadtest.data.dataset import PART_ORDER, TEST, TRAIN, VAL, Item, Listing
+from roadtest.data.dataset import PART_ORDER, TEST, TRAIN, VAL, Item, Listing, Note
 from roadtest.data.split import by_class, find_units, shuffled
 
 SPLIT_WORDS = {"train": TRAIN, "val": VAL, "valid": VAL, "validation": VAL, "test": TEST}
@@ -32,10 +32,6 @@ NEARLY_SPLIT_WORDS = frozenset(
 TEST_SHARE = 0.15
 """Of the images without a part, when no test part was given. Convention."""
 TEST_KEY = 15
-HELD_OUT = "No test part was given: "
-"""How the note begins that says a test part was held out here."""
-LEFT_OUT = "Files were left out: "
-"""How the note begins that counts, by kind, the files that are not taken."""
 NO_CLASS = "in no class folder"
 """What that note calls pictures that lie beside the class folders."""
 
@@ -74,7 +70,7 @@ def build_listing(
     source: str,
     read_image: Callable[[Item], Image.Image],
     seed: int,
-    notes: Iterable[str],
+    notes: Iterable[Note],
     is_trained_on: bool = True,
     is_checked: bool = False,
     empty_classes: Iterable[str] = (),
@@ -111,7 +107,7 @@ def build_listing(
     is_test_held_out = TEST not in parts and VAL not in parts
     notes = list(notes)
     if TEST not in parts and VAL in parts:
-        notes.append("No test set was given.")
+        notes.append(Note(text="No test set was given."))
     elif is_test_held_out:
         items = hold_out_test(items, seed=seed)
         notes.append(hold_out_note(items))
@@ -123,6 +119,7 @@ def build_listing(
         read_image=read_image,
         notes=tuple(notes),
         is_test_held_out=is_test_held_out,
+        group_origin="given" if any(item.group for item in items) else "none",
     )
 
 
@@ -144,11 +141,12 @@ def hold_out_test(items: Sequence[Item], *, seed: int) -> list[Item]:
     return [replace(item, split=TEST) if is_test else item for item, is_test in zip(items, is_test_N, strict=True)]
 
 
-def hold_out_note(items: Sequence[Item]) -> str:
+def hold_out_note(items: Sequence[Item]) -> Note:
     """The note that says how many images were held out here."""
     how = "whole groups" if any(item.group for item in items) else "by class"
     num_test = sum(item.split == TEST for item in items)
-    return f"{HELD_OUT}{num_test} of {len(items)} images were held out as the test set, {how}."
+    text = f"No test part was given: {num_test} of {len(items)} images were held out as the test set, {how}."
+    return Note(kind="held out", count=num_test, text=text)
 
 
 def canonical(item: Item) -> tuple[int, int, str, int, str]:
@@ -231,14 +229,13 @@ def _check_groups(labelled: Iterable[Labelled]) -> None:
         )
 
 
-def count_ignored(ignored: Counter[str]) -> list[str]:
+def count_ignored(ignored: Counter[str]) -> list[Note]:
     """A note on the files that were left out, by kind; none where there are none."""
     if not ignored:
         return []
-    kinds = ", ".join(
-        f"{count} {kind}" for kind, count in sorted(ignored.items(), key=lambda pair: (-pair[1], pair[0]))
-    )
-    return [f"{LEFT_OUT}{kinds}."]
+    counts = sorted(ignored.items(), key=lambda pair: (-pair[1], pair[0]))
+    text = f"Files were left out: {', '.join(f'{count} {kind}' for kind, count in counts)}."
+    return [Note(kind="left out", count=ignored.total(), file_kinds=tuple(kind for kind, _ in counts), text=text)]
 
 
 MAX_NAMED = 5

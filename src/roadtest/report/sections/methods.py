@@ -116,7 +116,7 @@ def name_unit(results: Results, split: str) -> str:
     groups = {row["group"] for row in results.split_rows if row["split"] == place} - {""}
     if not groups:
         return "single image"
-    if any(group.startswith("~") for group in groups):
+    if part == "test" and results.has_recovered_tracks:
         return "recovered track"
     if re.search(r"--group[ =]auto\b", results.info.command):
         return "probable frame chain"

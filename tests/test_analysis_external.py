@@ -1,6 +1,8 @@
 """Systems that were added: an interval of their own, and differences paired by image, over tracks alone."""
 
 import json
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +40,11 @@ def add(study_dir: Path, name: str, wrong: list[int]) -> None:
     )
     ids_N = np.arange(FIRST_TEST, FIRST_TEST + NUM_TEST)
     write_external(study_dir, ExternalPredictions(system=incumbent, image_ids_N=ids_N, predicted_N=predicted_N))
+
+
+def answers(image_ids: Iterable[int], label: int) -> str:
+    """The text of answers.csv."""
+    return "image_id,label\n" + "".join(f"{image},{label}\n" for image in image_ids)
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +110,7 @@ def test_a_system_with_the_networks_own_answers_is_not_apart_from_it(study_dir: 
         assert [row["gain"] for row in rows] == [0.0]
         assert (rows[0]["num_only_network"], rows[0]["num_only_system"]) == (0.0, 0.0)
     finally:
-        for path in external_dir(study_dir, "twin").iterdir():
-            path.unlink()
-        external_dir(study_dir, "twin").rmdir()
+        shutil.rmtree(external_dir(study_dir, "twin"))
 
 
 @pytest.mark.slow
@@ -130,14 +135,10 @@ def test_a_study_without_systems_has_no_rows(tmp_path: Path) -> None:
         ("incumbent.json", json.dumps({"name": 3}), "incumbent.json is damaged"),
         ("answers.csv", "image_id,label\n", "0 rows for 10000 images"),
         ("answers.csv", "image_id,answer\n1,2\n", "no column 'label'"),
-        ("answers.csv", "image_id,label\n" + "10000,0\n" * 10_000, "not those of split.csv in their order"),
-        ("answers.csv", "image_id,label\n" + "".join(f"{i},0\n" for i in range(10_001, 20_001)), "not those of split"),
-        (
-            "answers.csv",
-            "image_id,label\n" + "".join(f"{i},9\n" for i in range(10_000, 20_000)),
-            "none of the 2 classes",
-        ),
-        ("answers.csv", "image_id,label\n" + "".join(f"{i},{9**99}\n" for i in range(10_000, 20_000)), "damaged"),
+        ("answers.csv", answers([10_000] * 10_000, 0), "not those of split.csv in their order"),
+        ("answers.csv", answers(range(10_001, 20_001), 0), "not those of split"),
+        ("answers.csv", answers(range(10_000, 20_000), 9), "none of the 2 classes"),
+        ("answers.csv", answers(range(10_000, 20_000), 9**99), "damaged"),
     ],
 )
 def test_a_damaged_folder_is_named_in_one_line(file: str, content: str, words: str, tmp_path: Path) -> None:
