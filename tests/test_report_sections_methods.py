@@ -93,8 +93,11 @@ def test_the_unit_of_error_has_its_name(tmp_path: Path) -> None:
     text = info.read_text().replace('"source": "gtsrb"', '"source": "photos"')
     info.write_text(text)
     assert name_unit(read_results(study), "val") == "group"
-    info.write_text(text.replace("--data-dir data", "--group auto"))
-    assert name_unit(read_results(study), "val") == "probable frame chain"
+    old = ("--data-dir data", "--group auto")  # before the field there is only the command
+    for was, now in (old, ('"group_origin": ""', '"group_origin": "auto"')):
+        assert was in text
+        info.write_text(text.replace(was, now))
+        assert name_unit(read_results(study), "val") == "probable frame chain"
     rows = [{**row, "group": ""} for row in read_rows(study / "split.csv")]
     write_rows(study / "split.csv", rows, rows[0])
     assert name_unit(read_results(study), "test") == "single image"

@@ -116,9 +116,11 @@ def name_unit(results: Results, split: str) -> str:
     groups = {row["group"] for row in results.split_rows if row["split"] == place} - {""}
     if not groups:
         return "single image"
-    if part == "test" and results.has_recovered_tracks:
+    if split == "test" and results.has_recovered_tracks:
         return "recovered track"
-    if re.search(r"--group[ =]auto\b", results.info.command):
+    # studies before the field: only the command says it
+    is_old = not results.info.group_origin and re.search(r"--group[ =]auto\b", results.info.command)
+    if results.info.group_origin == "auto" or is_old:
         return "probable frame chain"
     return "track" if results.info.source in ("gtsrb", "signs") else "group"
 
