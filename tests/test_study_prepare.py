@@ -26,7 +26,14 @@ from roadtest.study import prepare as check
 from roadtest.study import prepare as images
 from roadtest.study.api import compare, open_context
 from roadtest.study.options import Options, build_options
-from roadtest.study.prepare import check_in_short, choose_variants, fetch_weights, list_originals, name_source, settle
+from roadtest.study.prepare import (
+    check_in_short,
+    choose_variants,
+    find_missing_weights,
+    list_originals,
+    name_source,
+    settle,
+)
 from roadtest.study.resolve import FOLDER_NETWORKS, chosen_protocol
 from small_study import Told, compare_small, draw_images, own, prepare
 
@@ -268,12 +275,14 @@ def test_weights_that_cannot_be_had_are_told_before_anything_is_trained(
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     run = PlannedRun(network=f"{TIMM}+pretrained", has_stn=False, seed=0)
     with pytest.raises(ValueError, match="are not in the cache"):
-        fetch_weights([run], tmp_path, lambda event: None, is_fresh=False)
+        find_missing_weights([run], tmp_path, lambda event: None, is_fresh=False, is_fetching=True)
     (tmp_path / run.folder).mkdir(parents=True)
     (tmp_path / run.folder / "record.json").touch()
-    fetch_weights([run], tmp_path, lambda event: None, is_fresh=False)  # it is done: nothing is needed
+    find_missing_weights(
+        [run], tmp_path, lambda event: None, is_fresh=False, is_fetching=True
+    )  # it is done: nothing is needed
     with pytest.raises(ValueError, match="are not in the cache"):
-        fetch_weights([run], tmp_path, lambda event: None, is_fresh=True)
+        find_missing_weights([run], tmp_path, lambda event: None, is_fresh=True, is_fetching=True)
 
 
 def test_names_may_come_in_any_collection() -> None:

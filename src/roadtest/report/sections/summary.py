@@ -50,14 +50,8 @@ MAX_NETWORKS = 12
 """More networks in the figure would push everything else off the first screen; the tables have them all."""
 NOTABLE_DESIGN_EFFECT = 1.05
 """Below it an image tells as much as an independent one."""
-
-BY_WORDS = {
-    "latency": "latency",
-    "params": "parameters",
-    "macs": "MACs",
-    "size": "size",
-    "train-time": "training time",
-}
+BY_WORDS = {"params": "parameters", "macs": "MACs", "train-time": "training time"}
+"""Where a preference is not its own word."""
 
 
 def section(context: Context) -> Section:
@@ -153,7 +147,7 @@ def _which(case: _Case) -> str:
     if case.other is None:
         return ""
     own, within = case.own.label, f"{case.answer.tolerance_points:g} points"
-    cheapest = f"by {BY_WORDS[case.answer.prefer]}"
+    cheapest = f"by {BY_WORDS.get(case.answer.prefer, case.answer.prefer)}"
     metric = case.context.results.chosen_by
     is_accuracy = metric.column == "accuracy"
     best = f"the best network in validation by {metric.words}"
