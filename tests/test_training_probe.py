@@ -1,6 +1,4 @@
-"""What is measured of one network: real steps, one by one, and no test image.
-
-A trial of the sweep: short, one evaluation, figures or none."""
+"""Speed is measured on real steps and on no test image; a trial of the sweep has one evaluation, figures or none."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from roadtest.data.cache import is_disk_full, writable_folder
+from roadtest.data.atomic_directory import is_disk_full, writable_folder
 from roadtest.data.sources.archive import check_members
 from roadtest.records.lock import folder_lock
 
