@@ -21,13 +21,30 @@ from roadtest.study.options import MAX_SECONDS, MAX_SEEDS, parse_duration, parse
 Answer = Callable[..., tuple[int, str, str]]
 
 ROW: dict[str, Any] = {
-    "network": "lenet5", "has_stn": True, "num_runs": 3, "num_finished": 1, "precision": "float32",
-    "images_per_second": 4321.4, "num_timed_steps": 90, "epoch_seconds": 8.2, "train_seconds": None,
-    "num_epochs_low": 15.0, "num_epochs": None, "num_epochs_high": 100.0,
-    "run_seconds_low": 150.0, "run_seconds": None, "run_seconds_high": 1000.0, "sweep_seconds": None,
-    "total_seconds_low": 300.0, "total_seconds": None, "total_seconds_high": 2000.0,
-    "peak_memory_bytes": 780_000_000, "disk_bytes": 1_830_000,
-    "is_undertrained": False, "is_busy": False, "reason": None,
+    "network": "lenet5",
+    "has_stn": True,
+    "num_runs": 3,
+    "num_finished": 1,
+    "precision": "float32",
+    "images_per_second": 4321.4,
+    "num_timed_steps": 90,
+    "epoch_seconds": 8.2,
+    "train_seconds": None,
+    "num_epochs_low": 15.0,
+    "num_epochs": None,
+    "num_epochs_high": 100.0,
+    "run_seconds_low": 150.0,
+    "run_seconds": None,
+    "run_seconds_high": 1000.0,
+    "sweep_seconds": None,
+    "total_seconds_low": 300.0,
+    "total_seconds": None,
+    "total_seconds_high": 2000.0,
+    "peak_memory_bytes": 780_000_000,
+    "disk_bytes": 1_830_000,
+    "is_undertrained": False,
+    "is_busy": False,
+    "reason": None,
 }
 
 SURE = {**ROW, "has_stn": False, "num_finished": 0, "num_epochs": 6.25, "run_seconds": 62.0, "total_seconds": 186.0}
