@@ -28,11 +28,12 @@ import PIL
 from roadtest.data.audit.sequences import propose_groups, with_groups
 from roadtest.data.cache import PREPROCESSING, open_image_set, read_about, read_only
 from roadtest.data.dataset import ImageSet, Listing, Note
+from roadtest.data.gtsrb_classes import CLASS_NAMES
 from roadtest.data.signs import is_synthetic, list_signs, parse_signs
 from roadtest.data.sources.arrays import is_arrays, list_arrays
 from roadtest.data.sources.download import ARCHIVE_NAMES
 from roadtest.data.sources.folder import list_folder
-from roadtest.data.sources.gtsrb import CLASS_NAMES, find_place, list_gtsrb
+from roadtest.data.sources.gtsrb import find_place, list_gtsrb
 from roadtest.data.split import METHOD, recover_tracks
 from roadtest.records import read_rows, read_study_info, replacing, write_atomically
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from roadtest.data.atomic_directory import is_disk_full, writable_folder
 from roadtest.data.sources.archive import check_members
+from roadtest.records.atomic import is_disk_full, writable_folder
 from roadtest.records.lock import folder_lock
 
 PUBLISHER_URL = "https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370"
