@@ -247,7 +247,9 @@ def test_the_three_archives_arrive_and_a_second_call_asks_for_nothing(
     folder = download_gtsrb(
         tmp_path / "gtsrb", url=small_archives.url, on_progress=lambda done, total: heard.append((done, total))
     )
-    assert sorted(path.name for path in folder.glob("*.*") if path.name != ".lock") == sorted(one.name for one in ARCHIVES)
+    assert sorted(path.name for path in folder.glob("*.*") if path.name != ".lock") == sorted(
+        one.name for one in ARCHIVES
+    )
     total = sum(len(small_archives.files[archive.name]) for archive in ARCHIVES)
     assert heard == sorted(heard) and heard[-1] == (total, total)
     assert heard.count((total, total)) == 1  # a file gets a line for it
