@@ -32,8 +32,7 @@ from roadtest.cli.options import (
     option,
 )
 from roadtest.cli.tables import Column, count, interval, print_rows, print_table
-from roadtest.format import Row, class_title, format_percent, printable
-from roadtest.records import row_label
+from roadtest.format import Row, class_title, format_percent, printable, row_label
 
 if TYPE_CHECKING:
     from roadtest.inference.evaluate import Evaluation
