@@ -37,8 +37,7 @@ DryRun = Annotated[
     bool, option("--dry-run", help="Train nothing: say what it would take, as roadtest plan.", group=OUTPUT)
 ]
 Config = Annotated[
-    Path | None,
-    option("--config", "-c", help="A study.toml with options; those given here come first.", group=FOLDER),
+    Path | None, option("--config", "-c", help="A study.toml with options; those given here come first.", group=FOLDER)
 ]
 DemoOut = Annotated[Path, option("--out", "-o", help="The study's folder. Default: runs/demo.", group=FOLDER)]
 Source = Annotated[

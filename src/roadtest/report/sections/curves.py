@@ -153,9 +153,9 @@ def _thinned(rows: list[EpochMetrics], most: int) -> list[EpochMetrics]:
 
 
 def has_band(runs: Sequence[Sequence[EpochMetrics]]) -> bool:
-    """Whether there are seeds enough for a band; a loss that blew up would tear it."""
+    """Whether there are seeds enough for a band; a loss that blew up would tear it, one evaluation gives no area."""
     losses = [loss for rows in runs for row in rows for loss in (row.train.loss, row.val.loss)]
-    return len(runs) >= MIN_BAND_RUNS and all(map(math.isfinite, losses))
+    return len(runs) >= MIN_BAND_RUNS and max(map(len, runs)) > 1 and all(map(math.isfinite, losses))
 
 
 def band_columns(runs: Sequence[Sequence[EpochMetrics]]) -> Columns:
