@@ -64,10 +64,10 @@ def predict(
 
     An image that cannot be read is a row with its reason, and the exit code is 1 at the end.
     """
-    from roadtest.data.sources.images import STDIN, pick_images
+    from roadtest.data.sources.images import STDIN, find_image_paths
 
     words = [STDIN if word == STDIN_WORD else word for word in images]
-    pick = pick_images(words, stdin=sys.stdin.buffer)  # a mistake is told before torch comes in
+    pick = find_image_paths(words, stdin=sys.stdin.buffer)  # a mistake is told before torch comes in
     _check_top(top)
     from roadtest.inference.classifier import Classifier
 
