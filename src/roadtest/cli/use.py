@@ -32,8 +32,7 @@ from roadtest.cli.options import (
     option,
 )
 from roadtest.cli.tables import Column, count, interval, print_rows, print_table
-from roadtest.format import Row, class_title, format_percent, printable
-from roadtest.records import row_label
+from roadtest.format import Row, class_title, format_percent, printable, row_label
 
 if TYPE_CHECKING:
     from roadtest.inference.evaluate import Evaluation
@@ -159,12 +158,13 @@ def add(
     verbose: Verbose = False,
 ) -> int:
     """Put a system that is in use already beside the networks, by its answers on the study's test images."""
-    from roadtest.analysis import external_difference_rows, external_rows, read_results
+    from roadtest.analysis import external_difference_rows, read_results, rows_with_externals
+    from roadtest.analysis.external import STATUS
     from roadtest.inference.external import add_external
 
     add_external(study, predictions, name=name)
     results = read_results(study)
-    row = next(row for row in external_rows(results) if row["network"] == name)
+    row = next(row for row in rows_with_externals(results) if (row["network"], row["status"]) == (name, STATUS))
     differences = [each for each in external_difference_rows(results) if each["system"] == name]
     _print_added(row, differences, results.info.data_title, format or "table", is_quiet=quiet)
     return 0
