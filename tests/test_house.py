@@ -57,7 +57,6 @@ LATE = {"joblib", "timm", "torchvision", "huggingface_hub", "scipy", "rich", "on
 """Guests that come in when a function needs them, never at a module's import."""
 WITHOUT_TORCH = ("protocol", "format", "records", "analysis", "report", "study/progress")
 LONG_FILES: dict[str, str] = {
-    "data/sources/gtsrb.py": "to be cut",
     "report/charts.py": "every chart behind the one door to altair",
 }
 """Files above 500 lines, each with the reason why it is one idea."""

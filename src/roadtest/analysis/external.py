@@ -6,7 +6,6 @@ weights. No verdict is given, because a single set of predictions shows nothing 
 not measured. Shapes: S seeds, N images.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,17 +26,14 @@ AGAINST_THE_SYSTEM = "these trained weights against this system, on new signs"
 SPLITS = ("val", "test")
 
 
-def external_rows(study: Path | Results) -> list[Row]:
-    """Return one row for each added system, best on test first, with the columns of the leaderboard; costs are None."""
-    results = read_results(study)
-    return _with_columns_of(leaderboard_rows(results), results)
-
-
 def rows_with_externals(study: Path | Results) -> list[Row]:
-    """Return the leaderboard, and below its networks the systems that were added."""
+    """Return the leaderboard, and below its networks the added systems, best on test first; their costs are None."""
     results = read_results(study)
     networks = leaderboard_rows(results)
-    return [*networks, *_with_columns_of(networks, results)]
+    columns = next(iter(networks), {})
+    systems = [dict.fromkeys(columns) | _row(results, external) for external in _systems(results)]
+    systems.sort(key=lambda row: -(row["test_accuracy_mean"] or row["val_accuracy_mean"] or 0.0))
+    return [*networks, *systems]
 
 
 def external_difference_rows(study: Path | Results) -> list[Row]:
@@ -57,12 +53,6 @@ def external_difference_rows(study: Path | Results) -> list[Row]:
 def _systems(results: Results) -> list[ExternalPredictions]:
     num_images, num_classes = len(results.split_rows), len(results.info.class_names)
     return read_external(results.study_dir, num_images=num_images, num_classes=num_classes)
-
-
-def _with_columns_of(networks: Sequence[Row], results: Results) -> list[Row]:
-    columns = next(iter(networks), {})
-    rows = [dict.fromkeys(columns) | _row(results, external) for external in _systems(results)]
-    return sorted(rows, key=lambda row: -(row["test_accuracy_mean"] or row["val_accuracy_mean"] or 0.0))
 
 
 def _row(results: Results, external: ExternalPredictions) -> Row:

@@ -23,13 +23,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from roadtest.data.atomic_directory import new_directory, writable_folder
 from roadtest.data.cache import array_bytes, create_array, read_only
 from roadtest.data.dataset import TEST, TRAIN, VAL, ImageSet, Note
+from roadtest.data.gtsrb_classes import CLASS_NAMES
 from roadtest.data.open import open_source
 from roadtest.data.signs import LEVEL, NOTE, is_synthetic
-from roadtest.data.sources.gtsrb import CLASS_NAMES
 from roadtest.records import write_atomically
+from roadtest.records.atomic import new_directory, writable_folder
 
 LEVELS = {
     "zero-real": "no pixel or statistic of GTSRB was consulted, and drawn signs alone chose",

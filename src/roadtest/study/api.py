@@ -49,14 +49,7 @@ from roadtest.study.prepare import (
     settle,
 )
 from roadtest.study.progress import write_trouble
-from roadtest.study.resolve import (
-    StudyContext,
-    chosen_protocol,
-    chosen_seeds,
-    planned_runs,
-    source_kind,
-    study_name,
-)
+from roadtest.study.resolve import StudyContext, chosen_protocol, chosen_seeds, planned_runs, source_kind, study_name
 from roadtest.study.runner import finish, train_missing
 
 if TYPE_CHECKING:

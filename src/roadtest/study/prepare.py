@@ -64,12 +64,7 @@ def name_source(source: Source, cache_dir: Path) -> str:
 
 
 def settle(
-    source: str,
-    options: Options,
-    cache_dir: Path,
-    emit: Emit,
-    *,
-    check: Callable[[Options], None] = lambda sized: None,
+    source: str, options: Options, cache_dir: Path, emit: Emit, *, check: Callable[[Options], None] = lambda sized: None
 ) -> Options:
     """Options with an image size and flips on or off; a ValueError where the images are too few, or too many.
 

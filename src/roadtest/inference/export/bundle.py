@@ -36,7 +36,6 @@ import numpy.typing as npt
 import torch
 
 from roadtest.analysis.find_run import find_run
-from roadtest.data.atomic_directory import move_into_place, temporary_directory
 from roadtest.data.cache import decode_image, default_cache_dir, find_decoded
 from roadtest.data.dataset import TRAIN
 from roadtest.data.signs import list_signs
@@ -64,6 +63,7 @@ from roadtest.inference.export.onnx import (
 from roadtest.inference.export.quantise import write_int8
 from roadtest.machine import count_usable_cores, describe_machine
 from roadtest.records import Predictions, RunRecord, folder_name, read_predictions, read_rows, utc_now
+from roadtest.records.atomic import move_into_place, temporary_directory
 from roadtest.records.events import Event, counting
 from roadtest.records.measurements import INT8, ONNXRUNTIME, RUNTIMES
 from roadtest.training.profile import LatencySample
