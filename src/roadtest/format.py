@@ -14,7 +14,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -46,6 +46,16 @@ def plural(number: int, singular: str, plural_form: str | None = None) -> str:
 def class_title(label: int, name: str) -> str:
     """A class in words with its number: `Keep right (38)`; a name that is the number stands alone."""
     return name if name == str(label) else f"{name} ({label})"
+
+
+def network_label(network: str, has_stn: bool) -> str:
+    """`lenet5+stn`: how people and folders name a network with its switch."""
+    return f"{network}+stn" if has_stn else network
+
+
+def row_label(row: Mapping[str, Any], side: str = "") -> str:
+    """`lenet5+stn`: the network of a table's row; where the row is of a pair, that of the side `_a` or `_b`."""
+    return network_label(row[f"network{side}"], row[f"has_stn{side}"])
 
 
 def render_duration(seconds: float) -> str:

@@ -37,8 +37,7 @@ DryRun = Annotated[
     bool, option("--dry-run", help="Train nothing: say what it would take, as roadtest plan.", group=OUTPUT)
 ]
 Config = Annotated[
-    Path | None,
-    option("--config", "-c", help="A study.toml with options; those given here come first.", group=FOLDER),
+    Path | None, option("--config", "-c", help="A study.toml with options; those given here come first.", group=FOLDER)
 ]
 DemoOut = Annotated[Path, option("--out", "-o", help="The study's folder. Default: runs/demo.", group=FOLDER)]
 Source = Annotated[
@@ -154,8 +153,7 @@ def _conclude(study: "Study", *, has_trained: bool, format: Format | None, is_qu
     """Print the leaderboard, which network to use, and where the page is; return the exit code."""
     from roadtest.analysis.recommend import recommend
     from roadtest.cli.tables import print_leaderboard
-    from roadtest.format import printable
-    from roadtest.records import row_label
+    from roadtest.format import printable, row_label
 
     if sys.stderr.isatty() and not is_quiet:
         print(file=sys.stderr)  # between the live table and the leaderboard
@@ -187,8 +185,7 @@ def _plan(request: dict[str, Any], *, format: Format | None, is_quiet: bool) -> 
 def _print_plan(found: "Plan", format: Format) -> None:
     """Print a plan; as json it is one object, as csv and md the table alone, with the sentences on standard error."""
     from roadtest.cli.tables import Column, print_rows, print_table
-    from roadtest.format import format_bytes, render_duration
-    from roadtest.records import row_label
+    from roadtest.format import format_bytes, render_duration, row_label
 
     if format == "json":
         print(json.dumps(found.to_dict(), indent=1, ensure_ascii=False))

@@ -27,9 +27,8 @@ from roadtest.cli.options import (
     option,
 )
 from roadtest.cli.tables import Column, count, print_rows, print_table
-from roadtest.format import DASH, Row
+from roadtest.format import DASH, Row, row_label
 from roadtest.protocol import METRICS
-from roadtest.records import row_label
 
 if TYPE_CHECKING:
     from roadtest.analysis import Results
@@ -306,8 +305,7 @@ def recommend(
 def _print(found: "Recommendation", format: str) -> None:
     """The table and the sentences; with json the whole answer, with csv and md the table, sentences on stderr."""
     from roadtest.cli.tables import print_rows
-    from roadtest.format import printable
-    from roadtest.records import row_label
+    from roadtest.format import printable, row_label
 
     if format == "json":
         sys.stdout.write(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) + "\n")
@@ -335,8 +333,7 @@ def _print(found: "Recommendation", format: str) -> None:
 def _print_table(found: "Recommendation") -> None:
     from roadtest.analysis import METRICS
     from roadtest.cli.tables import Column, count, print_table
-    from roadtest.format import format_bytes, format_milliseconds, format_percent, format_seconds
-    from roadtest.records import row_label
+    from roadtest.format import format_bytes, format_milliseconds, format_percent, format_seconds, row_label
 
     metric = METRICS[found.metric]
     columns = (

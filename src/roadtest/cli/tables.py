@@ -23,8 +23,8 @@ from roadtest.format import (
     format_seconds,
     format_short_count,
     printable,
+    row_label,
 )
-from roadtest.records import row_label
 
 if TYPE_CHECKING:
     from rich.console import JustifyMethod

@@ -32,8 +32,7 @@ from roadtest.cli.options import (
     option,
 )
 from roadtest.cli.tables import Column, count, interval, print_rows, print_table
-from roadtest.format import Row, class_title, format_percent, printable, statement_about
-from roadtest.records import row_label
+from roadtest.format import Row, class_title, format_percent, printable, row_label, statement_about
 
 if TYPE_CHECKING:
     from roadtest.inference.evaluate import Evaluation
@@ -64,10 +63,10 @@ def predict(
 
     An image that cannot be read is a row with its reason, and the exit code is 1 at the end.
     """
-    from roadtest.data.sources.images import STDIN, pick_images
+    from roadtest.data.sources.images import STDIN, find_image_paths
 
     words = [STDIN if word == STDIN_WORD else word for word in images]
-    pick = pick_images(words, stdin=sys.stdin.buffer)  # a mistake is told before torch comes in
+    pick = find_image_paths(words, stdin=sys.stdin.buffer)  # a mistake is told before torch comes in
     _check_top(top)
     from roadtest.inference.classifier import Classifier
 
@@ -159,12 +158,13 @@ def add(
     verbose: Verbose = False,
 ) -> int:
     """Put a system that is in use already beside the networks, by its answers on the study's test images."""
-    from roadtest.analysis import external_difference_rows, external_rows, read_results
+    from roadtest.analysis import external_difference_rows, read_results, rows_with_externals
+    from roadtest.analysis.external import STATUS
     from roadtest.inference.external import add_external
 
     add_external(study, predictions, name=name)
     results = read_results(study)
-    row = next(row for row in external_rows(results) if row["network"] == name)
+    row = next(row for row in rows_with_externals(results) if (row["network"], row["status"]) == (name, STATUS))
     differences = [each for each in external_difference_rows(results) if each["system"] == name]
     _print_added(row, differences, results.info.subject, format or "table", is_quiet=quiet)
     return 0
