@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from roadtest.data.sources.gtsrb import CLASS_NAMES
+from roadtest.data.gtsrb_classes import CLASS_NAMES
 from roadtest.protocol import GTSRB_V1
 from roadtest.records import (
     Cost,

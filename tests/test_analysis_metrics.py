@@ -1,6 +1,7 @@
 """Balanced accuracy, macro-F1 and worst-class recall: their arithmetic, their intervals, and what they choose."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ from roadtest.analysis.metrics import (
     score,
 )
 from roadtest.analysis.results import mean_score, weakest_classes
-from roadtest.records import Predictions, read_predictions, write_predictions
+from roadtest.records import read_predictions, write_predictions
 
 answers = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=40)
 
@@ -124,9 +125,7 @@ def set_answers(study: Path, label: str, is_wrong: Callable[[np.ndarray], np.nda
             logits_NK = np.zeros_like(found.logits_NK)
             called_N = (found.labels_N + is_wrong(found.labels_N)) % logits_NK.shape[1]
             logits_NK[np.arange(len(called_N)), called_N] = 1.0
-            write_predictions(
-                path, Predictions(logits_NK=logits_NK, labels_N=found.labels_N, image_ids_N=found.image_ids_N)
-            )
+            write_predictions(path, replace(found, logits_NK=logits_NK))
 
 
 def test_old_studies_have_all_metrics_in_their_tables(study: Path) -> None:
@@ -150,11 +149,8 @@ def test_balanced_accuracy_of_equal_classes_is_accuracy_with_much_the_same_inter
         other = estimate_score(results, variant, "test", metric="balanced-accuracy")
         assert one is not None and other is not None
         assert other.value == pytest.approx(one.value)
-        assert (other.num_clusters, other.cluster_noun, other.statement) == (
-            one.num_clusters,
-            one.cluster_noun,
-            one.statement,
-        )
+        for name in ("num_clusters", "cluster_noun", "statement"):
+            assert getattr(other, name) == getattr(one, name)
         # classes are given, so their differences are no luck: at most as wide, but for the correction 3 / 2
         assert 0.6 < (other.high - other.low) / (one.high - one.low) < 1.25
 
@@ -170,11 +166,8 @@ def test_what_chooses_orders_the_leaderboard_and_everything_judged(tmp_path: Pat
     assert [mean_score(by_worst, v, "val") for v in by_worst.variants] == pytest.approx([0.8, 0.0])
     # three tracks of 43 classes: all of class 0, nothing else
     assert mean_score(balanced, balanced.variants[1], "test") == pytest.approx(42 / 43)
-    assert vars(weakest_classes(by_worst, by_worst.variants[1], "test")[0]) == {
-        "label": 0,
-        "class_name": "Speed limit 20",
-        "recall": 0.0,
-    }
+    weakest = weakest_classes(by_worst, by_worst.variants[1], "test")[0]
+    assert (weakest.label, weakest.class_name, weakest.recall) == (0, "Speed limit 20", 0.0)
     assert [row["metric"] for row in leaderboard_rows(by_worst)] == ["worst-class-recall"] * 2
 
 
@@ -217,9 +210,7 @@ def test_a_lowest_recall_on_one_set_is_not_judged_and_says_why(study: Path) -> N
     assert difference_between(results, a, b, "test") is None
     assert "three validation folds" in why_not_compared(results, a, b, "test")
     rows = verdict_rows(results, "test")
-    assert {row["verdict"] for row in rows} == {
-        "not judged: a worst-class recall is judged over three validation folds or more"
-    }
+    assert {row["verdict"] for row in rows} == {f"not judged: {why_not_compared(results, a, b, 'test')}"}
 
 
 def test_the_studys_own_metric_is_read_from_its_folder(tmp_path: Path) -> None:
@@ -232,15 +223,13 @@ def test_the_studys_own_metric_is_read_from_its_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_standing_is_told_in_sentences(tmp_path: Path) -> None:
+def test_the_summary_is_told_in_sentences(tmp_path: Path) -> None:
     wrong = {"lenet5": [25, 26, 25, 24, 26], "lenet5+stn": [5, 7, 6, 5, 6], "vgg16": [6, 5, 6, 7, 5]}
     exact = build_exact_study(tmp_path / "s", wrong)
     results = read_results(exact, metric="balanced-accuracy")
     leading, worth = summary_sentences(results)
-    assert leading == (
-        "Leading in validation by balanced accuracy: lenet5+stn; not separated from it after correction for all 3 "
-        "pairs: vgg16."
-    )
+    assert leading.startswith("Leading in validation by balanced accuracy: lenet5+stn; not separated from it")
+    assert leading.endswith("all 3 pairs: vgg16.")
     assert worth.startswith("The STN pays for lenet5: +1.94 points in validation by balanced accuracy (+")
     assert worth.endswith("with a tolerance of 0.5.")
     (_, strict) = summary_sentences(read_results(exact, tolerance_points=2.5))

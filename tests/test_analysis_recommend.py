@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from roadtest import cli
 from roadtest.analysis import Results, read_results
 from roadtest.analysis.recommend import Recommendation, recommend
 from roadtest.analysis.recommend.choice import shared_confidence
-from roadtest.records import Predictions, read_predictions, write_predictions
+from roadtest.records import read_predictions, row_label, write_predictions
 from roadtest.study.api import read_study
 
 # Latency in the fake study: lenet5 0.32 ms, +stn 0.53, resnet34 9.5, vgg16 14. Of 1,000 images a fold:
@@ -53,11 +54,15 @@ def recommended(study: Path) -> Recommendation:
 
 
 def verdicts(found: Recommendation) -> dict[str, str]:
-    return {f"{row['network']}{'+stn' * row['has_stn']}": row["verdict"] for row in found.networks}
+    return {row_label(row): row["verdict"] for row in found.networks}
 
 
 def label(row: dict[str, Any] | None) -> str | None:
-    return row and f"{row['network']}{'+stn' * row['has_stn']}"
+    return row and row_label(row)
+
+
+def copied(study: Path, to: Path) -> Path:
+    return Path(shutil.copytree(study, to))
 
 
 @pytest.mark.slow
@@ -86,9 +91,8 @@ def test_the_bound_that_decides_is_a_paired_t_over_folds_shared_by_the_cheaper_o
 
 def test_where_only_the_leader_passes_it_is_recommended_and_cheaper_ones_are_not_decided(exact: Path) -> None:
     found = recommend(read_once(exact), tolerance=0.1)
-    assert found.label == "vgg16" == label(found.leader)
+    assert (found.label, label(found.leader), label(found.runner_up)) == ("vgg16", "vgg16", "resnet34")
     assert verdicts(found)["resnet34"] == "not decided"
-    assert label(found.runner_up) == "resnet34"
     assert any(change.startswith("with --tolerance 0.") and "resnet34" in change for change in found.would_change)
 
 
@@ -131,10 +135,7 @@ def test_the_limit_that_binds_is_named_with_the_answer_without_it(exact: Path) -
     assert row["limits"] == {"max_latency_ms": 5} and label(row) == "resnet34"
     assert "without --max-latency-ms 5: resnet34" in found.would_change[0]
     assert "What binds: --max-latency-ms 5." in found.sentences
-
-
-def test_limits_that_bind_only_together_are_named_together(exact: Path) -> None:
-    # resnet34 and vgg16 miss both: without one of them alone nothing changes
+    # of two limits that resnet34 and vgg16 both miss, one alone changes nothing
     (row,) = recommend(read_once(exact), max_latency_ms=5, max_params="1M").binding
     assert set(row["limits"]) == {"max_latency_ms", "max_params"} and label(row) == "resnet34"
     assert recommend(read_once(exact), max_train_minutes=100).binding == ()
@@ -151,19 +152,17 @@ def test_where_nothing_meets_the_limits_the_nearest_misses_are_told(exact: Path)
 
 @pytest.mark.slow
 def test_permuting_all_test_labels_changes_nothing_but_the_quoted_test_figures(exact: Path, tmp_path: Path) -> None:
-    other = tmp_path / exact.name
-    shutil.copytree(exact, other)
+    other = copied(exact, tmp_path / exact.name)
     rng = np.random.default_rng(5)
     for path in sorted(other.rglob("test.npz")):
         answers = read_predictions(path)
         labels_N = rng.permutation(answers.labels_N)
-        write_predictions(
-            path, Predictions(logits_NK=answers.logits_NK, labels_N=labels_N, image_ids_N=answers.image_ids_N)
-        )
+        write_predictions(path, replace(answers, labels_N=labels_N))
         num_correct = int((answers.logits_NK.argmax(axis=1) == labels_N).sum())
         change_record(path.parent, "test", {"num_seen": len(labels_N), "num_correct": num_correct, "loss_sum": 9.9})
-    for limits in ({}, {"max_latency_ms": 5}, {"min_accuracy": 0.9935}, {"max_latency_ms": 0.1}):
-        before, after = (recommend(read_once(study), **limits).to_dict() for study in (exact, other))  # type: ignore[arg-type]
+    tried: list[dict[str, Any]] = [{}, {"max_latency_ms": 5}, {"min_accuracy": 0.9935}, {"max_latency_ms": 0.1}]
+    for limits in tried:
+        before, after = (recommend(read_once(study), **limits).to_dict() for study in (exact, other))
         assert without_test(before) == without_test(after)
         assert before["status"] != "recommended" or before["test"] != after["test"]
 
@@ -175,8 +174,7 @@ def without_test(found: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_whether_test_agrees_is_said(exact: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    shutil.copytree(exact, other)
+    other = copied(exact, tmp_path / "other")
 
     def agreement(wrong_resnet: int, wrong_vgg: int) -> str:
         for run_dir in sorted(path.parent for path in other.rglob("test.npz")):
@@ -205,7 +203,7 @@ def test_one_seed_gives_the_same_table_as_an_observation(exact: Path, one_seed: 
     found = recommend(read_once(one_seed))
     assert found.certainty == "observed"
     assert [set(row) for row in found.networks] == [set(row) for row in recommended(exact).networks]
-    assert "Observed only; not judged: needs 3 seeds, 5 are better." in found.sentences[0]
+    assert found.sentences[0].startswith("Observed only; not judged: needs 3 seeds")
     (change,) = [change for change in found.would_change if "roadtest compare" in change]
     assert "--seeds 5" in change and "of training" in change
 
@@ -222,8 +220,7 @@ def test_undertrained_networks_are_never_recommended_and_failed_ones_are_listed(
 
 def test_a_study_without_a_trained_network_recommends_nothing(tmp_path: Path) -> None:
     study = build_fake_study(tmp_path / "s", networks=["lenet5"], seeds=1, undertrained="lenet5")
-    assert recommend(study).status == "nothing to compare"
-    assert cli.main(["recommend", str(study)]) == 1
+    assert recommend(study).status == "nothing to compare" and cli.main(["recommend", str(study)]) == 1
 
 
 @pytest.mark.slow
@@ -238,12 +235,10 @@ def test_of_two_equally_accurate_networks_the_cheaper_one_leads(tmp_path: Path) 
 @pytest.mark.slow
 def test_prefer_says_what_cheapest_means(exact: Path, tmp_path: Path) -> None:
     assert recommended(exact).prefer == "latency"
-    unmeasured = tmp_path / "unmeasured"
-    shutil.copytree(exact, unmeasured)
+    unmeasured = copied(exact, tmp_path / "unmeasured")
     (unmeasured / "latency.csv").unlink()
     found = recommend(unmeasured)
-    assert found.prefer == "params"
-    assert any("Latency was not measured" in sentence for sentence in found.sentences)
+    assert found.prefer == "params" and "Latency was not measured" in " ".join(found.sentences)
     with pytest.raises(ValueError, match="--prefer latency: the study has not measured it"):
         recommend(unmeasured, prefer="latency")
     misses = recommend(unmeasured, max_latency_ms=100)
@@ -252,14 +247,13 @@ def test_prefer_says_what_cheapest_means(exact: Path, tmp_path: Path) -> None:
 
 
 def test_latency_is_said_to_be_of_this_computer(exact: Path) -> None:
-    assert any("Latency on this computer" in sentence for sentence in recommended(exact).sentences)
-    assert not any("this computer" in sentence for sentence in recommend(read_once(exact), prefer="params").sentences)
+    assert "Latency on this computer" in " ".join(recommended(exact).sentences)
+    assert "this computer" not in " ".join(recommend(read_once(exact), prefer="params").sentences)
 
 
 def test_a_limit_on_accuracy_that_only_the_mean_meets_is_said(exact: Path) -> None:
     found = recommend(read_once(exact), min_accuracy="99.2%", tolerance=0.3)
-    assert found.label == "resnet34"
-    assert any("its interval reaches down to" in sentence for sentence in found.sentences)
+    assert found.label == "resnet34" and "its interval reaches down to" in " ".join(found.sentences)
 
 
 @pytest.mark.slow
@@ -280,10 +274,19 @@ def test_tables_stand_alone_on_standard_output(exact: Path, format: str, capsys:
 
 
 @pytest.mark.slow
-def test_the_exit_code_is_3_where_nothing_meets_the_limits(exact: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["recommend", str(exact), "--max-params", "10"]) == 3
+@pytest.mark.parametrize(
+    ("limit", "value", "words"),
+    [
+        ("--max-params", "10", ["No network meets --max-params 10", "misses a limit"]),
+        ("--min-class-recall", "0.9999", ["--min-class-recall 99.99%", "recall of ", "left (0) 9", "right (1) 9"]),
+    ],
+)
+def test_the_exit_code_is_3_where_nothing_meets_the_limits(
+    exact: Path, limit: str, value: str, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["recommend", str(exact), limit, value]) == 3
     out, _ = capsys.readouterr()
-    assert "No network meets --max-params 10" in out and "misses a limit" in out
+    assert all(word in out for word in words)
 
 
 def test_a_network_that_misses_a_class_is_left_out_and_the_class_is_named(exact: Path) -> None:
@@ -297,19 +300,9 @@ def test_a_network_that_misses_a_class_is_left_out_and_the_class_is_named(exact:
     assert label(binding) == "lenet5" and "without --min-class-recall 98%: lenet5" in found.would_change[0]
 
 
-@pytest.mark.slow
-def test_where_every_network_misses_a_class_the_exit_code_is_3_and_classes_are_named(
-    exact: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert cli.main(["recommend", str(exact), "--min-class-recall", "0.9999"]) == 3
-    out, _ = capsys.readouterr()
-    assert "No network meets --min-class-recall 99.99%" in out and "recall of " in out
-    assert "left (0) 9" in out and "right (1) 9" in out
-
-
 def test_the_sentence_says_for_how_many_pairs_its_bound_is_corrected(exact: Path) -> None:
     (use, *_) = recommended(exact).sentences
-    assert use.endswith("(after correction for all pairs: 3 cheaper networks against vgg16).")
+    assert "(after correction for all pairs: 3 cheaper networks" in use
     reasons = [row["reason"] for row in recommended(exact).networks if row["val_gain"] is not None]
     assert len(reasons) == 3 and all("; corrected for 3 pairs) from vgg16" in reason for reason in reasons)
     # two bounds at 2.5 % each are the plain 95 % interval's: nothing is corrected
@@ -333,9 +326,7 @@ def test_another_metric_chooses_by_its_own_figures(exact: Path, metric: str) -> 
 def test_a_metric_that_folds_alone_can_judge_leaves_test_undecided(exact: Path, tmp_path: Path) -> None:
     found = recommend(read_once(exact), metric="worst-class-recall")
     assert found.certainty == "judged" and found.label is not None
-    assert found.test_sentence.endswith(
-        "; test does not decide: a worst-class recall is judged over three validation folds or more."
-    )
+    assert "test does not decide: a worst-class recall is judged over three validation folds" in found.test_sentence
     one = build_fake_study(tmp_path / "s", networks=["lenet5", "vgg16"], seeds=1, num_evaluations=1)
     observed = recommend(one, metric="worst-class-recall")
     assert observed.certainty == "observed" and "needs 3 seeds" in observed.sentences[0]
@@ -343,8 +334,7 @@ def test_a_metric_that_folds_alone_can_judge_leaves_test_undecided(exact: Path, 
 
 @pytest.mark.slow
 def test_a_validation_set_of_its_own_does_not_judge_a_lowest_recall(exact: Path, tmp_path: Path) -> None:
-    other = tmp_path / "own"
-    shutil.copytree(exact, other)
+    other = copied(exact, tmp_path / "own")
     for path in list(other.glob("*/seed-[1-4]/val.npz")):  # every seed answers the images of the first fold
         shutil.copy(path.parent.parent / "seed-0" / "val.npz", path)
     found = recommend(other, metric="worst-class-recall")

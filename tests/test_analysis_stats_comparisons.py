@@ -43,11 +43,9 @@ def _difference(
 
 def _verdicts(names: str, different: set[str], accuracies: dict[str, float]) -> list[judge.Verdict]:
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    p_values = {(a, b): 1e-9 if a + b in different else 0.9 for a, b in pairs}
     return judge.judge_pairs(
-        {
-            (a, b): _difference(accuracies[a] - accuracies[b], p_value=1e-9 if a + b in different else 0.9)
-            for a, b in pairs
-        }
+        {(a, b): _difference(accuracies[a] - accuracies[b], p_value=p_values[a, b]) for a, b in pairs}
     )
 
 
@@ -130,13 +128,8 @@ def test_nobody_is_shown_apart_from_nobody() -> None:
 
 
 def test_a_network_that_was_not_judged_gets_no_letter() -> None:
-    verdicts = judge.judge_pairs(
-        {
-            ("a", "b"): _difference(p_value=0.9),
-            ("a", "c"): _difference(num_seeds=1),
-            ("b", "c"): _difference(num_seeds=1),
-        }
-    )
+    few = _difference(num_seeds=1)
+    verdicts = judge.judge_pairs({("a", "b"): _difference(p_value=0.9), ("a", "c"): few, ("b", "c"): few})
     assert judge.compact_letters({"a": 0.9, "b": 0.8, "c": 0.7}, verdicts) == {"a": "a", "b": "a", "c": ""}
 
 
@@ -186,9 +179,7 @@ def test_of_different_numbers_of_seeds_each_networks_luck_shrinks_by_its_own() -
     # of freedom: 18 more seeds bring 2.008 of 2.012, 19 bring 2.044 of 2.010
     lopsided = replace(_difference(0.012, num_seeds=3, seed_variance=1e-4), seeds_each=((3, 0.0), (10, 1e-4)))
     assert judge.required_to_separate(lopsided).least_seeds == 19
-    even = replace(
-        lopsided, seeds_each=((3, 0.5e-4), (3, 0.5e-4))
-    )  # 9 seeds bring 2.078 of 2.120, 10 bring 2.191 of 2.101
+    even = replace(lopsided, seeds_each=((3, 0.5e-4), (3, 0.5e-4)))  # 9 seeds bring 2.078 of 2.120, 10 2.191 of 2.101
     assert judge.required_to_separate(even).least_seeds == 7
 
 
@@ -212,11 +203,8 @@ def test_what_shows_a_network_to_be_close_enough_knows_how_far_few_differing_ima
 
 
 def test_on_one_set_seeds_do_not_help_where_few_units_differ() -> None:
-    few = replace(
-        _difference(-0.0003, cluster_variance=1e-8),
-        num_differing_clusters=2,
-        rule_of_three_bound=1 - 0.025 ** (1 / 100),
-    )
+    near = _difference(-0.0003, cluster_variance=1e-8)
+    few = replace(near, num_differing_clusters=2, rule_of_three_bound=1 - 0.025 ** (1 / 100))
     found = judge.required_to_show(few, 0.005)
     assert found is not None and found.least_seeds is None
     assert found.times_tracks == pytest.approx(3.0)  # six units must differ where two do; by width it were 7.4 times
@@ -227,11 +215,9 @@ def test_on_one_set_seeds_do_not_help_where_few_units_differ() -> None:
 def test_more_pairs_ask_for_more() -> None:
     difference = _difference(0.01, seed_variance=4e-5, cluster_variance=1e-6)
     alone, among_15 = (judge.required_to_separate(difference, num_pairs=n).least_seeds for n in (1, 15))
-    assert alone is not None
-    assert among_15 is not None
-    assert among_15 > alone
+    assert alone is not None and among_15 is not None and among_15 > alone
 
 
 def test_no_difference_needs_no_plan() -> None:
     more = judge.required_to_separate(_difference(0.0))
-    assert (more.least_seeds, more.most_seeds, more.times_tracks) == (None, None, None)
+    assert more == judge.RequiredSampleSize()

@@ -1,6 +1,4 @@
-"""Intervals over seeds and units: golden cases, oracles, edges, and the two statements kept apart.
-
-Intervals of balanced accuracy and macro-F1 on one set: known arithmetic, edges, and made-up studies."""
+"""Intervals over seeds and clusters, of an accuracy and of figures that weigh classes: golden cases, oracles, edges."""
 
 import numpy as np
 import numpy.typing as npt
@@ -59,9 +57,8 @@ def test_the_two_statements_are_two_intervals() -> None:
     assert again.statement == "on these test images, if trained again"
     assert again.standard_error == pytest.approx(study.mean(1).std(ddof=1) / 2)
     assert again.degrees_of_freedom == 3
-    assert (
-        again.high - again.low < judge.accuracy_interval(study, UNITS).high - judge.accuracy_interval(study, UNITS).low
-    )
+    wider = judge.accuracy_interval(study, UNITS)
+    assert again.high - again.low < wider.high - wider.low
     assert judge.seed_only_interval(study[:2]) is None
 
 
@@ -82,9 +79,8 @@ def test_a_perfect_network_may_still_err_on_what_was_not_seen() -> None:
     # six units without an error: an error-prone share of 46 % would show none with a chance of 2.5 %.
     assert found.low == pytest.approx(0.025 ** (1 / 6))
     assert found.standard_error == 0.0
-    assert judge.accuracy_interval(np.zeros((3, 60), bool), np.repeat(np.arange(6), 10)).high == pytest.approx(
-        1 - 0.025 ** (1 / 6)
-    )
+    nothing_right = judge.accuracy_interval(np.zeros((3, 60), bool), np.repeat(np.arange(6), 10))
+    assert nothing_right.high == pytest.approx(1 - 0.025 ** (1 / 6))
 
 
 def test_one_error_more_never_makes_a_lower_bound_rise() -> None:
@@ -312,9 +308,8 @@ def draw_study(rng: np.random.Generator, accuracy: float, num_seeds: int, deviat
     labels_N, clusters_N = np.repeat(labels_C, TRACK_SIZE), np.repeat(np.arange(num_clusters), TRACK_SIZE)
     answers = []
     for _ in range(2):
-        hard_SC = (
-            hard_C + OWN * rng.standard_normal(num_clusters) + ONCE * rng.standard_normal((num_seeds, num_clusters))
-        )
+        own_C, once_SC = rng.standard_normal(num_clusters), rng.standard_normal((num_seeds, num_clusters))
+        hard_SC = hard_C + OWN * own_C + ONCE * once_SC
         hard_SC += spread * rng.standard_normal((num_seeds, 1))
         chance_SN = np.repeat(ndtr((hard_SC - limit) / SINGLE), TRACK_SIZE, axis=1)
         is_wrong_SN = rng.random(chance_SN.shape) < chance_SN

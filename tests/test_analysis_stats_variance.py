@@ -80,13 +80,9 @@ def test_the_total_never_falls_below_its_larger_part() -> None:
 
 def test_satterthwaite_by_hand() -> None:
     # Parts of 3 with 2 and of 4 with 10 degrees of freedom: 49 / (9 / 2 + 16 / 10) = 8.03.
+    seed, cell, residuals_C = np.array(3.0), np.array(0.0), np.zeros(11)
     components = VarianceComponents(
-        accuracy=np.array(0.5),
-        residuals_C=np.zeros(11),
-        seed=np.array(3.0),
-        cell=np.array(0.0),
-        num_seeds=3,
-        num_clusters=11,
+        accuracy=np.array(0.5), residuals_C=residuals_C, seed=seed, cell=cell, num_seeds=3, num_clusters=11
     )
     total = total_variance([components], np.array(4.0))
     assert float(total.variance) == 7.0

@@ -29,10 +29,10 @@ ROW: dict[str, Any] = {
     "images_per_second": 4321.4,
     "num_timed_steps": 90,
     "epoch_seconds": 8.2,
+    "train_seconds": None,
     "num_epochs_low": 15.0,
     "num_epochs": None,
     "num_epochs_high": 100.0,
-    "train_seconds": None,
     "run_seconds_low": 150.0,
     "run_seconds": None,
     "run_seconds_high": 1000.0,
@@ -91,9 +91,9 @@ def test_the_table_and_the_sentences_are_printed(roadtest: Answer, planned: Plan
     assert code == 0
     head, first, second, empty, *sentences = out.splitlines()
     assert " ".join(head.split()) == "network runs images/s epochs a run all runs memory disk precision"
-    assert " ".join(first.split()) == "lenet5 3 4,321 6.2 62 s 3 min 780 MB 1.83 MB float32"
+    assert " ".join(first.split()) == "lenet5 3 4,321 6.2 62 s 3 min 780.0 MB 1.83 MB float32"
     assert " ".join(second.split()) == (
-        "lenet5+stn 2 of 3 4,321 15 to 100 2 min to 17 min 5 min to 33 min 780 MB 1.83 MB float32"
+        "lenet5+stn 2 of 3 4,321 15 to 100 2 min to 17 min 5 min to 33 min 780.0 MB 1.83 MB float32"
     )
     assert empty == "" and tuple(sentences) == PLAN.sentences
     assert err == "measuring lenet5\n"
@@ -105,13 +105,8 @@ def test_a_dry_run_is_a_plan_with_the_same_options(roadtest: Answer, planned: Pl
     assert planned.calls[0] == planned.calls[1]
     source, options = planned.calls[0]
     assert source == "gtsrb"
-    assert options == {
-        "networks": ["lenet5", "vgg16"],
-        "seeds": [0, 1],
-        "budget_seconds": 600.0,
-        "anneal": True,
-        "jobs": 2,
-    }
+    typed = {"networks": ["lenet5", "vgg16"], "seeds": [0, 1], "budget_seconds": 600.0, "anneal": True, "jobs": 2}
+    assert options == typed
 
 
 def test_json_is_one_object_and_alone_on_standard_output(roadtest: Answer, planned: Planned) -> None:
@@ -157,44 +152,26 @@ def test_wrong_words_are_answered(words: list[str], answer: str, roadtest: Answe
     assert code == 2 and answer in err
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("45", 45),
-        ("90s", 90),
-        ("10m", 600),
-        ("2h", 7200),
-        ("1h30m", 5400),
-        ("1h 30m", 5400),
-        ("1.5h", 5400),
-        ("10 min", 600),
-        ("1d", 86400),
-        ("0.5", 0.5),
-        (" 2H ", 7200),
-    ],
-)
+DURATIONS = {"45": 45, "90s": 90, "10m": 600, "2h": 7200, "1h30m": 5400, "1h 30m": 5400, "1.5h": 5400, "10 min": 600}
+
+
+@pytest.mark.parametrize(("text", "seconds"), [*DURATIONS.items(), ("1d", 86400), ("0.5", 0.5), (" 2H ", 7200)])
 def test_durations_are_read_as_seconds(text: str, seconds: float) -> None:
     assert parse_duration(text, "--budget") == seconds
 
 
 @pytest.mark.parametrize(
-    "text", ["", "m", "10x", "1:30", "-5m", "1e3", "h10", "ten", "10mm", "٣m", "nan", "inf", "1 2"]
+    ("texts", "words"),
+    [
+        (("", "m", "10x", "1:30", "-5m", "1e3", "h10", "ten", "10mm", "٣m", "nan", "inf", "1 2"), "write 90s, 10m"),
+        (("30m1h", "5m5m", "1s2h"), "out of order"),
+        (("0", "0m", "31d", "9" * 400), "must be above 0 and at most 30d"),
+    ],
 )
-def test_what_is_no_duration_is_answered_with_how_to_write_one(text: str) -> None:
-    with pytest.raises(ValueError, match=r"--budget .* is no duration: write 90s, 10m"):
-        parse_duration(text, "--budget")
-
-
-@pytest.mark.parametrize("text", ["30m1h", "5m5m", "1s2h"])
-def test_parts_out_of_order_or_twice_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="out of order"):
-        parse_duration(text, "--budget")
-
-
-@pytest.mark.parametrize("text", ["0", "0m", "31d", "9" * 400])
-def test_nothing_and_forever_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="must be above 0 and at most 30d"):
-        parse_duration(text, "--budget")
+def test_what_is_no_duration_is_answered_with_how_to_write_one(texts: tuple[str, ...], words: str) -> None:
+    for text in texts:
+        with pytest.raises(ValueError, match=f"--budget .*{words}"):
+            parse_duration(text, "--budget")
 
 
 @pytest.mark.slow
@@ -236,10 +213,7 @@ def test_the_largest_number_of_seeds_is_allowed() -> None:
     assert len(parse_seeds(str(MAX_SEEDS))) == MAX_SEEDS
 
 
-def test_lists_come_apart_at_commas_wherever_they_stand() -> None:
+def test_lists_come_apart_at_commas_and_an_empty_one_is_refused() -> None:
     assert split_list(["a,b", " c ", "d,"], "--networks") == ["a", "b", "c", "d"]
-
-
-def test_an_empty_list_is_refused() -> None:
     with pytest.raises(ValueError, match="--networks is empty"):
         split_list([",", " "], "--networks")

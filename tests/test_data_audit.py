@@ -14,8 +14,9 @@ from roadtest.data.audit import Audit, audit_images, audit_source, audit_to_dict
 from roadtest.data.audit.finding import count, percent
 from roadtest.data.audit.flips import judge_flips
 from roadtest.data.cache import open_image_set
+from roadtest.data.gtsrb_classes import MIRRORED_CLASSES
 from roadtest.data.sources.folder import list_folder
-from roadtest.data.sources.gtsrb import MIRRORED_CLASSES, list_gtsrb
+from roadtest.data.sources.gtsrb import list_gtsrb
 from roadtest.records.schema import Finding
 
 

@@ -14,8 +14,9 @@ from roadtest.data.audit.duplicates import describe_looks
 from roadtest.data.audit.flips import FlipVerdict, Mirrors, find_mirrors, judge_flips
 from roadtest.data.cache import open_image_set
 from roadtest.data.dataset import ImageSet
+from roadtest.data.gtsrb_classes import MIRRORED_CLASSES
 from roadtest.data.signs import list_signs
-from roadtest.data.sources.gtsrb import MIRRORED_CLASSES, list_gtsrb
+from roadtest.data.sources.gtsrb import list_gtsrb
 from tiny import coloured_squares
 
 Draw = Callable[[int], np.ndarray]

@@ -12,7 +12,7 @@ from fake_images import SIZE, draw_folder, pixels_of
 from roadtest.data import join as join_module
 from roadtest.data.cache import find_decoded
 from roadtest.data.dataset import ImageSet, Note
-from roadtest.data.join import LEVELS, Taken, check_sources, join_rows, joined_fingerprint, open_joined
+from roadtest.data.join import LEVELS, JoinedSource, check_sources, join_rows, joined_fingerprint, open_joined
 from roadtest.data.signs import LEVEL, NOTE
 from roadtest.data.split import recover_tracks
 from tiny import coloured_squares
@@ -194,8 +194,8 @@ def theirs(tmp_path: Path) -> ImageSet:
 
 def joined(tmp_path: Path, ours: ImageSet, theirs: ImageSet) -> ImageSet:
     parts = [
-        Taken(image_set=ours, splits={"train": "train"}),
-        Taken(image_set=theirs, splits={"test": "test", "train": "val"}, prefix="b/"),
+        JoinedSource(image_set=ours, splits={"train": "train"}),
+        JoinedSource(image_set=theirs, splits={"test": "test", "train": "val"}, prefix="b/"),
     ]
     return join_rows(parts, cache_dir=tmp_path / "cache", title="both", notes=(Note(text="a note"),))
 
@@ -247,7 +247,10 @@ def test_a_second_opening_takes_the_same_file_and_a_damaged_one_is_superseded(
 def test_joined_images_are_found_again_by_what_they_are(tmp_path: Path, ours: ImageSet, theirs: ImageSet) -> None:
     both = joined(tmp_path, ours, theirs)
     tested = {"test": "test", "train": "test"}  # the same rows for another purpose
-    parts = [Taken(image_set=ours, splits={"train": "train"}), Taken(image_set=theirs, splits=tested, prefix="b/")]
+    parts = [
+        JoinedSource(image_set=ours, splits={"train": "train"}),
+        JoinedSource(image_set=theirs, splits=tested, prefix="b/"),
+    ]
     other = join_rows(parts, cache_dir=tmp_path / "cache", title="other", notes=())
     assert both.images_NHWC.filename == other.images_NHWC.filename  # type: ignore[attr-defined]
     for image_set in (both, other):
@@ -257,21 +260,21 @@ def test_joined_images_are_found_again_by_what_they_are(tmp_path: Path, ours: Im
 
 
 def test_other_rows_are_another_file(tmp_path: Path, ours: ImageSet, theirs: ImageSet) -> None:
-    part = Taken(image_set=theirs, splits={"train": "train"})
+    part = JoinedSource(image_set=theirs, splits={"train": "train"})
     less = join_rows([part], cache_dir=tmp_path / "cache", title="less", notes=())
     assert len(less.images_NHWC) == 30
     assert len(joined(tmp_path, ours, theirs).images_NHWC) == 159
 
 
 def test_the_fingerprint_tells_which_part_is_what(ours: ImageSet, theirs: ImageSet) -> None:
-    one = Taken(image_set=ours, splits={"train": "train"})
+    one = JoinedSource(image_set=ours, splits={"train": "train"})
     prints = [
         joined_fingerprint(parts)
         for parts in (
-            [one, Taken(image_set=theirs, splits={"test": "test"})],
-            [one, Taken(image_set=theirs, splits={"train": "test"})],
-            [one, Taken(image_set=theirs, splits={"train": "val"})],
-            [one, Taken(image_set=replace(theirs, fingerprint="c" * 64), splits={"test": "test"})],
+            [one, JoinedSource(image_set=theirs, splits={"test": "test"})],
+            [one, JoinedSource(image_set=theirs, splits={"train": "test"})],
+            [one, JoinedSource(image_set=theirs, splits={"train": "val"})],
+            [one, JoinedSource(image_set=replace(theirs, fingerprint="c" * 64), splits={"test": "test"})],
             [one],
         )
     ]

@@ -16,11 +16,11 @@ from fake_images import draw_folder
 from fake_looks import NUM_FRAMES, NUM_TRACKS, draw_folder_of, draw_tracks
 from roadtest.data import open as open_module
 from roadtest.data.dataset import ImageSet, Listing, Note
+from roadtest.data.gtsrb_classes import CLASS_NAMES
 from roadtest.data.open import NO_GROUPS, list_source, open_source, reopen_image_set, with_recovered_tracks
 from roadtest.data.signs import list_signs
 from roadtest.data.sources.download import ARCHIVE_NAMES
 from roadtest.data.sources.folder import list_folder
-from roadtest.data.sources.gtsrb import CLASS_NAMES
 from roadtest.data.sources.images import read_image
 from roadtest.data.split import assign_folds, every_tenth_frame
 from roadtest.records import read_rows, write_rows

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from roadtest.data.dataset import Item, Listing
+from roadtest.data.gtsrb_classes import CLASS_NAMES
 from roadtest.data.signs import SignsSpec, is_synthetic, list_signs, parse_signs, read_image
 from roadtest.data.signs.track import build_track
-from roadtest.data.sources.gtsrb import CLASS_NAMES
 
 KEYS = ("0/train/14/3/7", "0/train/0/0/0", "5/test/40/2/9", "0/train/14/3/8")
 VARIED_KEYS = ("0/wild/14/3/7", "0/wildtest/0/0/0", "0/home/40/2/9", "0/away/38/1/8")

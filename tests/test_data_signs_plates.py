@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from roadtest.data.gtsrb_classes import MIRRORED_CLASSES
 from roadtest.data.signs.outlines import box
 from roadtest.data.signs.plates import (
     FACE_SIZE,
@@ -21,7 +22,6 @@ from roadtest.data.signs.plates import (
     render_plate,
     sample_style,
 )
-from roadtest.data.sources.gtsrb import MIRRORED_CLASSES
 
 MIDDLE = FACE_SIZE // 2
 VARIANTS = range(12)

@@ -21,17 +21,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from roadtest.data.dataset import Item, Listing
+from roadtest.data.dataset import Item, Listing, Note
+from roadtest.data.gtsrb_classes import CLASS_NAMES, NUM_TRAIN_BY_CLASS, complete_frames
 from roadtest.data.sources import gtsrb
 from roadtest.data.sources.archive import Entry, open_archive
 from roadtest.data.sources.gtsrb import (
-    CLASS_NAMES,
     MAX_CSV_BYTES,
-    NUM_TRAIN_BY_CLASS,
     TrainImage,
     check_test_counts,
     check_train_counts,
-    complete_frames,
     is_smaller_train,
     list_gtsrb,
     parse_test_labels,
@@ -727,8 +725,10 @@ def test_torchvision_s_smaller_set_says_so(smaller: list[TrainImage]) -> None:
     assert title_and_notes(smaller, 12_630) == (
         "torchvision's smaller GTSRB",
         (
-            "torchvision's smaller training set: 26,640 of 39,209 training images in 888 of 1,307 tracks, "
-            "43 of 43 classes, and 12,630 of 12,630 test images.",
+            Note(
+                text="torchvision's smaller training set: 26,640 of 39,209 training images in 888 of 1,307 tracks, "
+                "43 of 43 classes, and 12,630 of 12,630 test images."
+            ),
         ),
     )
     assert title_and_notes(smaller[1:], 12_630)[0] == title_and_notes(smaller, 12_600)[0] == "GTSRB (subset)"

@@ -28,10 +28,10 @@ from roadtest.data.sources.folder import list_folder
 from roadtest.data.sources.gtsrb import read_image as read_zipped
 from roadtest.data.sources.images import (
     MAX_LINE_BYTES,
-    decode_picked,
+    decode_file,
     explain_broken,
+    find_image_paths,
     is_picture,
-    pick_images,
     read_headers,
     read_image,
 )
@@ -190,37 +190,37 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_folder_gives_every_picture_below_it_sorted_and_as_typed(photos: Path) -> None:
-    pick = pick_images(["./photos"])
+    pick = find_image_paths(["./photos"])
     assert list(pick) == ["./photos/a/0.png", "./photos/a/1.png", "./photos/b/0.png", "./photos/b/1.png"]
     assert pick.num_left_out == 1
 
 
 def test_files_and_patterns_stand_in_the_order_of_the_words(photos: Path) -> None:
     words = ["photos/b/1.png", "photos/*/0.png", "nowhere.png"]
-    assert list(pick_images(words)) == ["photos/b/1.png", "photos/a/0.png", "photos/b/0.png", "nowhere.png"]
-    assert list(pick_images(["photos/[ab]/**/1.png"])) == ["photos/a/1.png", "photos/b/1.png"]
+    assert list(find_image_paths(words)) == ["photos/b/1.png", "photos/a/0.png", "photos/b/0.png", "nowhere.png"]
+    assert list(find_image_paths(["photos/[ab]/**/1.png"])) == ["photos/a/1.png", "photos/b/1.png"]
 
 
 def test_a_file_that_looks_like_a_pattern_is_a_file(photos: Path) -> None:
     draw_colour(Path("a[1].png"), 0)
-    assert list(pick_images(["a[1].png"])) == ["a[1].png"]
+    assert list(find_image_paths(["a[1].png"])) == ["a[1].png"]
 
 
 def test_a_home_folder_is_found(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(photos))
     monkeypatch.setenv("USERPROFILE", str(photos))
-    assert len(list(pick_images(["~/photos"]))) == 4
+    assert len(list(find_image_paths(["~/photos"]))) == 4
 
 
 def test_standard_input_lists_paths_and_folders_one_a_line(photos: Path) -> None:
     stdin = io.BytesIO(b"photos/b/0.png\r\n\nphotos/a\nphotos/*.png")
-    assert list(pick_images(["-"], stdin=stdin)) == [
+    assert list(find_image_paths(["-"], stdin=stdin)) == [
         "photos/b/0.png",
         "photos/a/0.png",
         "photos/a/1.png",
         "photos/*.png",  # a name in a list is a name
     ]
-    assert list(pick_images(["-"])) == ["-"]
+    assert list(find_image_paths(["-"])) == ["-"]
 
 
 def test_standard_input_is_read_no_further_than_asked(photos: Path) -> None:
@@ -228,12 +228,12 @@ def test_standard_input_is_read_no_further_than_asked(photos: Path) -> None:
         def readline(self, size: int | None = -1) -> bytes:  # type: ignore[override]
             return b"x.png\n"
 
-    paths = iter(pick_images(["-"], stdin=Endless()))  # type: ignore[arg-type]
+    paths = iter(find_image_paths(["-"], stdin=Endless()))  # type: ignore[arg-type]
     assert [next(paths) for _ in range(3)] == ["x.png"] * 3
 
 
 def test_a_line_without_an_end_is_refused(photos: Path) -> None:
-    pick = pick_images(["-"], stdin=io.BytesIO(b"a.png\n" + b"x" * (MAX_LINE_BYTES + 1)))
+    pick = find_image_paths(["-"], stdin=io.BytesIO(b"a.png\n" + b"x" * (MAX_LINE_BYTES + 1)))
     with pytest.raises(ValueError, match="line 2 of standard input has more than 32,768 bytes"):
         list(pick)
 
@@ -250,20 +250,20 @@ def test_a_line_without_an_end_is_refused(photos: Path) -> None:
 def test_words_that_give_nothing_are_a_mistake(words: list[str], reason: str, photos: Path) -> None:
     Path("empty").mkdir()
     with pytest.raises(ValueError, match=reason):
-        pick_images(words)
+        find_image_paths(words)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
 def test_links_to_folders_are_not_followed_and_links_to_files_are(photos: Path) -> None:
     Path("photos/a/loop").symlink_to(photos)
     Path("photos/a/9.png").symlink_to(photos / "photos/b/0.png")
-    pick = pick_images(["photos/a"])
+    pick = find_image_paths(["photos/a"])
     assert list(pick) == ["photos/a/0.png", "photos/a/1.png", "photos/a/9.png"]
     assert pick.num_left_out == 1
 
 
 def test_a_whole_image_is_decoded_as_in_training(photos: Path) -> None:
-    image_HWC = decode_picked("photos/a/0.png", 32)
+    image_HWC = decode_file("photos/a/0.png", 32)
     assert isinstance(image_HWC, np.ndarray)
     assert image_HWC.shape == (32, 32, 3) and image_HWC.dtype == np.uint8
 
@@ -291,33 +291,33 @@ def claimed(width: int, height: int) -> bytes:
 def test_a_file_that_cannot_be_read_has_a_reason_in_one_line(content: bytes, reason: str, tmp_path: Path) -> None:
     path = tmp_path / "x.png"
     path.write_bytes(content)
-    found = decode_picked(str(path), 32)
+    found = decode_file(str(path), 32)
     assert isinstance(found, str) and "\n" not in found
     assert any(words in found for words in reason.split("|")), found
 
 
 def test_what_is_no_file_has_a_reason_too(tmp_path: Path) -> None:
-    assert decode_picked(str(tmp_path / "nowhere.png"), 32) == "No such file or directory"
-    assert decode_picked(str(tmp_path), 32) == "the folder cannot be read"
-    assert "null" in str(decode_picked("a\0b", 32))
+    assert decode_file(str(tmp_path / "nowhere.png"), 32) == "No such file or directory"
+    assert decode_file(str(tmp_path), 32) == "the folder cannot be read"
+    assert "null" in str(decode_file("a\0b", 32))
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.png")
-    assert decode_picked(str(tmp_path / "x.png"), 32) == "it is no regular file"
+    assert decode_file(str(tmp_path / "x.png"), 32) == "it is no regular file"
 
 
 def test_a_cut_off_picture_is_a_reason(photos: Path) -> None:
     whole = Path("photos/a/0.png").read_bytes()
     Path("cut.png").write_bytes(whole[: len(whole) // 2])
-    assert "truncated" in str(decode_picked("cut.png", 32))
+    assert "truncated" in str(decode_file("cut.png", 32))
 
 
 def test_formats_that_start_another_program_are_not_opened(tmp_path: Path) -> None:
     image = Image.new("RGB", (9, 9))
     image.save(tmp_path / "x.eps")
-    assert decode_picked(str(tmp_path / "x.eps"), 32) == "it is no image of a kind that is read"
+    assert decode_file(str(tmp_path / "x.eps"), 32) == "it is no image of a kind that is read"
 
 
 def draw(root: Path) -> Path:

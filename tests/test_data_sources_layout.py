@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fake_images import draw_classes
+from roadtest.data.gtsrb_classes import CLASS_NAMES
 from roadtest.data.sources.folder import list_folder
-from roadtest.data.sources.gtsrb import CLASS_NAMES
 from roadtest.data.sources.layout import class_finder, class_key, class_order, name_some
 
 

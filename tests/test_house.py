@@ -39,6 +39,8 @@ STRANGERS = {("report", "training"), ("report", "networks"), ("analysis", "netwo
 DOORS = {
     "altair": r"report/charts\.py",
     "vl_convert": r"report/charts\.py",
+    "joblib": r"data/cache\.py",
+    "platformdirs": r"data/cache\.py",
     "jinja2": r"(report/page|inference/export/card)\.py",
     "timm": r"networks/zoo\.py",
     "torchvision": r"networks/zoo\.py",
@@ -51,13 +53,10 @@ DOORS = {
     "onnxscript": r"inference/export/\w+\.py",
     "PIL": r"(data/[\w/]+|inference/classifier|report/sections/errors)\.py",
 }
-LATE = {"timm", "torchvision", "huggingface_hub", "scipy", "rich", "onnx", "onnxruntime", "onnxscript"}
+LATE = {"joblib", "timm", "torchvision", "huggingface_hub", "scipy", "rich", "onnx", "onnxruntime", "onnxscript"}
 """Guests that come in when a function needs them, never at a module's import."""
 WITHOUT_TORCH = ("protocol", "format", "records", "analysis", "report", "study/progress")
 LONG_FILES: dict[str, str] = {
-    "cli/use.py": "to be cut",
-    "data/cache.py": "to be cut",
-    "data/sources/gtsrb.py": "to be cut",
     "report/charts.py": "every chart behind the one door to altair",
 }
 """Files above 500 lines, each with the reason why it is one idea."""
@@ -190,7 +189,7 @@ def test_a_file_is_one_idea() -> None:
     too_long = {name for name, num in num_lines.items() if num > 500}
     assert too_long == set(LONG_FILES), "is a room missing?"
     ideas = [num for name, num in num_lines.items() if not name.endswith("__init__.py")]
-    assert len(NAMES) <= 144
+    assert len(NAMES) <= 145
     assert 120 <= median(ideas) <= 250
 
 

@@ -19,6 +19,7 @@ from roadtest.report.sections.curves import (
     collapsed_seeds,
     curve_columns,
     fit_sentences,
+    has_band,
     has_converged,
     over_fits,
     under_fits,
@@ -71,6 +72,11 @@ def test_a_band_reaches_from_the_lowest_to_the_highest_seed_and_a_run_that_ended
     assert columns["val_accuracy_low"] == [40, 60, 60]
     assert columns["val_accuracy"] == [50, 60, 80]
     assert columns["val_accuracy_high"] == [55, 70, 90]
+
+
+def test_single_evaluations_are_points_and_no_band() -> None:
+    assert not has_band([[evaluation(1)]] * 3)
+    assert has_band([[evaluation(1)], *[[evaluation(1), evaluation(2)]] * 2])
 
 
 def test_a_band_of_long_runs_has_few_points() -> None:

@@ -2,21 +2,19 @@
 
 A real study of one network from both starts, without a connection: its records, its table, its use."""
 
-import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 
 import fake_hub
 from roadtest.analysis import pretraining_rows
 from roadtest.inference.classifier import Classifier
 from roadtest.records import read_predictions, read_rows
+from roadtest.records.lock import folder_lock
 from roadtest.study.api import Interrupted, Study, compare, read_run, read_study
 from roadtest.study.api import __name__ as study_name
 from roadtest.study.options import build_options
@@ -49,24 +47,11 @@ def marks(study_dir: Path) -> dict[str, tuple[int, bytes]]:
 @pytest.mark.slow
 def test_a_study_leaves_the_files_of_the_interface(images: Path) -> None:
     study, told = compare_small(images, "good", seeds=2)
-    assert {path.name for path in study.path.iterdir()} == {
-        "study.json",
-        "study.toml",
-        "split.csv",
-        "latency.csv",
-        "latency-log.txt",
-        "test-reads.csv",
-        "report",
-        study.runs()[0].path.parent.name,
-    }
-    assert {path.name for path in study.runs()[0].path.iterdir()} == {
-        "epochs.csv",
-        "log.txt",
-        "val.npz",
-        "test.npz",
-        "weights.safetensors",
-        "record.json",
-    }
+    run_dir = study.runs()[0].path
+    names = ".lock study.json study.toml split.csv latency.csv latency-log.txt test-reads.csv report"
+    assert {path.name for path in study.path.iterdir()} == {*names.split(), run_dir.parent.name}
+    names = "epochs.csv log.txt val.npz test.npz weights.safetensors record.json"
+    assert {path.name for path in run_dir.iterdir()} == set(names.split())
     assert [run.record.seed for run in study.runs()] == [0, 1]
     assert study.missing() == [] and study.failures() == []
     assert told.runs("started") == told.runs("finished") == [("good", 0), ("good", 1)]
@@ -97,8 +82,8 @@ def test_the_same_command_again_repeats_nothing_and_needs_no_torch(images: Path)
     assert [event.status for event in told.of("queued")] == ["finished", "finished"]
     assert told.of("planned")[0].text == "2 runs, 2 of them finished"
     code = (
-        "import sys, roadtest; from roadtest.study.api import launch, work; launch.WORKER = None\n"
-        "work.write_report = lambda *a, **k: None\n"
+        "import sys, roadtest; from roadtest.study import launch, runner; launch.WORKER = None\n"
+        "runner.write_report = lambda *a, **k: None\n"
         f"roadtest.compare({str(images)!r}, networks={own('good', 'other')!r}, lr=0.05, epochs=2, out='study',"
         "device='cpu'); print('torch' in sys.modules)"
     )
@@ -117,10 +102,7 @@ def test_more_seeds_and_more_networks_do_only_what_is_missing(images: Path) -> N
     after = marks(study.path)
     assert {path: after[path] for path in before} == before
     assert [(run.network, run.seed) for run in study.info.runs] == [
-        ("good.py:build", 0),
-        ("good.py:build", 1),
-        ("other.py:build", 0),
-        ("other.py:build", 1),
+        (n, s) for n in own("good", "other") for s in (0, 1)
     ]
     assert {row["network"] for row in read_rows(study.path / "latency.csv")} == set(own("good", "other"))
 
@@ -148,7 +130,9 @@ def test_a_study_that_has_grown_is_repeated_by_one_command(images: Path) -> None
 
 
 @pytest.mark.slow
-def test_another_protocol_is_refused_by_the_first_field_that_differs(images: Path) -> None:
+def test_another_protocol_is_refused_by_the_first_field_that_differs_before_anything_is_decoded(
+    images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     study, _ = compare_small(images, "good")
     before = marks(study.path)
     assert "study holds a study of another protocol: max_epochs is 2 there and 3 here" in refusal(
@@ -156,14 +140,9 @@ def test_another_protocol_is_refused_by_the_first_field_that_differs(images: Pat
     )
     assert "learning_rates is" in refusal(images, "good", lr=0.1)
     assert marks(study.path) == before
-
-
-@pytest.mark.slow
-def test_another_protocol_is_refused_before_anything_is_decoded(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    compare_small(images, "good")
-    for place in ("study.open_joined", "study.images.open_image_set"):
-        monkeypatch.setattr(f"roadtest.{place}", lambda *_, **__: pytest.fail("it was decoded"))
-    refusal(images, "good", batch_size=64, flips="off")
+    for place in (f"{study_name}.open_joined", "roadtest.study.prepare.open_image_set"):
+        monkeypatch.setattr(place, lambda *_, **__: pytest.fail("it was decoded"))
+    assert "another protocol" in refusal(images, "good", batch_size=64, flips="off")
 
 
 @pytest.mark.slow
@@ -193,10 +172,9 @@ def test_fresh_never_moves_a_study_that_somebody_works_on_or_for_a_mistake(image
     study, _ = compare_small(images, "good")
     refusal(tmp_path / "nowhere", "good", fresh=True)
     assert study.path.exists()
-    holder = {"host": __import__("platform").node(), "pid": os.getpid(), "started": psutil.Process().create_time()}
-    (study.path / ".lock").write_text(json.dumps(holder))
-    assert "in use by process" in refusal(images, "good", fresh=True)
-    assert "in use by process" in refusal(images, "good")
+    with folder_lock(study.path):
+        assert "in use by process" in refusal(images, "good", fresh=True)
+        assert "in use by process" in refusal(images, "good")
     assert list(tmp_path.glob("study.old-*")) == []
 
 
@@ -209,25 +187,15 @@ def test_a_failing_run_is_a_row_with_its_reason_and_the_others_go_on(images: Pat
     ]
     assert [run.record.network for run in study.runs()] == ["good.py:build"]
     assert [run.network for run in study.missing()] == own("raises", "killed")
-    assert [(event.label, event.seed) for event in told.of("failed")] == [
-        ("raises.py:build", 0),
-        ("killed.py:build", 0),
-    ]
+    assert [(event.label, event.seed) for event in told.of("failed")] == [(n, 0) for n in own("raises", "killed")]
     _, told = compare_small(images, "raises", "killed", "good")
     assert told.runs() == [("raises", 0), ("killed", 0)]
 
 
 @pytest.mark.slow
-def test_fail_fast_stops_at_the_first_failure(images: Path) -> None:
+def test_fail_fast_stops_at_the_first_failure_and_a_study_without_runs_is_readable(images: Path) -> None:
     study, _ = compare_small(images, "raises", "good", fail_fast=True)
-    assert len(study.failures()) == 1
-    assert study.runs() == []
-
-
-@pytest.mark.slow
-def test_a_study_of_which_everything_failed_is_readable(images: Path) -> None:
-    study, _ = compare_small(images, "raises")
-    assert study.runs() == []
+    assert len(study.failures()) == 1 and study.runs() == []
     assert not (study.path / "latency.csv").exists()
     assert (study.path / "report" / "index.html").exists()
 
@@ -245,16 +213,12 @@ def test_a_network_that_cannot_be_built_is_a_failure_before_anything_runs(images
 def test_a_sweep_finds_the_rates_that_the_protocol_lacks_and_runs_once(images: Path) -> None:
     study, told = compare_small(images, "good", "raises", lr=None)
     assert "before it" in told.of("planned")[0].text
-    assert study.runs()[0].record.learning_rate == read_study_rate(study.path)
+    (row,) = [row for row in read_rows(study.path / "sweep.csv") if row["is_chosen"] == "True"]
+    assert study.runs()[0].record.learning_rate == float(row["learning_rate"])
     assert [(f.network, f.reason) for f in study.failures()] == [("raises.py:build", "the network is wrong: mend it")]
     _, told = compare_small(images, "good", lr=None, seeds=2)
     assert told.of("sweep") == []
     assert told.runs() == [("good", 1)]
-
-
-def read_study_rate(study_dir: Path) -> float:
-    (row,) = [row for row in read_rows(study_dir / "sweep.csv") if row["is_chosen"] == "True"]
-    return float(row["learning_rate"])
 
 
 @pytest.mark.slow
@@ -291,31 +255,23 @@ def test_weights_are_kept_as_asked(keep: str, kept: list[str], images: Path) -> 
     assert with_weights == own(*kept)
 
 
-def test_the_bytes_of_a_download_are_told(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def download(*_: object, **options: Any) -> None:
+def test_the_bytes_of_a_download_are_reported_and_groups_are_proposed_on_request(
+    images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups: list[str | None] = []
+
+    def download(*_: object, group: str | None, **options: Any) -> None:
+        groups.append(group)
         options["on_download"](7, 9)
         raise FileNotFoundError("there is no network")
 
     monkeypatch.setattr(f"{study_name}.open_joined", download)
     told = Told()
-    with pytest.raises(FileNotFoundError):
-        compare("gtsrb", on_event=told.append, out="study")
-    assert [(event.num_done, event.num_total) for event in told.of("download")] == [(7, 9)]
-
-
-@pytest.mark.slow
-def test_groups_are_proposed_when_they_are_asked_for(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str | None] = []
-
-    def open_source(*_: object, group: str | None, **__: object) -> None:
-        asked.append(group)
-        raise FileNotFoundError("seen enough")
-
-    monkeypatch.setattr(f"{study_name}.open_joined", open_source)
-    for options in ({}, {"group": "auto"}):
+    for source, options in (("gtsrb", {}), (str(images), {"group": "auto"})):
         with pytest.raises(FileNotFoundError):
-            compare(str(images), out="study", **options)
-    assert asked == [None, "auto"]
+            compare(source, on_event=told.append, out="study", **options)
+    assert groups == [None, "auto"]
+    assert [(event.num_done, event.num_total) for event in told.of("download")] == [(7, 9)] * 2
 
 
 @pytest.mark.parametrize(

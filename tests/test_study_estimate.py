@@ -19,6 +19,7 @@ from roadtest.study.estimate import (
     HALF_WIDTHS,
     NOTHING,
     Plan,
+    RunTime,
     Span,
     latency_time,
     plan_sentences,
@@ -210,88 +211,75 @@ PLAN = Plan(
 
 
 def words(
-    plan: Plan = PLAN,
-    protocol: Protocol = GTSRB_V1,
-    is_open: bool = False,
-    seen: tuple[float, ...] = (),
-    **options: Any,
+    plan: Plan = PLAN, protocol: Protocol = GTSRB_V1, is_open: bool = False, seen: tuple[float, ...] = (), **more: Any
 ) -> str:
-    chosen = Options(**{"seeds": 3, **options})
-    return "\n".join(plan_sentences(plan, protocol, chosen, is_open=is_open, seen_epochs=seen, has_folds=True))
+    options = Options(**{"seeds": 3, **more})
+    return "\n".join(plan_sentences(plan, protocol, options, is_open=is_open, seen_epochs=seen, has_folds=True))
 
 
 def with_row(**values: Any) -> Plan:
     return replace(PLAN, rows=({**ROW, **values},))
 
 
-def test_the_time_comes_first_with_its_bounds() -> None:
-    assert words().startswith("3 runs: about 1 h 00 min (50 min to 1 h 15 min), with evaluations and latencies.\n")
-    assert words(replace(PLAN, num_finished=1)).startswith("3 runs, 1 of them finished: about")
-    assert words(replace(PLAN, seconds=None)).startswith("3 runs: between 50 min and 1 h 15 min,")
-
-
-def test_the_bounds_have_reasons() -> None:
-    assert "the fastest and the slowest tenth of 30 timed steps." in words()
-    two = replace(PLAN, rows=(ROW, {**ROW, "num_timed_steps": 8}))
-    assert "tenth of 8 to 30 timed steps" in words(two)
-    assert "early stopping (patience 8), which may end a run anywhere from 15 to 100 epochs." in words(is_open=True)
-    assert "early stopping as in 2 runs that finished, after 20 to 31 epochs." in words(seen=(20.4, 31.0))
-
-
-def test_what_is_in_the_time_besides_runs_is_said() -> None:
-    assert "5 learning rates for 1 network, 60 s each" in words(with_row(sweep_seconds=310.0))
-    assert "annealed copies, up to 30 % of the training time" in words(anneal=True)
-    assert "2 at once get in each other's way" in words(jobs=2)
-    assert "Other programs used the processor while lenet5 ran" in words(with_row(is_busy=True))
-    assert not re.search("learning rates|annealed|at once|Other programs", words())
-
-
-def test_a_budget_too_short_for_two_epochs_is_told_with_one_that_is_enough() -> None:
-    plan = with_row(is_undertrained=True, num_epochs_high=1.5)
-    text = words(plan, replace(GTSRB_V1, budget_seconds=15.0))
-    # two epochs of 10 s, and a tenth more for what varies
-    assert "lenet5 would see 1.5 epochs in 15 s: too little to compare; --budget 22s gives it two." in text
-    assert "give more --epochs" in words(plan, replace(GTSRB_V1, max_epochs=1))
-
-
-def test_short_memory_and_disk_are_told_with_a_way_out() -> None:
-    assert "Memory: 2.0 GB for a run, of 16 GB free." in words()
-    assert "Disk: at most 1.0 GB, of 100 GB free." in words()
-    tight = replace(PLAN, free_memory_bytes=2 * 10**9, free_disk_bytes=10**8)
-    assert "too much; give a smaller --batch-size." in words(tight)
-    assert "Memory: 2.0 GB for 2 runs at a time, of 2.0 GB free: too much; give fewer --jobs." in words(tight, jobs=2)
-    assert "too much; give another --out, or --keep-weights none." in words(tight)
-
-
-def test_a_network_that_could_not_be_measured_is_named_with_its_reason() -> None:
-    broken = {**ROW, "network": "vgg16", "reason": "out of memory", "num_timed_steps": None}
-    assert "vgg16 could not be measured: out of memory." in words(replace(PLAN, rows=(ROW, broken)))
-    alone = words(replace(PLAN, rows=(broken,), memory_bytes=None))
-    assert alone.startswith("vgg16 could not be measured")
-    assert "about" not in alone.splitlines()[0]
-
-
-def test_nothing_left_to_do_is_one_sentence() -> None:
-    assert words(replace(PLAN, num_finished=3)) == "3 runs, all finished: nothing is left to do."
+TIGHT = replace(PLAN, free_memory_bytes=2 * 10**9, free_disk_bytes=10**8)
+BROKEN = {**ROW, "network": "vgg16", "reason": "out of memory", "num_timed_steps": None}
 
 
 @pytest.mark.parametrize(
-    ("num_seeds", "end"),
+    ("given", "text"),
     [
-        (1, "; 1 seed can be observed and not judged: 3 are needed."),
-        (3, ": 3 seeds rarely decide at a tolerance of 0.5, ten do."),
-        (10, "."),
+        ({}, "3 runs: about 1 h 00 min (50 min to 1 h 15 min), "),
+        ({"plan": replace(PLAN, num_finished=1)}, "3 runs, 1 of them finished: about"),
+        ({"plan": replace(PLAN, seconds=None)}, "3 runs: between 50 min and 1 h 15 min,"),
+        ({}, "slowest tenth of 30 timed steps."),
+        ({"plan": replace(PLAN, rows=(ROW, {**ROW, "num_timed_steps": 8}))}, "tenth of 8 to 30 timed steps"),
+        ({"is_open": True}, "early stopping (patience 8), which may end a run anywhere from 15 to 100 epochs."),
+        ({"seen": (20.4, 31.0)}, "early stopping as in 2 runs that finished, after 20 to 31 epochs."),
+        ({"plan": with_row(sweep_seconds=310.0)}, "5 learning rates for 1 network, 60 s each"),
+        ({"anneal": True}, "up to 30 % of the training time"),
+        ({"jobs": 2}, "Measured one at a time: 2 at once"),
+        ({"plan": with_row(is_busy=True)}, "Other programs used the processor while lenet5 ran"),
+        # two epochs of 10 s, and a tenth more for what varies
+        (
+            {
+                "plan": with_row(is_undertrained=True, num_epochs_high=1.5),
+                "protocol": replace(GTSRB_V1, budget_seconds=15.0),
+            },
+            "lenet5 would see 1.5 epochs in 15 s: too little to compare; --budget 22s gives it two.",
+        ),
+        ({"plan": with_row(is_undertrained=True), "protocol": replace(GTSRB_V1, max_epochs=1)}, "give more --epochs"),
+        ({}, "Memory: 2.0 GB for a run, of 16 GB free."),
+        ({}, "Disk: at most 1.0 GB, of 100 GB free."),
+        ({"plan": TIGHT}, "2.0 GB free: too much; give a smaller --batch-size."),
+        ({"plan": TIGHT, "jobs": 2}, "2.0 GB for 2 runs at a time, of 2.0 GB free: too much; give fewer --jobs."),
+        ({"plan": TIGHT}, "too much; give another --out, or --keep-weights none."),
+        ({"plan": replace(PLAN, rows=(ROW, BROKEN))}, "vgg16 could not be measured: out of memory."),
     ],
 )
-def test_what_the_seeds_will_decide(num_seeds: int, end: str) -> None:
-    assert seeds_sentence(num_seeds, has_folds=True).endswith(
-        f"0.9 to 1.2 with 3, 0.5 to 0.6 with 5, 0.3 to 0.4 with 10 seeds (docs/statistics.md){end}"
-    )
+def test_a_plan_says_what_the_numbers_hold(given: dict[str, Any], text: str) -> None:
+    assert text in words(**given)
 
 
-def test_nothing_is_said_of_folds_where_the_data_has_a_validation_part() -> None:
-    assert seeds_sentence(3, has_folds=False) == "3 seeds can be judged."
-    assert seeds_sentence(1, has_folds=False) == "1 seed can be observed and not judged: 3 are needed."
+def test_what_does_not_hold_is_not_said() -> None:
+    assert not re.search("learning rates|annealed|at once|Other programs|early stopping|too", words())
+    assert words(replace(PLAN, num_finished=3)) == "3 runs, all finished: nothing is left to do."
+    alone = words(replace(PLAN, rows=(BROKEN,), memory_bytes=None))
+    assert alone.startswith("vgg16 could not be measured") and "about" not in alone.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("num_seeds", "has_folds", "end"),
+    [
+        (1, True, "10 seeds (docs/statistics.md); 1 seed can be observed and not judged: 3 are needed."),
+        (3, True, "10 seeds (docs/statistics.md): 3 seeds rarely decide at a tolerance of 0.5, ten do."),
+        (10, True, "0.9 to 1.2 with 3, 0.5 to 0.6 with 5, 0.3 to 0.4 with 10 seeds (docs/statistics.md)."),
+        (3, False, "3 seeds can be judged."),
+        (1, False, "1 seed can be observed and not judged: 3 are needed."),
+    ],
+)
+def test_what_the_seeds_will_decide(num_seeds: int, has_folds: bool, end: str) -> None:
+    sentence = seeds_sentence(num_seeds, has_folds=has_folds)
+    assert sentence.endswith(end) and ("simulation" in sentence) == has_folds
 
 
 def test_the_half_widths_are_those_of_the_documented_simulation() -> None:
@@ -324,10 +312,18 @@ def test_steps_are_bounded_by_their_tenths() -> None:
     assert (span.low, span.expected, span.high) == pytest.approx((0.1, 0.5, 0.9))
 
 
+def time_of(speed: Speed = SPEED, *, finished_epochs: tuple[float, ...] = (), **changes: Any) -> RunTime:
+    return run_time(speed, replace(GTSRB_V1, **changes), num_test=0, anneals=False, finished_epochs=finished_epochs)
+
+
+def bounds(span: Span) -> tuple[float, float | None, float]:
+    return span.low, span.expected, span.high
+
+
 def test_without_early_stopping_a_run_is_its_epochs_and_what_surrounds_them() -> None:
     time = run_time(SPEED, replace(SURE, max_epochs=10), num_test=10_000, anneals=False)
     assert not time.is_open
-    assert (time.epochs.low, time.epochs.expected, time.epochs.high) == (10, 10, 10)
+    assert bounds(time.epochs) == (10, 10, 10)
     assert time.train.expected == pytest.approx(100.0)  # 1,000 steps of 0.1 s
     # 10 rows of 0.5 s, 8 s to start, 30,000 images at the end
     assert time.whole.expected == pytest.approx(100.0 + 5.0 + 8.0 + 3.0)
@@ -335,41 +331,33 @@ def test_without_early_stopping_a_run_is_its_epochs_and_what_surrounds_them() ->
 
 
 def test_a_budget_bounds_the_steps_and_the_epochs_bound_the_budget() -> None:
-    time = run_time(SPEED, replace(SURE, budget_seconds=60.0), num_test=0, anneals=False)
+    time = time_of(patience=0, budget_seconds=60.0)
     assert (time.train.expected, time.epochs.expected) == (pytest.approx(60.0), pytest.approx(6.0))
-    long = run_time(SPEED, replace(SURE, budget_seconds=6000.0, max_epochs=10), num_test=0, anneals=False)
-    assert long.train.expected == pytest.approx(100.0)
+    assert time_of(patience=0, budget_seconds=6000.0, max_epochs=10).train.expected == pytest.approx(100.0)
 
 
 def test_the_spread_of_the_steps_is_the_spread_of_the_time() -> None:
     speed = replace(SPEED, step_seconds=(0.08, 0.08, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.13, 0.13))
-    time = run_time(speed, replace(SURE, max_epochs=10), num_test=0, anneals=False)
-    assert (time.train.low, time.train.expected, time.train.high) == pytest.approx((80.0, 100.0, 130.0))
+    assert bounds(time_of(speed, patience=0, max_epochs=10).train) == pytest.approx((80.0, 100.0, 130.0))
 
 
 def test_early_stopping_leaves_a_run_open_between_the_first_moment_and_the_last_epoch() -> None:
     # Patience 8: the ninth evaluation may be the eighth without progress; then a decay of 0.4 / 0.6 as long: 15 epochs.
-    time = run_time(SPEED, GTSRB_V1, num_test=0, anneals=False)
-    assert time.is_open
-    assert (time.epochs.low, time.epochs.expected, time.epochs.high) == (15, None, 100)
-    assert (time.train.low, time.train.expected, time.train.high) == (pytest.approx(150.0), None, pytest.approx(1000.0))
+    time = time_of()
+    assert time.is_open and bounds(time.epochs) == (15, None, 100)
+    assert bounds(time.train) == (pytest.approx(150.0), None, pytest.approx(1000.0))
     assert time.whole.expected is None
 
 
 def test_a_budget_is_expected_to_be_used_up_though_patience_may_end_it_earlier() -> None:
-    time = run_time(SPEED, replace(GTSRB_V1, budget_seconds=300.0), num_test=0, anneals=False)
-    assert time.is_open
-    assert (time.epochs.low, time.epochs.expected, time.epochs.high) == (15, 30, 30)
-
-
-def test_a_run_too_short_for_patience_is_not_open() -> None:
-    assert not run_time(SPEED, replace(GTSRB_V1, budget_seconds=100.0), num_test=0, anneals=False).is_open
+    time = time_of(budget_seconds=300.0)
+    assert time.is_open and bounds(time.epochs) == (15, 30, 30)
+    assert not time_of(budget_seconds=100.0).is_open  # too short for patience
 
 
 def test_finished_runs_of_the_network_say_when_early_stopping_ends_one() -> None:
-    time = run_time(SPEED, GTSRB_V1, num_test=0, anneals=False, finished_epochs=(20.0, 30.0, 25.0))
-    assert not time.is_open
-    assert (time.epochs.low, time.epochs.expected, time.epochs.high) == (20, 25, 30)
+    time = time_of(finished_epochs=(20.0, 30.0, 25.0))
+    assert not time.is_open and bounds(time.epochs) == (20, 25, 30)
 
 
 def test_annealed_copies_take_three_tenths_more() -> None:

@@ -95,7 +95,7 @@ def test_real_runs_train_on_drawn_signs_and_the_ledger_knows_whose_test_was_read
     assert (len(ledger(drawn)), len(ledger(alone))) == (1, 2)
     page = (drawn.path / "report" / "index.html").read_text(encoding="utf-8")
     assert f"tested on photographs ({LEVEL})" in page and "photographs: read 1 time" in page
-    assert f"Trained on drawn signs alone; level: {LEVEL}." in page
+    assert f"Trained on synthetic signs alone; level: {LEVEL}." in page
     tables = list((drawn.path / "report" / "tables").glob("*.*"))
     assert {path.suffix for path in tables} == {".csv", ".md", ".tex"}
     assert [path.name for path in tables if LEVEL not in path.read_text()] == []

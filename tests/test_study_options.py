@@ -79,12 +79,8 @@ def test_seeds_that_cannot_be_are_refused(seeds: Any) -> None:
 
 
 def test_a_source_is_gtsrb_signs_or_a_folder_by_its_name(tmp_path: Path) -> None:
-    assert [source_kind(word) for word in ("gtsrb", "signs", "./signs", "x.csv")] == [
-        "gtsrb",
-        "signs",
-        "folder",
-        "folder",
-    ]
+    kinds = {word: source_kind(word) for word in ("gtsrb", "signs", "./signs", "x.csv")}
+    assert kinds == {"gtsrb": "gtsrb", "signs": "signs", "./signs": "folder", "x.csv": "folder"}
     assert source_name("signs") == "signs"
     assert source_name(str(tmp_path / "my images")) == "my images"
     assert source_name(str(tmp_path / "list.csv")) == "list"
@@ -143,9 +139,4 @@ def test_a_value_out_of_the_protocols_range_is_refused() -> None:
 
 def test_runs_go_seed_by_seed() -> None:
     runs = planned_runs([("lenet5", False), ("lenet5", True)], (0, 3))
-    assert [(run.label, run.seed) for run in runs] == [
-        ("lenet5", 0),
-        ("lenet5+stn", 0),
-        ("lenet5", 3),
-        ("lenet5+stn", 3),
-    ]
+    assert [(run.label, run.seed) for run in runs] == [(n, s) for s in (0, 3) for n in ("lenet5", "lenet5+stn")]

@@ -26,7 +26,14 @@ from roadtest.study import prepare as check
 from roadtest.study import prepare as images
 from roadtest.study.api import compare, open_context
 from roadtest.study.options import Options, build_options
-from roadtest.study.prepare import check_in_short, choose_variants, fetch_weights, list_originals, name_source, settle
+from roadtest.study.prepare import (
+    check_in_short,
+    choose_variants,
+    find_missing_weights,
+    list_originals,
+    name_source,
+    settle,
+)
 from roadtest.study.resolve import FOLDER_NETWORKS, chosen_protocol
 from small_study import Told, compare_small, draw_images, own, prepare
 
@@ -117,15 +124,6 @@ def test_a_study_of_another_protocol_is_refused_before_images_are_decoded_for_th
 
 
 @pytest.mark.slow
-def test_flips_that_are_not_settled_yet_are_no_other_protocol(pictures: Path) -> None:
-    compare_small(pictures, "good")
-    study, again = compare_small(pictures, "good")
-    assert again.runs() == [] and study.info.protocol["augmentation"]["flip_probability"] == 0.5
-    with pytest.raises(ValueError, match="augmentation is "):
-        compare_small(pictures, "good", flips="off")
-
-
-@pytest.mark.slow
 def test_flips_are_refused_where_classes_mirror_each_other(pictures: Path, tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     for number in range(200):
@@ -178,15 +176,17 @@ def test_too_few_images_are_refused_before_anything_is_decoded(pictures: Path, t
 
 
 @pytest.mark.slow
-def test_what_was_settled_stands_in_the_config_that_repeats_the_study(pictures: Path) -> None:
+def test_what_was_settled_is_in_the_config_that_repeats_the_study(pictures: Path) -> None:
     study, told = compare_small(pictures, "good")
     config = read_config(study.path / "study.toml")
     assert (config["image_size"], config["flips"]) == (32, "on")
     assert "--image-size 32 --flips on" in study.info.command
+    assert len(told.of("note")) == 4  # its size, its flips, its test split, and that its images are in order
+    for same in ({}, {"image_size": 32, "flips": "on"}):  # flips that are not settled yet are no other protocol
+        assert compare_small(pictures, "good", **same)[1].runs() == []
     assert study.info.protocol["augmentation"]["flip_probability"] == 0.5
-    assert len(told.of("note")) == 4  # its size, its flips, its test part, and that its images are in order
-    _, again = compare_small(pictures, "good", image_size=32, flips="on")
-    assert again.runs() == []
+    with pytest.raises(ValueError, match="augmentation is "):
+        compare_small(pictures, "good", flips="off")
 
 
 @pytest.mark.slow
@@ -268,12 +268,14 @@ def test_weights_that_cannot_be_had_are_told_before_anything_is_trained(
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     run = PlannedRun(network=f"{TIMM}+pretrained", has_stn=False, seed=0)
     with pytest.raises(ValueError, match="are not in the cache"):
-        fetch_weights([run], tmp_path, lambda event: None, is_fresh=False)
+        find_missing_weights([run], tmp_path, lambda event: None, is_fresh=False, is_fetching=True)
     (tmp_path / run.folder).mkdir(parents=True)
     (tmp_path / run.folder / "record.json").touch()
-    fetch_weights([run], tmp_path, lambda event: None, is_fresh=False)  # it is done: nothing is needed
+    find_missing_weights(
+        [run], tmp_path, lambda event: None, is_fresh=False, is_fetching=True
+    )  # it is done: nothing is needed
     with pytest.raises(ValueError, match="are not in the cache"):
-        fetch_weights([run], tmp_path, lambda event: None, is_fresh=True)
+        find_missing_weights([run], tmp_path, lambda event: None, is_fresh=True, is_fetching=True)
 
 
 def test_names_may_come_in_any_collection() -> None:

@@ -14,6 +14,7 @@ from roadtest.study.progress import (
     AT_WORK,
     DONE,
     FAILED,
+    FIGURES,
     WAITING,
     RunProgress,
     StudyProgress,
@@ -115,14 +116,6 @@ def test_a_files_name_is_text_alone() -> None:
     assert "?]0;owned?.png" in terminal.getvalue() and "\x1b]0" not in terminal.getvalue()
 
 
-def test_a_notebook_gets_whole_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JUPYTER_COLUMNS", "40")
-    stream = io.StringIO()
-    with show_progress(stream=stream) as on_event:
-        on_event(ROW)
-    assert stream.getvalue().count("\n") == 1
-
-
 def test_a_command_in_a_notebooks_cell_gets_lines_though_it_has_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JPY_PARENT_PID", "7")
     console = Console(file=io.StringIO(), force_terminal=True, width=40, height=30)
@@ -161,19 +154,7 @@ def test_without_runs_the_picture_does_not_stay() -> None:
 
 def test_a_wide_window_shows_every_column() -> None:
     titles = [column.title for column in columns_for(progress_of(2).runs, 140)]
-    assert titles == [
-        "run",
-        "seed",
-        "status",
-        "epoch",
-        "train loss",
-        "val loss",
-        "train acc",
-        "val acc",
-        "images/s",
-        "used",
-        "left",
-    ]
+    assert titles == ["run", "seed", "status", *(column.title for column in FIGURES)]
 
 
 def test_eighty_characters_keep_what_matters_most() -> None:
@@ -240,14 +221,8 @@ def test_a_run_goes_from_waiting_to_done_and_keeps_its_last_numbers() -> None:
         Event(kind="finished", label="lenet5", seed=0, val_accuracy=0.6, train_seconds=30.0),
     )
     (line,) = progress.runs
-    assert (line.state, line.status, line.epoch, line.val_accuracy, line.train_seconds, line.seconds_left) == (
-        DONE,
-        "done",
-        1.0,
-        0.6,
-        30.0,
-        None,
-    )
+    assert (line.state, line.status, line.epoch, line.val_accuracy) == (DONE, "done", 1.0, 0.6)
+    assert (line.train_seconds, line.seconds_left) == (30.0, None)
 
 
 def test_each_kind_of_event_puts_the_run_into_its_state() -> None:

@@ -10,6 +10,8 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -70,12 +72,7 @@ def jobs_of(tasks: list[Task]) -> list[RunSpec]:
 def test_every_run_is_told_the_same_but_for_network_and_seed(images: Path, tasks: list[Task], tmp_path: Path) -> None:
     study, _ = compare_small(images, "good", "other", seeds=2, threads=1, precision="float32", keep_weights="none")
     jobs = jobs_of(tasks)
-    assert [(job.run.network, job.run.seed) for job in jobs] == [
-        ("good.py:build", 0),
-        ("other.py:build", 0),
-        ("good.py:build", 1),
-        ("other.py:build", 1),
-    ]
+    assert [(job.run.network, job.run.seed) for job in jobs] == [(n, s) for s in (0, 1) for n in own("good", "other")]
     plain = [json.loads(job.to_json()) | {"run": None} for job in jobs]
     assert all(each == plain[0] for each in plain)
     job = jobs[0]
@@ -108,24 +105,16 @@ def test_a_finished_run_keeps_no_state_that_a_kill_left_behind(images: Path, tas
 
 
 @pytest.mark.slow
-def test_a_relative_cache_is_found_by_the_workers_too(
+def test_cores_are_shared_by_runs_at_the_same_time_and_a_relative_cache_is_found_by_workers(
     images: Path, tasks: list[Task], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ROADTEST_CACHE", "cache")
-    compare_small(images, "good")
-    assert jobs_of(tasks)[0].cache_dir.is_absolute()
-    assert jobs_of(tasks)[0].pixels_path.is_absolute()
-
-
-@pytest.mark.slow
-def test_cores_are_shared_by_runs_at_the_same_time(
-    images: Path, tasks: list[Task], monkeypatch: pytest.MonkeyPatch
-) -> None:
     monkeypatch.setattr(work, "count_usable_cores", lambda: 8)
     compare_small(images, "good", jobs=3)
-    assert jobs_of(tasks)[0].num_threads == 2
     compare_small(images, "good", seeds=2, jobs=16)
-    assert jobs_of(tasks)[1].num_threads == 1
+    jobs = jobs_of(tasks)
+    assert [job.num_threads for job in jobs] == [2, 1]
+    assert all(job.cache_dir.is_absolute() and job.pixels_path.is_absolute() for job in jobs)
 
 
 @pytest.mark.slow
@@ -207,36 +196,36 @@ def text_of(runs: tuple[PlannedRun, ...], missing: tuple[PlannedRun, ...], **mor
 
 
 RUNS = planned_runs([(name, has_stn) for name in ("lenet5", "vgg16") for has_stn in (False, True)], (0, 1, 2))
+SWEEP = f"{len(FOLDER_V1.sweep_rates)} learning rates for 4 networks, {render_duration(FOLDER_V1.sweep_seconds)} each"
+OWN = planned_runs([("net.py:build", False)], (0,))
 
 
-def test_the_line_says_runs_time_and_disk() -> None:
-    assert text_of(RUNS, RUNS) == "12 runs, about 2 h 05 min of training, 6.4 GB"  # 12 x 625 s = 7,500 s
-    assert text_of(RUNS, RUNS, num_parallel=2) == "12 runs, about 1 h 02 min of training, 6.4 GB"
-    assert text_of(RUNS[:1], RUNS[:1], protocol=GTSRB_V1) == "1 run, at most 100 epochs each, 6.4 GB"
-
-
-def test_annealed_copies_are_told_beside_the_training() -> None:
-    # 12 x 625 s = 7,500 s, of which 0.4 x (1/4 + 1/2) = 0.3
-    text = text_of(RUNS, RUNS, anneals=True)
-    assert text == "12 runs, about 2 h 05 min of training, about 38 min of annealed copies beside it, 6.4 GB"
-    assert "annealed" not in text_of(RUNS, RUNS, protocol=GTSRB_V1, anneals=True)
-
-
-def test_what_is_finished_costs_nothing() -> None:
-    assert text_of(RUNS, RUNS[10:]) == "12 runs, 10 of them finished, about 21 min of training, 6.4 GB"
-    assert text_of(RUNS, ()) == "12 runs, 12 of them finished"
-
-
-def test_a_sweep_is_told() -> None:
-    text = text_of(RUNS, RUNS, protocol=FOLDER_V1, num_swept=4)
-    seconds = render_duration(FOLDER_V1.sweep_seconds)
-    assert f"before it {len(FOLDER_V1.sweep_rates)} learning rates for 4 networks, {seconds} each" in text
-
-
-def test_a_network_of_ones_own_makes_the_disk_a_lower_bound() -> None:
-    own = planned_runs([("net.py:build", False)], (0,))
-    assert text_of(own, own).endswith(", at least 6.4 GB")
-    assert text_of(own, own, disk_bytes=0) == "1 run, about 10 min of training"
+@pytest.mark.parametrize(
+    ("runs", "missing", "more", "text"),
+    [
+        (RUNS, RUNS, {}, "12 runs, about 2 h 05 min of training, 6.4 GB"),  # 12 x 625 s = 7,500 s
+        (RUNS, RUNS, {"num_parallel": 2}, "12 runs, about 1 h 02 min of training, 6.4 GB"),
+        (RUNS[:1], RUNS[:1], {"protocol": GTSRB_V1}, "1 run, at most 100 epochs each, 6.4 GB"),
+        # 12 x 625 s = 7,500 s, of which 0.4 x (1/4 + 1/2) = 0.3
+        (
+            RUNS,
+            RUNS,
+            {"anneals": True},
+            "12 runs, about 2 h 05 min of training, about 38 min of annealed copies beside it, 6.4 GB",
+        ),
+        (RUNS, RUNS, {"anneals": True, "protocol": GTSRB_V1}, "12 runs, at most 100 epochs each, 6.4 GB"),
+        (RUNS, RUNS[10:], {}, "12 runs, 10 of them finished, about 21 min of training, 6.4 GB"),
+        (RUNS, (), {}, "12 runs, 12 of them finished"),
+        (RUNS, RUNS, {"num_swept": 4, "protocol": FOLDER_V1}, f"before it {SWEEP}"),
+        (OWN, OWN, {}, ", at least 6.4 GB"),  # a user-defined network is not built here
+        (OWN, OWN, {"disk_bytes": 0}, "1 run, about 10 min of training"),
+    ],
+)
+def test_the_line_says_runs_time_and_disk(
+    runs: tuple[PlannedRun, ...], missing: tuple[PlannedRun, ...], more: dict[str, Any], text: str
+) -> None:
+    found = text_of(runs, missing, **more)
+    assert text in found if text.startswith(("before", ",")) else found == text
 
 
 def test_sizes_are_counted_on_paper() -> None:
@@ -287,23 +276,19 @@ def test_disk_holds_all_weights_and_the_largest_states_twice() -> None:
     assert disk((), jobs=1, keep_weights="all") == 0
 
 
-def test_durations_and_sizes_are_short() -> None:
-    assert [render_duration(s) for s in (0.6, 89, 90, 3599, 3600, 7500)] == [
-        "1 s",
-        "89 s",
-        "2 min",
-        "1 h 00 min",
-        "1 h 00 min",
-        "2 h 05 min",
-    ]
-    assert [render_bytes(b) for b in (400, 261_000, 999_600, 9_940_000, 64e9, 5e12)] == [
-        "0.4 kB",
-        "261 kB",
-        "1.0 MB",
-        "9.9 MB",
-        "64 GB",
-        "5000 GB",
-    ]
+@pytest.mark.parametrize(
+    ("num_bytes", "text"),
+    [
+        (400, "0.4 kB"),
+        (261_000, "261 kB"),
+        (999_600, "1.0 MB"),
+        (9_940_000, "9.9 MB"),
+        (64e9, "64 GB"),
+        (5e12, "5000 GB"),
+    ],
+)
+def test_sizes_are_short(num_bytes: float, text: str) -> None:
+    assert render_bytes(num_bytes) == text
 
 
 HERE = Path(__file__).parent
@@ -313,7 +298,7 @@ HERE = Path(__file__).parent
 def test_ctrl_c_keeps_everything_and_the_same_command_goes_on(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use_fake_processes(monkeypatch)
 
-    began = ctrl_c_when(lambda: bool(list(Path("study").glob("*/seed-0/began"))))
+    began = ctrl_c_when(has_begun)
     with pytest.raises(Interrupted, match="the same command goes on") as error, began:
         compare_small(images, "good", "waits", "other")
     study = read_study(error.value.study_dir)
@@ -326,28 +311,41 @@ def test_ctrl_c_keeps_everything_and_the_same_command_goes_on(images: Path, monk
     assert told.runs() == [("other", 0)]
 
 
-def start_study(images: Path, *names: str) -> "subprocess.Popen[bytes]":
-    """The same in a process of its own, with workers of their own, which may be ended."""
-    code = (
-        "import signal, sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where pytest-xdist ignores it\n"
-        "from roadtest.study.api import Interrupted\n"
-        "import small_study as s; s.launch.WORKER = s.FAKE_WORKER; s.work.write_report = s.fake_report\n"
-        "try: s.compare_small(Path(sys.argv[2]), *sys.argv[3:])\n"
-        "except Interrupted: sys.exit(130)\n"
-    )
-    return subprocess.Popen([sys.executable, "-c", code, str(HERE), str(images), *names])
+START = """
+import signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where pytest-xdist ignores it
+from roadtest.study.api import Interrupted
+import small_study as s
+s.launch.WORKER, s.work.write_report = s.FAKE_WORKER, s.fake_report
+try:
+    s.compare_small(Path(sys.argv[2]), *sys.argv[3:])
+except Interrupted:
+    sys.exit(130)
+"""
+
+
+@contextmanager
+def started(*words: str | Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A study in a process of its own, with workers of its own; killed at the end of the block."""
+    parent = subprocess.Popen([sys.executable, "-c", *map(str, words)])
+    try:
+        yield parent
+    finally:
+        parent.kill()
+        parent.wait()
+
+
+def has_begun() -> bool:
+    return bool(list(Path("study").glob("*/seed-0/began")))
 
 
 @pytest.mark.slow
 def test_a_killed_study_leaves_no_worker_behind_and_its_lock_is_taken_over(images: Path) -> None:
-    parent = start_study(images, "good", "waits")
-    try:
-        wait_until(lambda: bool(list(Path("study").glob("*/seed-0/began"))))
+    with started(START, HERE, images, "good", "waits") as parent:
+        wait_until(has_begun)
         workers = psutil.Process(parent.pid).children()
-    finally:
-        parent.kill()
-        parent.wait()
     wait_until(lambda: not any(worker.is_running() for worker in workers))
     (trace,) = Path("study").glob("*/seed-0/trace")
     assert trace.read_text() == "the state is kept"
@@ -358,14 +356,10 @@ def test_a_killed_study_leaves_no_worker_behind_and_its_lock_is_taken_over(image
 
 @pytest.mark.slow
 def test_ctrl_c_at_the_terminal_ends_a_study_with_130(images: Path) -> None:
-    parent = start_study(images, "waits")
-    try:
-        wait_until(lambda: bool(list(Path("study").glob("*/seed-0/began"))))
+    with started(START, HERE, images, "waits") as parent:
+        wait_until(has_begun)
         parent.send_signal(signal.SIGINT)
         assert parent.wait(60) == 130
-    finally:
-        parent.kill()
-        parent.wait()
     (trace,) = Path("study").glob("*/seed-0/trace")
     assert trace.read_text() == "the state is kept"
     assert not Path("study/.lock-holder").exists()
@@ -386,28 +380,17 @@ except Interrupted:
 
 @pytest.mark.slow
 def test_a_real_study_killed_in_training_goes_on_from_its_state(images: Path) -> None:
-    def start(num_epochs: int) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen([sys.executable, "-c", REAL_STUDY, str(images), str(num_epochs)])
-
-    parent = start(3000)
-    try:
+    with started(REAL_STUDY, images, "3000") as parent:
         wait_until(lambda: any(read_epochs(path.parent) for path in Path("study").glob("*/seed-0/epochs.csv")), 120)
         workers = psutil.Process(parent.pid).children()
-    finally:
-        parent.kill()
-        parent.wait()
     wait_until(lambda: not any(worker.is_running() for worker in workers))
     (state,) = Path("study").glob("*/seed-0/state.pt")
     num_rows = len(read_epochs(state.parent))
     assert num_rows >= 1
-    again = start(3000)
-    try:
+    with started(REAL_STUDY, images, "3000") as again:
         wait_until(lambda: len(read_epochs(state.parent)) > num_rows, 120)
         again.send_signal(signal.SIGINT)
         assert again.wait(60) == 130
-    finally:
-        again.kill()
-        again.wait()
     assert state.exists()
     assert "from epoch" not in (state.parent / "log.txt").read_text()  # the log has the libraries' words, not ours
     steps = [row.step for row in read_epochs(state.parent)]
@@ -440,11 +423,8 @@ def test_the_rate_with_the_lowest_validation_loss_is_chosen(tmp_path: Path) -> N
     assert reasons == {}
     assert chosen_rates(jobs[0].study_dir) == {"lenet5": 0.02, "vgg16": 0.02}
     rows = [row for row in read_rows(jobs[0].study_dir / "sweep.csv") if row["network"] == "lenet5"]
-    assert [(row["learning_rate"], row["is_chosen"]) for row in rows] == [
-        ("0.01", "False"),
-        ("0.02", "True"),
-        ("0.05", "False"),
-    ]
+    chosen = [(row["learning_rate"], row["is_chosen"]) for row in rows]
+    assert chosen == [("0.01", "False"), ("0.02", "True"), ("0.05", "False")]
     texts = [event.text for event in told if event.label == "lenet5"]
     assert texts == [
         "rate 0.01: validation loss 0.0100",
@@ -463,17 +443,15 @@ def test_a_network_without_any_loss_has_rows_and_no_rate(tmp_path: Path) -> None
     assert [row["val_loss"] for row in rows if row["network"] == "diverges.py:build"] == ["inf"] * 3
 
 
-def test_a_network_that_fails_has_its_own_reason_and_the_others_go_on(tmp_path: Path) -> None:
-    jobs = jobs_of_sweep(tmp_path, "raises.py:build", "lenet5")
+@pytest.mark.parametrize(
+    ("network", "reason"), [("raises", "the network is wrong: mend it"), ("leaves", "by sys.exit")]
+)
+def test_a_network_that_fails_has_its_reason_and_no_rate_and_the_others_go_on(
+    network: str, reason: str, tmp_path: Path
+) -> None:
+    jobs = jobs_of_sweep(tmp_path, f"{network}.py:build", "lenet5")
     reasons, _ = sweep(jobs)
-    assert reasons == {"raises.py:build": "the network is wrong: mend it"}
-    assert chosen_rates(jobs[0].study_dir) == {"lenet5": 0.02}
-
-
-def test_a_network_that_ends_its_process_has_a_reason_and_no_rate_of_the_trials_before(tmp_path: Path) -> None:
-    jobs = jobs_of_sweep(tmp_path, "leaves.py:build", "lenet5")
-    reasons, _ = sweep(jobs)
-    assert list(reasons) == ["leaves.py:build"] and "as by sys.exit" in reasons["leaves.py:build"]
+    assert list(reasons) == [f"{network}.py:build"] and reason in reasons[f"{network}.py:build"]
     assert chosen_rates(jobs[0].study_dir) == {"lenet5": 0.02}
 
 
@@ -484,17 +462,12 @@ def test_with_fail_fast_the_first_failure_is_the_last(tmp_path: Path) -> None:
     assert chosen_rates(jobs[0].study_dir) == {}
 
 
-def test_a_network_that_is_swept_again_begins_anew(tmp_path: Path) -> None:
+def test_a_network_that_is_swept_again_begins_anew_and_a_damaged_rate_names_its_file(tmp_path: Path) -> None:
     jobs = jobs_of_sweep(tmp_path, "lenet5")
     sweep(jobs)
-    sweep(jobs)
-    assert len(read_rows(jobs[0].study_dir / "sweep.csv")) == 3
-
-
-def test_a_rate_that_is_no_number_is_told_with_its_file(tmp_path: Path) -> None:
-    jobs = jobs_of_sweep(tmp_path, "lenet5")
     sweep(jobs)
     path = jobs[0].study_dir / "sweep.csv"
+    assert len(read_rows(path)) == 3
     path.write_text(path.read_text().replace("0.02", "fast"))
     with pytest.raises(ValueError, match=r"sweep\.csv is damaged \(learning_rate: "):
         chosen_rates(jobs[0].study_dir)

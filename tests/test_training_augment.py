@@ -1,12 +1,9 @@
-"""Augmentation against slow, independent implementations; its draws against the definition and against chance.
+"""Augmentation against slow, independent implementations; its random numbers against the definition and chance.
 
 Images are uint8 NHWC, as everywhere; `shown` undoes the fixed normalisation, so that oracles work on [0, 1].
+"""
 
-What holds for every batch: draws keyed by seed, epoch and image id, sameness, shapes, and refusals.
-
-Draws from a counter: keyed by seed, epoch, image id and column, uniform and independent."""
-
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 
@@ -27,6 +24,8 @@ from roadtest.training import augment
 from roadtest.training.augment import affine_maps, augment_batch, prepare_batch, sample_parameters, uniform_numbers
 
 Pixels = npt.NDArray[np.float64]
+NO_COLOUR = dict.fromkeys(("brightness", "contrast", "saturation", "hue_degrees", "grayscale_probability"), 0.0)
+NO_GEOMETRY = dict.fromkeys(set(NAMES) - set(NO_COLOUR), 0.0)
 
 
 def shown(batch: Tensor) -> Tensor:
@@ -34,13 +33,13 @@ def shown(batch: Tensor) -> Tensor:
     return batch * 0.25 + 0.5
 
 
-def draws(image_ids: Tensor, column: int) -> list[float]:
+def numbers(image_ids: Tensor, column: int) -> list[float]:
     numbers_ND = uniform_numbers(image_ids, seed=SEED, epoch=EPOCH, num_columns=augment.NUM_COLUMNS)
-    return [float(draw) for draw in numbers_ND[:, column]]
+    return [float(number) for number in numbers_ND[:, column]]
 
 
-def swings(image_ids: Tensor, column: int, half_width: float) -> list[float]:
-    return [(2 * draw - 1) * half_width for draw in draws(image_ids, column)]
+def centred(image_ids: Tensor, column: int, half_width: float) -> list[float]:
+    return [(2 * draw - 1) * half_width for draw in numbers(image_ids, column)]
 
 
 def only(**values: float) -> Augmentation:
@@ -54,16 +53,16 @@ def slow_geometry(images: Tensor, image_ids: Tensor, a: Augmentation) -> Pixels:
     """For each pixel of the output walk back through the steps, then interpolate linearly; borders repeat."""
     size = images.shape[1]
     swing = {
-        "rotation": swings(image_ids, augment.ROTATION, a.rotation_degrees),
-        "shear": swings(image_ids, augment.SHEAR, a.shear_degrees),
-        "log_scale": swings(image_ids, augment.LOG_SCALE, a.log_scale),
-        "crop": [a.crop * draw for draw in draws(image_ids, augment.CROP)],
-        "crop_x": swings(image_ids, augment.CROP_X, 0.5),
-        "crop_y": swings(image_ids, augment.CROP_Y, 0.5),
-        "shift_x": swings(image_ids, augment.SHIFT_X, a.shift),
-        "shift_y": swings(image_ids, augment.SHIFT_Y, a.shift),
+        "rotation": centred(image_ids, augment.ROTATION, a.rotation_degrees),
+        "shear": centred(image_ids, augment.SHEAR, a.shear_degrees),
+        "log_scale": centred(image_ids, augment.LOG_SCALE, a.log_scale),
+        "crop": [a.crop * draw for draw in numbers(image_ids, augment.CROP)],
+        "crop_x": centred(image_ids, augment.CROP_X, 0.5),
+        "crop_y": centred(image_ids, augment.CROP_Y, 0.5),
+        "shift_x": centred(image_ids, augment.SHIFT_X, a.shift),
+        "shift_y": centred(image_ids, augment.SHIFT_Y, a.shift),
     }
-    flips = draws(image_ids, augment.FLIP)
+    flips = numbers(image_ids, augment.FLIP)
     seen = []
     for index, image in enumerate(images.numpy() / 255):
         s = {name: values[index] for name, values in swing.items()}
@@ -91,7 +90,7 @@ def slow_geometry(images: Tensor, image_ids: Tensor, a: Augmentation) -> Pixels:
         only(shear_degrees=50.0),
         only(crop=0.6),
         only(flip_probability=0.5),
-        replace(LARGE, brightness=0.0, contrast=0.0, saturation=0.0, hue_degrees=0.0, grayscale_probability=0.0),
+        replace(LARGE, **NO_COLOUR),
     ],
     ids=["rotation", "shift", "scale", "shear", "crop", "flip", "all"],
 )
@@ -105,7 +104,7 @@ def test_geometry_equals_a_walk_back_through_its_steps(augmentation: Augmentatio
 
 def test_rotation_equals_torchvision_inside_the_circle_that_stays_in_the_frame() -> None:
     images = photos(8)
-    angles = swings(ids(8), augment.ROTATION, 90.0)
+    angles = centred(ids(8), augment.ROTATION, 90.0)
     seen = shown(vary(images, ids(8), only(rotation_degrees=90.0)))
     middle = torch.arange(32) - 15.5
     is_inside = (middle**2 + middle[:, None] ** 2).sqrt() < 14.5
@@ -117,8 +116,9 @@ def test_rotation_equals_torchvision_inside_the_circle_that_stays_in_the_frame()
 
 def test_the_border_is_repeated_so_that_white_stays_white() -> None:
     white = torch.full((64, 32, 32, 3), 255, dtype=torch.uint8)
-    geometry = replace(LARGE, brightness=0.0, contrast=0.0, saturation=0.0, hue_degrees=0.0, grayscale_probability=0.0)
-    torch.testing.assert_close(shown(vary(white, ids(64), geometry)), torch.ones(64, 3, 32, 32), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        shown(vary(white, ids(64), replace(LARGE, **NO_COLOUR))), torch.ones(64, 3, 32, 32), atol=1e-6, rtol=0
+    )
 
 
 def test_no_map_has_a_mirror_in_it_unless_flips_are_on() -> None:
@@ -150,9 +150,7 @@ def centres(batch: Tensor) -> Tensor:
 
 
 def test_what_is_left_stays_left_in_the_published_protocol() -> None:
-    geometry = replace(Augmentation(), brightness=0.0, contrast=0.0, saturation=0.0, hue_degrees=0.0)
-    geometry = replace(geometry, grayscale_probability=0.0)
-    red, green, _ = centres(vary(marked(500), ids(500), geometry)).unbind(1)
+    red, green, _ = centres(vary(marked(500), ids(500), replace(Augmentation(), **NO_COLOUR))).unbind(1)
     assert (red[:, 0] + 10 < green[:, 0]).all()  # 24 pixels apart before
 
 
@@ -167,35 +165,29 @@ def test_three_marks_keep_their_sense_of_rotation_however_far_they_are_turned() 
 # -- colour -----------------------------------------------------------------------------------------------------------
 
 
-def test_brightness_equals_torchvision() -> None:
+@pytest.mark.parametrize(
+    ("name", "column", "half_width", "oracle", "atol"),
+    [
+        ("brightness", augment.BRIGHTNESS, 0.8, tv.adjust_brightness, 1e-5),
+        ("contrast", augment.CONTRAST, 0.9, tv.adjust_contrast, 3e-4),  # its weight of red is 0.2989
+        ("saturation", augment.SATURATION, 0.9, tv.adjust_saturation, 3e-4),
+    ],
+)
+def test_a_colour_change_equals_torchvisions(
+    name: str, column: int, half_width: float, oracle: Callable[[Tensor, float], Tensor], atol: float
+) -> None:
     images = photos(16)
-    seen = shown(vary(images, ids(16), only(brightness=0.8)))
-    for index, swing in enumerate(swings(ids(16), augment.BRIGHTNESS, 0.8)):
-        expected = tv.adjust_brightness(images[index].permute(2, 0, 1) / 255, 1 + swing)
-        torch.testing.assert_close(seen[index], expected, atol=1e-5, rtol=0)
-
-
-def test_contrast_equals_torchvision() -> None:
-    images = photos(16)
-    seen = shown(vary(images, ids(16), only(contrast=0.9)))
-    for index, swing in enumerate(swings(ids(16), augment.CONTRAST, 0.9)):
-        expected = tv.adjust_contrast(images[index].permute(2, 0, 1) / 255, 1 + swing)
-        torch.testing.assert_close(seen[index], expected, atol=3e-4, rtol=0)  # its weight of red is 0.2989
-
-
-def test_saturation_equals_torchvision() -> None:
-    images = photos(16)
-    seen = shown(vary(images, ids(16), only(saturation=0.9)))
-    for index, swing in enumerate(swings(ids(16), augment.SATURATION, 0.9)):
-        expected = tv.adjust_saturation(images[index].permute(2, 0, 1) / 255, 1 + swing)
-        torch.testing.assert_close(seen[index], expected, atol=3e-4, rtol=0)
+    seen = shown(vary(images, ids(16), only(**{name: half_width})))
+    for index, swing in enumerate(centred(ids(16), column, half_width)):
+        expected = oracle(images[index].permute(2, 0, 1) / 255, 1 + swing)
+        torch.testing.assert_close(seen[index], expected, atol=atol, rtol=0)
 
 
 def test_grayscale_equals_torchvision_and_comes_as_often_as_asked() -> None:
     images = photos(400, 8)
     seen = shown(vary(images, ids(400), only(grayscale_probability=0.3)))
     grey = tv.rgb_to_grayscale(images.permute(0, 3, 1, 2) / 255, num_output_channels=3)
-    is_grey = torch.tensor(draws(ids(400), augment.GRAYSCALE)) < 0.3
+    is_grey = torch.tensor(numbers(ids(400), augment.GRAYSCALE)) < 0.3
     torch.testing.assert_close(seen[is_grey], grey[is_grey], atol=3e-4, rtol=0)
     torch.testing.assert_close(seen[~is_grey], images[~is_grey].permute(0, 3, 1, 2) / 255, atol=1e-5, rtol=0)
     assert 92 <= int(is_grey.sum()) <= 148  # 120 expected, deviation sqrt(400 * 0.3 * 0.7) = 9.2, three of them
@@ -204,7 +196,7 @@ def test_grayscale_equals_torchvision_and_comes_as_often_as_asked() -> None:
 def test_hue_is_a_rotation_about_the_grey_axis() -> None:
     images = photos(16, low=100, high=155)  # far enough from black and white to need no clip
     seen = shown(vary(images, ids(16), only(hue_degrees=180.0)))
-    for index, swing in enumerate(swings(ids(16), augment.HUE, 180.0)):
+    for index, swing in enumerate(centred(ids(16), augment.HUE, 180.0)):
         turn = Rotation.from_rotvec(np.full(3, np.radians(swing) / np.sqrt(3)))
         expected = turn.apply(images[index].reshape(-1, 3).numpy() / 255)
         np.testing.assert_allclose(seen[index].flatten(1).T.numpy(), expected, atol=1e-5)
@@ -227,16 +219,14 @@ def slow_colour(image: Pixels, swing: dict[str, float], is_grey: bool) -> Pixels
 
 def test_all_colour_changes_together_equal_their_steps_in_order() -> None:
     images = photos(32, 16)
-    a = replace(
-        LARGE, rotation_degrees=0.0, shift=0.0, log_scale=0.0, shear_degrees=0.0, crop=0.0, flip_probability=0.0
-    )
+    a = replace(LARGE, **NO_GEOMETRY)
     swing = {
-        "brightness": swings(ids(32), augment.BRIGHTNESS, a.brightness),
-        "contrast": swings(ids(32), augment.CONTRAST, a.contrast),
-        "saturation": swings(ids(32), augment.SATURATION, a.saturation),
-        "hue": swings(ids(32), augment.HUE, np.radians(a.hue_degrees)),
+        "brightness": centred(ids(32), augment.BRIGHTNESS, a.brightness),
+        "contrast": centred(ids(32), augment.CONTRAST, a.contrast),
+        "saturation": centred(ids(32), augment.SATURATION, a.saturation),
+        "hue": centred(ids(32), augment.HUE, np.radians(a.hue_degrees)),
     }
-    is_grey = [draw < a.grayscale_probability for draw in draws(ids(32), augment.GRAYSCALE)]
+    is_grey = [draw < a.grayscale_probability for draw in numbers(ids(32), augment.GRAYSCALE)]
     assert 5 < sum(is_grey) < 27
     seen = shown(vary(images, ids(32), a)).permute(0, 2, 3, 1).numpy()
     for index in range(32):
@@ -250,13 +240,13 @@ def test_contrast_turns_about_the_mean_grey_of_what_is_left_in_the_frame() -> No
     a = only(crop=0.8, contrast=0.5)
     cropped = shown(vary(images, ids(16), replace(a, contrast=0.0)))
     seen = shown(vary(images, ids(16), a))
-    for index, swing in enumerate(swings(ids(16), augment.CONTRAST, 0.5)):
+    for index, swing in enumerate(centred(ids(16), augment.CONTRAST, 0.5)):
         torch.testing.assert_close(seen[index], tv.adjust_contrast(cropped[index], 1 + swing), atol=3e-4, rtol=0)
 
 
 def test_factors_above_one_reach_black_but_never_a_negative() -> None:
     images = photos(64, low=60, high=200)
-    dark = torch.tensor(swings(ids(64), augment.BRIGHTNESS, 3.0)) < -1
+    dark = torch.tensor(centred(ids(64), augment.BRIGHTNESS, 3.0)) < -1
     seen = shown(vary(images, ids(64), only(brightness=3.0)))
     assert dark.any()
     assert (seen[dark] == 0).all()

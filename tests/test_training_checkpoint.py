@@ -1,8 +1,10 @@
 """The saved state and the weights: atomic, exact, and never a way to run a stranger's code."""
 
+import io
 import os
 import pickle
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,10 @@ from roadtest.training.checkpoint import (
     write_weights,
 )
 from roadtest.training.loop import train
+from roadtest.training.state import TrainState
 from tiny import TinyNet, tiny_training, write_tiny_study
 
-ORIGIN = RunMetadata(identity="i", machine="m", precision="float32", precision_probe_ms={}, started_at="2026-01-01")
+METADATA = RunMetadata(identity="i", machine="m", precision="float32", precision_probe_ms={}, started_at="2026-01-01")
 
 
 @pytest.fixture
@@ -33,6 +36,18 @@ def job(tmp_path: Path) -> RunSpec:
     job = write_tiny_study(tmp_path)
     job.run_dir.mkdir(parents=True)
     return job
+
+
+def begun_training() -> TrainState:
+    training = tiny_training()
+    next(iter(train(training)))
+    return training
+
+
+def saved(job: RunSpec) -> dict[str, Any]:
+    state = read_state(job)
+    assert state is not None
+    return state["training"]
 
 
 class Bomb:
@@ -46,32 +61,27 @@ class Bomb:
 
 
 def test_a_state_comes_back_as_it_went(job: RunSpec) -> None:
-    training = tiny_training()
-    next(iter(train(training)))
-    write_state(job, training, ORIGIN)
+    training = begun_training()
+    write_state(job, training, METADATA)
     state = read_state(job)
     assert state is not None
-    assert RunMetadata(**state["origin"]) == ORIGIN
+    assert RunMetadata(**state["origin"]) == METADATA
     assert all(torch.equal(state["training"]["network"][k], v) for k, v in training.network.state_dict().items())
     assert [path.name for path in job.run_dir.iterdir()] == ["state.pt"]
 
 
 def test_a_state_keeps_the_most_memory_of_all_processes_so_far(job: RunSpec, monkeypatch: pytest.MonkeyPatch) -> None:
-    training = tiny_training()
-    next(iter(train(training)))
+    training = begun_training()
     kept = []
     for peak in (300, 200, 400):
         monkeypatch.setattr("roadtest.training.checkpoint.peak_memory_bytes", lambda device, peak=peak: peak)
-        write_state(job, training, ORIGIN)
-        state = read_state(job)
-        assert state is not None
-        kept.append(state["training"]["progress"]["peak_memory_bytes"])
+        write_state(job, training, METADATA)
+        kept.append(saved(job)["progress"]["peak_memory_bytes"])
     assert kept == [300, 300, 400]
 
 
 def test_a_state_from_before_memory_was_kept_is_gone_on_from(job: RunSpec) -> None:
-    training = tiny_training()
-    next(iter(train(training)))
+    training = begun_training()
     state = training.to_state()
     del state["progress"]["peak_memory_bytes"]
     training.restore(state)
@@ -79,7 +89,7 @@ def test_a_state_from_before_memory_was_kept_is_gone_on_from(job: RunSpec) -> No
 
 
 def test_before_the_plan_is_made_nothing_is_written(job: RunSpec) -> None:
-    write_state(job, tiny_training(), ORIGIN)
+    write_state(job, tiny_training(), METADATA)
     assert read_state(job) is None
     assert list(job.run_dir.iterdir()) == []
 
@@ -88,7 +98,7 @@ def test_a_full_disk_leaves_the_old_state(job: RunSpec, monkeypatch: pytest.Monk
     training = tiny_training()
     happenings = train(training)
     next(happenings)
-    write_state(job, training, ORIGIN)
+    write_state(job, training, METADATA)
     step = training.progress.step
     next(happenings)
 
@@ -99,10 +109,8 @@ def test_a_full_disk_leaves_the_old_state(job: RunSpec, monkeypatch: pytest.Monk
     with monkeypatch.context() as patched:
         patched.setattr(torch, "save", full)
         with pytest.raises(OSError, match="No space"):
-            write_state(job, training, ORIGIN)
-    state = read_state(job)
-    assert state is not None
-    assert state["training"]["progress"]["step"] == step
+            write_state(job, training, METADATA)
+    assert saved(job)["progress"]["step"] == step
     assert [path.name for path in job.run_dir.iterdir()] == ["state.pt"]
 
 
@@ -112,25 +120,32 @@ def test_what_a_killed_process_left_half_written_is_swept(job: RunSpec) -> None:
     assert list(job.run_dir.iterdir()) == []
 
 
-def test_a_damaged_or_hostile_state_is_refused_in_one_line_and_not_run(job: RunSpec, tmp_path: Path) -> None:
-    path, trace = job.run_dir / "state.pt", tmp_path / "it ran"
-
-    def write_pickle() -> None:
-        path.write_bytes(pickle.dumps(Bomb(trace)))
-
-    for write in (
-        lambda: path.write_bytes(b"garbage"),
-        lambda: path.write_bytes(b""),
-        write_pickle,
-        lambda: torch.save({"origin": Bomb(trace)}, path),
-        lambda: torch.save({"origin": {"identity": "i"}, "training": {}}, path),
-        lambda: torch.save([1], path),
-    ):
-        write()
-        with pytest.raises(ValueError, match="delete it to begin this run anew") as error:
-            read_state(job)
-        assert "\n" not in str(error.value)
+@pytest.mark.parametrize(
+    "content",
+    [
+        lambda bomb: b"garbage",
+        lambda bomb: b"",
+        lambda bomb: pickle.dumps(bomb),
+        lambda bomb: torch_bytes({"origin": bomb}),
+        lambda bomb: torch_bytes({"origin": {"identity": "i"}, "training": {}}),
+        lambda bomb: torch_bytes([1]),
+    ],
+)
+def test_a_damaged_or_hostile_state_is_refused_in_one_line_and_not_run(
+    content: Callable[[Bomb], bytes], job: RunSpec, tmp_path: Path
+) -> None:
+    trace = tmp_path / "it ran"
+    (job.run_dir / "state.pt").write_bytes(content(Bomb(trace)))
+    with pytest.raises(ValueError, match="delete it to begin this run anew") as error:
+        read_state(job)
+    assert "\n" not in str(error.value)
     assert not trace.exists()
+
+
+def torch_bytes(value: object) -> bytes:
+    file = io.BytesIO()
+    torch.save(value, file)
+    return file.getvalue()
 
 
 def test_a_state_is_saved_once_a_minute_and_less_often_where_saving_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,9 +169,8 @@ def test_a_state_is_saved_once_a_minute_and_less_often_where_saving_takes_long(m
 
 
 def test_a_branch_has_a_state_of_its_own(job: RunSpec) -> None:
-    training = tiny_training()
-    next(iter(train(training)))
-    write_state(job, training, ORIGIN, BRANCH_STATE)
+    training = begun_training()
+    write_state(job, training, METADATA, BRANCH_STATE)
     assert read_state(job) is None
     assert read_state(job, BRANCH_STATE) is not None
     (job.run_dir / BRANCH_STATE).write_bytes(b"garbage")

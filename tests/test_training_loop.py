@@ -176,7 +176,7 @@ def test_ticks_show_the_way_between_evaluations(monkeypatch: pytest.MonkeyPatch)
     assert ticks[-1].seconds_left == 0
 
 
-def test_the_begin_epoch_an_epoch_depends_on_seed_and_epoch_alone() -> None:
+def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone() -> None:
     def order(seed: int, epoch: int) -> list[int]:
         return train_module._begin_epoch(tiny_training(seed=seed), epoch).ids_N.tolist()
 

@@ -1,6 +1,4 @@
-"""Precision is measured, never assumed; what the user said is taken as said.
-
-One precision for all seeds of a network, also of those that begin at the same moment."""
+"""Precision is measured, never assumed, and one for all seeds of a network; a word is taken as given."""
 
 import copy
 import threading

@@ -1,6 +1,4 @@
-"""What is measured of one network: real steps, one by one, and no test image.
-
-A trial of the sweep: short, one evaluation, figures or none."""
+"""Speed is measured on real steps and on no test image; a trial of the sweep has one evaluation, figures or none."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +24,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunSpec:
 
 def measured(job: RunSpec) -> Speed:
     image_set, training = build_training(job, lambda: False)
-    return measure_speed(training, job, image_set.num_classes, lambda: False)
+    return measure_speed(training, job, image_set.num_classes)
 
 
 @pytest.mark.slow
@@ -40,7 +38,7 @@ def test_a_pretrained_network_is_as_fast_without_its_weights(job: RunSpec, monke
 
 def test_steps_are_timed_one_by_one_without_the_first(job: RunSpec) -> None:
     image_set, training = build_training(job, lambda: False)
-    speed = measure_speed(training, job, image_set.num_classes, lambda: False)
+    speed = measure_speed(training, job, image_set.num_classes)
     assert training.progress.step == speed_module.NUM_UNTIMED_STEPS + len(speed.step_seconds)
     assert len(speed.step_seconds) >= 3 and sum(speed.step_seconds) >= 0.05
     assert all(0 < seconds < 5 for seconds in speed.step_seconds)
@@ -62,7 +60,7 @@ def test_no_test_image_is_read(job: RunSpec) -> None:
         return honest(ids_N)
 
     training.read_pixels = spied
-    measure_speed(training, job, image_set.num_classes, lambda: False)
+    measure_speed(training, job, image_set.num_classes)
     assert seen and not seen & set(image_set.indices_of("test").tolist())
 
 
@@ -72,9 +70,9 @@ def test_a_budget_or_few_epochs_do_not_end_the_measuring(job: RunSpec) -> None:
 
 
 def test_the_measuring_stops_when_it_is_asked_to(job: RunSpec) -> None:
-    image_set, training = build_training(job, lambda: False)
+    image_set, training = build_training(job, lambda: True)
     with pytest.raises(InterruptedError):
-        measure_speed(training, job, image_set.num_classes, lambda: True)
+        measure_speed(training, job, image_set.num_classes)
 
 
 def test_what_was_measured_comes_back_as_it_went(job: RunSpec, tmp_path: Path) -> None:
@@ -85,7 +83,7 @@ def test_what_was_measured_comes_back_as_it_went(job: RunSpec, tmp_path: Path) -
 
 def test_a_trial_tells_its_rate_and_the_validation_figures(tmp_path: Path) -> None:
     training = tiny_training(learning_rate=0.05)
-    event = try_rate(training, write_tiny_study(tmp_path), 3, lambda: False)
+    event = try_rate(training, write_tiny_study(tmp_path), 3)
     assert (event.kind, event.label, event.learning_rate) == ("trial", "lenet5", 0.05)
     assert event.val_loss is not None and event.val_loss > 0
     assert event.val_accuracy is not None and 0 <= event.val_accuracy <= 1
@@ -95,17 +93,17 @@ def test_a_trial_tells_its_rate_and_the_validation_figures(tmp_path: Path) -> No
 @pytest.mark.slow
 def test_a_trial_is_evaluated_once_however_long_it_is(tmp_path: Path) -> None:
     training = tiny_training(replace(TINY, max_epochs=8))
-    try_rate(training, write_tiny_study(tmp_path), 3, lambda: False)
+    try_rate(training, write_tiny_study(tmp_path), 3)
     assert training.progress.eval_interval == training.progress.num_steps
     assert training.progress.last_eval_step == training.progress.num_steps
 
 
 def test_a_trial_that_diverges_tells_its_rate_and_no_figures(tmp_path: Path) -> None:
-    event = try_rate(tiny_training(learning_rate=1e30), write_tiny_study(tmp_path), 3, lambda: False)
+    event = try_rate(tiny_training(learning_rate=1e30), write_tiny_study(tmp_path), 3)
     assert event.learning_rate == 1e30
     assert event.val_loss is None
 
 
 def test_a_trial_stops_when_asked(tmp_path: Path) -> None:
     with pytest.raises(InterruptedError):
-        try_rate(tiny_training(), write_tiny_study(tmp_path), 3, lambda: True)
+        try_rate(tiny_training(should_stop=lambda: True), write_tiny_study(tmp_path), 3)

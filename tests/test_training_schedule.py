@@ -51,14 +51,12 @@ def test_a_budget_becomes_the_steps_that_are_left_at_the_timed_speed() -> None:
     assert progress.eval_interval == 10  # once an epoch
 
 
-def test_a_run_shorter_than_five_epochs_is_evaluated_five_times() -> None:
-    protocol = replace(TINY, budget_seconds=1.0, max_epochs=1000)
-    assert planned(protocol, step_seconds=0.05).eval_interval == 4  # 20 steps, an epoch is 10
-
-
-def test_a_run_shorter_than_an_epoch_is_evaluated_twice() -> None:
-    protocol = replace(TINY, budget_seconds=0.4, max_epochs=1000)
-    assert planned(protocol, step_seconds=0.05).eval_interval == 4  # 8 steps, an epoch is 10
+@pytest.mark.parametrize("budget", [1.0, 0.4])
+def test_a_run_shorter_than_five_epochs_is_evaluated_five_times_and_one_shorter_than_an_epoch_twice(
+    budget: float,
+) -> None:
+    protocol = replace(TINY, budget_seconds=budget, max_epochs=1000)
+    assert planned(protocol, step_seconds=0.05).eval_interval == 4  # of 20 steps or of 8, an epoch is 10
 
 
 def test_the_epochs_bound_the_budget() -> None:
@@ -66,14 +64,31 @@ def test_the_epochs_bound_the_budget() -> None:
     assert (progress.num_steps, progress.stop_reason) == (70, "max epochs")
 
 
-def test_epochs_that_fit_into_the_budget_twice_are_planned_after_a_twentieth_of_them() -> None:
-    # 100 epochs of one step of 10 ms, a second in all, in a minute: planned at step 8, long before the decay
-    protocol = replace(TINY, budget_seconds=60.0, max_epochs=100)
-    assert not is_timed(TrainProgress(step=7), protocol, steps_per_epoch=1, timed_seconds=0.04)
-    assert is_timed(TrainProgress(step=8), protocol, steps_per_epoch=1, timed_seconds=0.05)
-    assert not is_timed(TrainProgress(step=8), protocol, steps_per_epoch=1, timed_seconds=1.7)  # 34 s do not fit twice
-    # a twentieth of 27,600 steps is not reached, though they would fit twice
-    assert not is_timed(TrainProgress(step=276), protocol, steps_per_epoch=276, timed_seconds=0.2)
+@pytest.mark.parametrize(
+    ("step", "steps_per_epoch", "budget", "max_epochs", "seconds", "is_enough"),
+    [
+        # 3 % of a minute are 1.8 s, after at least three timed steps
+        (6, 10, 60.0, 1000, 1.7, False),
+        (6, 10, 60.0, 1000, 1.8, True),
+        (5, 10, 60.0, 1000, 9.0, False),
+        # 3 % of half an hour are 54 s: half a minute is enough, and 5 s where an epoch ends
+        (6, 10, 1800.0, 1000, 29.0, False),
+        (6, 10, 1800.0, 1000, 30.0, True),
+        (10, 10, 1800.0, 1000, 4.9, False),
+        (10, 10, 1800.0, 1000, 5.0, True),
+        # 100 epochs of one step of 10 ms, a second in all, fit into a minute twice: planned at step 8
+        (7, 1, 60.0, 100, 0.04, False),
+        (8, 1, 60.0, 100, 0.05, True),
+        (8, 1, 60.0, 100, 1.7, False),  # 34 s do not fit twice
+        (276, 276, 60.0, 100, 0.2, False),  # a twentieth of 27,600 steps is not reached
+    ],
+)
+def test_a_speed_is_known_after_enough_seconds_or_a_twentieth_of_ample_epochs(
+    step: int, steps_per_epoch: int, budget: float, max_epochs: int, seconds: float, is_enough: bool
+) -> None:
+    protocol = replace(TINY, budget_seconds=budget, max_epochs=max_epochs)
+    progress = TrainProgress(step=step)
+    assert is_timed(progress, protocol, steps_per_epoch=steps_per_epoch, timed_seconds=seconds) == is_enough
 
 
 def test_the_warm_up_before_the_plan_is_a_tenth_of_a_short_run() -> None:
@@ -81,24 +96,14 @@ def test_the_warm_up_before_the_plan_is_a_tenth_of_a_short_run() -> None:
     assert [warmup_within(steps, protocol) for steps in (5, 70, 27_600)] == [1, 7, 100]
 
 
-def test_without_a_budget_the_plan_stands_before_the_first_step() -> None:
+def test_only_a_budget_waits_for_the_clock_before_the_plan() -> None:
     progress = TrainProgress()
+    plan(progress, replace(TINY, budget_seconds=60.0), steps_per_epoch=10)
+    assert progress.num_steps is None
     plan(progress, replace(TINY, max_epochs=4), steps_per_epoch=10)
     assert progress.num_steps == 40
-
-
-def test_with_a_budget_the_plan_waits_for_the_clock() -> None:
-    progress, protocol = TrainProgress(), replace(TINY, budget_seconds=60.0, max_epochs=1000)
-    plan(progress, protocol, steps_per_epoch=10)
-    assert progress.num_steps is None
-    assert not is_timed(replace_step(progress, 6), protocol, steps_per_epoch=10, timed_seconds=1.7)  # 3 % are 1.8 s
-    assert is_timed(replace_step(progress, 6), protocol, steps_per_epoch=10, timed_seconds=1.8)
-    assert not is_timed(replace_step(progress, 5), protocol, steps_per_epoch=10, timed_seconds=9.0)  # too few steps
-    half_an_hour = replace(protocol, budget_seconds=1800.0)  # 3 % are 54 s, and half a minute will do
-    assert not is_timed(replace_step(progress, 6), half_an_hour, steps_per_epoch=10, timed_seconds=29.0)
-    assert is_timed(replace_step(progress, 6), half_an_hour, steps_per_epoch=10, timed_seconds=30.0)
-    assert not is_timed(replace_step(progress, 10), half_an_hour, steps_per_epoch=10, timed_seconds=4.9)
-    assert is_timed(replace_step(progress, 10), half_an_hour, steps_per_epoch=10, timed_seconds=5.0)  # an epoch ends
+    plan(progress, replace(TINY, budget_seconds=60.0), steps_per_epoch=10, max_steps=7)
+    assert (progress.num_steps, progress.stop_reason) == (7, "max steps")
 
 
 def test_patience_counts_evaluations_without_a_lower_loss_and_shortens_the_run() -> None:
@@ -198,7 +203,3 @@ def test_a_run_of_a_few_steps_has_no_branch_without_a_decay() -> None:
 def test_the_last_step_is_always_evaluated() -> None:
     progress = TrainProgress(step=17, num_steps=17, eval_interval=5)
     assert is_evaluation(progress)
-
-
-def replace_step(progress: TrainProgress, step: int) -> TrainProgress:
-    return replace(progress, step=step)

@@ -1,6 +1,4 @@
-"""The loss that a step minimises: equal weights change no bit, balanced ones make every class count the same.
-
-What a network on its way is made of: its saved state, its groups of weights, its epochs in steps."""
+"""A network in training: its loss, its groups of weights, its epochs in steps, its saved state."""
 
 from dataclasses import asdict, replace
 

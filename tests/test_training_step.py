@@ -1,6 +1,4 @@
-"""Recorded steps: what is replayed is the plain step, to the bit, wherever weights and rates have got to meanwhile.
-
-Recorded work: on a GPU a graph does again what was recorded; elsewhere a step is just taken."""
+"""Captured steps: a replay is the plain step, to the bit, with the weights and rates of its moment."""
 
 import io
 from collections.abc import Callable, Iterator

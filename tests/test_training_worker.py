@@ -1,4 +1,4 @@
-"""The worker's process: what it says, how it ends, and the real jobs it can do."""
+"""The worker's process: its events, how it ends, and the real jobs it can do."""
 
 import json
 import os
@@ -116,33 +116,21 @@ def test_a_worker_trains_a_run_tells_events_only_and_ends_with_zero(tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_a_worker_whose_input_closes_keeps_its_state(tmp_path: Path) -> None:
-    job = write_tiny_study(tmp_path, replace(TINY, max_epochs=100_000))
-    process = start("run", write_job(tmp_path, job))
-    assert process.stdin is not None and process.stdout is not None
-    for line in process.stdout:
-        if Event.from_line(line.decode()).kind == "row":
-            break
-    process.stdin.close()
-    process.stdout.read()
-    assert process.wait(60) == EXIT_STOPPED
-    _close(process)
-    assert (job.run_dir / "state.pt").exists()
-    assert not (job.run_dir / "record.json").exists()
-
-
-@pytest.mark.slow
-def test_a_worker_that_nobody_hears_any_more_keeps_its_state(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pipe", ["stdin", "stdout"])
+def test_a_worker_whose_input_closes_or_that_nobody_reads_any_more_keeps_its_state(pipe: str, tmp_path: Path) -> None:
     job = write_tiny_study(tmp_path, replace(TINY, max_epochs=100_000))
     process = start("run", write_job(tmp_path, job))
     assert process.stdout is not None
     for line in process.stdout:
         if Event.from_line(line.decode()).kind == "row":
             break
-    process.stdout.close()
+    getattr(process, pipe).close()
+    if pipe == "stdin":
+        process.stdout.read()
     assert process.wait(60) == EXIT_STOPPED
     _close(process)
     assert (job.run_dir / "state.pt").exists()
+    assert not (job.run_dir / "record.json").exists()
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ from roadtest.analysis.stats.variance import (
     total_variance,
     variance_components,
 )
-from roadtest.data.sources.gtsrb import NUM_TRAIN_BY_CLASS
+from roadtest.data.gtsrb_classes import NUM_TRAIN_BY_CLASS
 
 PAIRS = tuple(combinations(range(NUM_NETWORKS), 2))
 FIRST_P, SECOND_P = (np.array(side) for side in zip(*PAIRS, strict=True))

@@ -14,7 +14,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -54,6 +54,16 @@ def class_title(label: int, name: str) -> str:
     return name if name == str(label) else f"{name} ({label})"
 
 
+def network_label(network: str, has_stn: bool) -> str:
+    """`lenet5+stn`: how people and folders name a network with its switch."""
+    return f"{network}+stn" if has_stn else network
+
+
+def row_label(row: Mapping[str, Any], side: str = "") -> str:
+    """`lenet5+stn`: the network of a table's row; where the row is of a pair, that of the side `_a` or `_b`."""
+    return network_label(row[f"network{side}"], row[f"has_stn{side}"])
+
+
 def render_duration(seconds: float) -> str:
     """`42 s`, `5 min`, `2 h 05 min`."""
     minutes = round(seconds / 60)
@@ -79,9 +89,9 @@ def format_percent_bare(fraction: float | None) -> str:
     return DASH if fraction is None else f"{100 * fraction:.2f}"
 
 
-def format_interval(low: float | None, high: float | None) -> str:
+def format_interval(low: float | None, high: float | None, digits: int = 2) -> str:
     """Two accuracies as `97.60 to 98.89`, in percent."""
-    return "" if low is None or high is None else f"{100 * low:.2f} to {100 * high:.2f}"
+    return "" if low is None or high is None else f"{100 * low:.{digits}f} to {100 * high:.{digits}f}"
 
 
 def format_gain_interval(low: float | None, high: float | None) -> str:

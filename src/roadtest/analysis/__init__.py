@@ -23,7 +23,7 @@ from roadtest.analysis.comparisons import (
 )
 from roadtest.analysis.costs import device_column, devices_of, latency_rows, pareto_front
 from roadtest.analysis.errors import class_rows, confusion_rows, error_split, pair_rows
-from roadtest.analysis.external import external_difference_rows, external_rows, rows_with_externals
+from roadtest.analysis.external import external_difference_rows, rows_with_externals
 from roadtest.analysis.factors import pretraining_rows, stn_rows
 from roadtest.analysis.leaderboard import leaderboard_rows, leading_sentence, seed_rows, summary_sentences
 from roadtest.analysis.metrics import ACCURACY, METRICS, check_metric
@@ -53,7 +53,6 @@ __all__ = [
     "estimate_difference",
     "estimate_score",
     "external_difference_rows",
-    "external_rows",
     "has_branches",
     "judge_networks",
     "judged_split",

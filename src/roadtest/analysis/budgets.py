@@ -31,7 +31,7 @@ TARGETS = {"seconds_to_90": 0.90, "seconds_to_95": 0.95, "seconds_to_98": 0.98, 
 JUDGED, TOO_LITTLE, MISSING = "judged", "not judged at this budget", "no annealed training at this budget"
 DIVERGED = "not judged: a seed diverged"
 MAX_CROSSINGS = 4
-"""So many crossovers are told one by one; the table has all."""
+"""So many crossovers are listed one by one; the table has all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -393,8 +393,8 @@ def _shown(results: Results, first: AtBudget, second: AtBudget) -> str:
 def _crossover_sentences(results: Results, crossovers: list[Crossover]) -> list[str]:
     """The first changes of places, those that are shown before the others; how many more there are."""
     ranked = sorted(crossovers, key=lambda pair: -sum(lead.verdict == stats.DIFFERENT for lead in pair))
-    told, rest = ranked[:MAX_CROSSINGS], ranked[MAX_CROSSINGS:]
-    sentences = [_crossover_sentence(results, *pair) for pair in told]
+    first, rest = ranked[:MAX_CROSSINGS], ranked[MAX_CROSSINGS:]
+    sentences = [_crossover_sentence(results, *pair) for pair in first]
     if rest:
         num_shown = sum(all(lead.verdict == stats.DIFFERENT for lead in pair) for pair in rest)
         more = f"{len(rest)} more change{'s' * (len(rest) != 1)} of places"

@@ -24,8 +24,8 @@ from roadtest.analysis.predictions import (
     NetworkPredictions,
     common_seeds,
     difference_of,
-    gather_predictions,
     interval_of,
+    network_predictions,
     paired_predictions,
 )
 from roadtest.analysis.results import Results, Variant, mean_score, once_per_study, read_results, run_scores
@@ -72,7 +72,7 @@ def estimate_score(
 
     None where no interval is honest: without two clusters, or a worst-class recall without three folds.
     """
-    predictions = gather_predictions(results, variant.records, split)
+    predictions = network_predictions(results, variant, split)
     if predictions is None:
         return None
     interval = interval_of(predictions, metric=metric or results.metric, confidence=confidence)
@@ -128,7 +128,7 @@ def _estimate(
     """Add to an interval what it rests on."""
     first = networks[0]
     ids_N = np.unique(np.concatenate(first.ids))
-    has_tracks = len(np.unique(first.cluster_of[ids_N])) < len(ids_N)
+    has_tracks = np.bincount(first.cluster_of[ids_N]).max() > 1
     return Estimate(
         value=interval.estimate,
         low=interval.low,
@@ -148,7 +148,7 @@ def seed_only_accuracy(results: Results, variant: Variant, split: str = "test") 
 
     It speaks to people who use this test set again, knows the variance of seeds alone, and gives no verdict.
     """
-    found = gather_predictions(results, variant.records, split)
+    found = network_predictions(results, variant, split)
     return stats.seed_only_interval(found.crossed()) if found is not None and found.is_crossed else None
 
 

@@ -6,7 +6,6 @@ weights. No verdict is given, because a single set of predictions shows nothing 
 not measured. Shapes: S seeds, N images.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from roadtest.analysis import stats
 from roadtest.analysis.comparisons import ranked_variants
 from roadtest.analysis.leaderboard import leaderboard_rows
 from roadtest.analysis.metrics import METRICS, count_classes, score
-from roadtest.analysis.predictions import gather_predictions
+from roadtest.analysis.predictions import network_predictions
 from roadtest.analysis.results import Ints, Results, Variant, once_per_study, read_results
 from roadtest.format import Row, speak_of
 from roadtest.records import ExternalPredictions, read_external
@@ -27,17 +26,14 @@ AGAINST_THE_SYSTEM = "these trained weights against this system, on new signs"
 SPLITS = ("val", "test")
 
 
-def external_rows(study: Path | Results) -> list[Row]:
-    """Return one row for each added system, best on test first, with the columns of the leaderboard; costs are None."""
-    results = read_results(study)
-    return _with_columns_of(leaderboard_rows(results), results)
-
-
 def rows_with_externals(study: Path | Results) -> list[Row]:
-    """Return the leaderboard, and below its networks the systems that were added."""
+    """Return the leaderboard, and below its networks the added systems, best on test first; their costs are None."""
     results = read_results(study)
     networks = leaderboard_rows(results)
-    return [*networks, *_with_columns_of(networks, results)]
+    columns = next(iter(networks), {})
+    systems = [dict.fromkeys(columns) | _row(results, external) for external in _systems(results)]
+    systems.sort(key=lambda row: -(row["test_accuracy_mean"] or row["val_accuracy_mean"] or 0.0))
+    return [*networks, *systems]
 
 
 def external_difference_rows(study: Path | Results) -> list[Row]:
@@ -59,12 +55,6 @@ def _systems(results: Results) -> list[ExternalPredictions]:
     return read_external(results.study_dir, num_images=num_images, num_classes=num_classes)
 
 
-def _with_columns_of(networks: Sequence[Row], results: Results) -> list[Row]:
-    columns = next(iter(networks), {})
-    rows = [dict.fromkeys(columns) | _row(results, external) for external in _systems(results)]
-    return sorted(rows, key=lambda row: -(row["test_accuracy_mean"] or row["val_accuracy_mean"] or 0.0))
-
-
 def _row(results: Results, external: ExternalPredictions) -> Row:
     row: Row = {"network": external.system.name, "has_stn": False, "num_runs": 0, "status": STATUS}
     for split in SPLITS:
@@ -84,7 +74,7 @@ def _row(results: Results, external: ExternalPredictions) -> Row:
 def _difference_row(results: Results, external: ExternalPredictions, variant: Variant, split: str) -> Row | None:
     """How far a network is from a system on the images that all its seeds and the system saw."""
     ids_N, predicted_N = _of_split(results, external, split)
-    found = gather_predictions(results, variant.records, split)
+    found = network_predictions(results, variant, split)
     if found is None or not found.is_crossed or not np.array_equal(np.sort(found.ids[0]), ids_N):
         return None
     if found.num_clusters < 2:

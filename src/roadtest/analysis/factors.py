@@ -1,7 +1,7 @@
 """What one factor brings: the Spatial Transformer, and pretrained weights, each as a paired difference.
 
 The same network, seeds, folds and images, with the factor and without it; of accuracy or of the metric that chooses.
-Whether the STN is beneficial is decided in validation, as any choice is, against a tolerance; test stands beside it.
+Whether the STN is beneficial is decided in validation, as any choice is, against a tolerance; test is shown beside it.
 Costs are given without and with: a difference of two times would want an interval of its own. Two starts differ in
 two more things that cannot be separated from the weights: the normalisation, which comes with them, and the learning
 rate, which each start gets from its own sweep. A row names both rates.

@@ -1,4 +1,4 @@
-"""The leaderboard and the table of runs: validation puts the networks in order, test only stands beside it.
+"""The leaderboard and the table of runs: validation puts the networks in order, test is shown beside it.
 
 Undertrained networks come after the others, failed and waiting ones last; nothing is left out. Rates are fractions;
 None is "not measured". Below the networks come external systems (external.py).
@@ -223,9 +223,9 @@ def _deviation(values: list[float]) -> float | None:
 def summary_sentences(study: Path | Results) -> list[str]:
     """Return the leading set, or what a verdict needs; what the order goes by; the STN's benefit."""
     results = read_results(study)
-    told = [leading_sentence(results), _needed(results), order_sentence(results), missing_class_sentence(results)]
-    told += [_benefit(factor, _by(results)) for factor in stn_factors(results)]
-    return [sentence for sentence in told if sentence]
+    parts = [leading_sentence(results), _needed(results), order_sentence(results), missing_class_sentence(results)]
+    parts += [_benefit(factor, _by(results)) for factor in stn_factors(results)]
+    return [sentence for sentence in parts if sentence]
 
 
 def leading_sentence(results: Results) -> str:

@@ -46,7 +46,7 @@ class NetworkPredictions:
     @cached_property
     def num_clusters(self) -> int:
         """How many tracks there are in all."""
-        return len(np.unique(self.crossed_clusters()))
+        return int(np.count_nonzero(np.bincount(self.crossed_clusters())))
 
     def by_fold(self, metric: str) -> list[stats.FoldResult]:
         """One result for each run on its fold; of a metric that weighs classes, in images of equal weight."""
@@ -101,6 +101,12 @@ def gather_predictions(results: Results, records: Sequence[RunRecord], split: st
     return NetworkPredictions(runs=runs, folds=folds, cluster_of=results.clusters_N)
 
 
+@once_per_study
+def network_predictions(results: Results, variant: Variant, split: str) -> NetworkPredictions | None:
+    """Gather what all runs of a network predicted."""
+    return gather_predictions(results, variant.records, split)
+
+
 def common_seeds(a: Variant, b: Variant) -> list[int]:
     """Return the seeds that both networks finished."""
     return sorted(a.seeds & b.seeds)
@@ -113,13 +119,12 @@ def paired_predictions(
     """Return what both networks predicted on the same images; None where they cannot be compared."""
     if not (a.is_compared and b.is_compared):
         return None
-    seeds = common_seeds(a, b)
-    common = ([record for seed in seeds for record in one.records if record.seed == seed] for one in (a, b))
-    for records in ((a.records, b.records), tuple(common)):
-        of_a, of_b = (gather_predictions(results, one, split) for one in records)
-        if of_a is not None and of_b is not None and of_a.has_images_of(of_b):
-            return of_a, of_b
-    return None
+    of_a, of_b = (network_predictions(results, one, split) for one in (a, b))
+    if of_a is None or of_b is None or not of_a.has_images_of(of_b):
+        seeds = common_seeds(a, b)
+        common = ([record for seed in seeds for record in one.records if record.seed == seed] for one in (a, b))
+        of_a, of_b = (gather_predictions(results, records, split) for records in common)
+    return (of_a, of_b) if of_a is not None and of_b is not None and of_a.has_images_of(of_b) else None
 
 
 def interval_of(

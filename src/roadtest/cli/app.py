@@ -8,15 +8,11 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import Any
 
 from cyclopts import App, CycloptsError, Group
 
-from roadtest.cli import compare as compare_verb
-from roadtest.cli import compare as plan_verb
-from roadtest.cli import data as data_verbs
-from roadtest.cli import study, use
-from roadtest.cli import use as export_verbs
-from roadtest.cli import use as use_verbs
+from roadtest.cli import compare, data, export, study, use
 from roadtest.cli.hints import answer_option, answer_surplus, answer_verb
 from roadtest.format import printable
 from roadtest.study import Interrupted
@@ -27,9 +23,7 @@ EPILOGUE = "roadtest VERB --help says more. Without data and without a network: 
 
 
 def build_app() -> App:
-    """All verbs, in the order in which a newcomer meets them."""
-    titles = ("Compare", "Read a study", "Use the winner", "Before you start")
-    compare, look, use, ready = (Group(title, sort_key=place) for place, title in enumerate(titles))
+    """All subcommands, in the order in which a newcomer meets them."""
     app = App(
         name="roadtest",
         help=ABOUT,
@@ -41,23 +35,23 @@ def build_app() -> App:
         group_commands=Group("Options", sort_key=9),
     )
     app.register_install_completion_command(help=COMPLETION, add_to_startup=True)
-    app.command(compare_verb.compare, group=compare)
-    app.command(plan_verb.plan, group=compare)
-    app.command(compare_verb.demo, group=compare)
-    app.command(study.leaderboard, group=look)
-    app.command(study.recommend, group=look)
-    app.command(study.report, group=look)
-    app.command(use_verbs.add, group=look)
-    app.command(use_verbs.predict, group=use)
-    app.command(use_verbs.evaluate, group=use)
-    app.command(export_verbs.export, group=use)
-    app.command(export_verbs.add_device, group=use)
-    data = App(name="data", help="Look at a data set.", group=ready, group_commands=Group("Verbs"))
-    data.command(data_verbs.check)
-    data.command(data_verbs.preview)
-    app.command(data)
-    app.command(study.doctor, group=ready)
-    app.command(study.networks, group=ready)
+    ready = Group("Before you start", sort_key=3)
+    looks = App(name="data", help="Look at a data set.", group=ready, group_commands=Group("Verbs"))
+    looks.command(data.check)
+    looks.command(data.preview)
+    groups: dict[str, tuple[Any, ...]] = {
+        "Compare": (compare.compare, compare.plan, compare.demo),
+        "Read a study": (study.leaderboard, study.recommend, study.report, use.add),
+        "Use the winner": (use.predict, use.evaluate, export.export, export.add_device),
+        "Before you start": (looks, study.doctor, study.networks),
+    }
+    for title, commands in groups.items():
+        group = ready if title == ready.name else Group(title, sort_key=list(groups).index(title))
+        for command in commands:
+            if isinstance(command, App):
+                app.command(command)  # it has its group already
+            else:
+                app.command(command, group=group)
     return app
 
 
@@ -189,7 +183,7 @@ def _say_break(error: Exception, *, is_verbose: bool) -> int:
 
 
 def _is_disk_full(error: Exception) -> bool:
-    from roadtest.data.cache import is_disk_full
+    from roadtest.records.atomic import is_disk_full
 
     return isinstance(error, OSError) and is_disk_full(error)
 

@@ -37,8 +37,7 @@ DryRun = Annotated[
     bool, option("--dry-run", help="Train nothing: say what it would take, as roadtest plan.", group=OUTPUT)
 ]
 Config = Annotated[
-    Path | None,
-    option("--config", "-c", help="A study.toml with options; those given here come first.", group=FOLDER),
+    Path | None, option("--config", "-c", help="A study.toml with options; those given here come first.", group=FOLDER)
 ]
 DemoOut = Annotated[Path, option("--out", "-o", help="The study's folder. Default: runs/demo.", group=FOLDER)]
 Source = Annotated[
@@ -154,8 +153,7 @@ def _conclude(study: "Study", *, has_trained: bool, format: Format | None, is_qu
     """Print the leaderboard, which network to use, and where the page is; return the exit code."""
     from roadtest.analysis.recommend import recommend
     from roadtest.cli.tables import print_leaderboard
-    from roadtest.format import printable
-    from roadtest.records import row_label
+    from roadtest.format import printable, row_label
 
     if sys.stderr.isatty() and not is_quiet:
         print(file=sys.stderr)  # between the live table and the leaderboard
@@ -186,9 +184,8 @@ def _plan(request: dict[str, Any], *, format: Format | None, is_quiet: bool) -> 
 
 def _print_plan(found: "Plan", format: Format) -> None:
     """Print a plan; as json it is one object, as csv and md the table alone, with the sentences on standard error."""
-    from roadtest.cli.tables import Column, print_rows, print_table, size
-    from roadtest.format import render_duration
-    from roadtest.records import row_label
+    from roadtest.cli.tables import Column, print_rows, print_table
+    from roadtest.format import format_bytes, render_duration, row_label
 
     if format == "json":
         print(json.dumps(found.to_dict(), indent=1, ensure_ascii=False))
@@ -204,8 +201,8 @@ def _print_plan(found: "Plan", format: Format) -> None:
         Column(title="epochs", text=lambda row: _range(row, "num_epochs", _number), rank=7),
         Column(title="a run", text=lambda row: _range(row, "run_seconds", render_duration), rank=8),
         Column(title="all runs", text=lambda row: _range(row, "total_seconds", render_duration)),
-        Column(title="memory", text=lambda row: size(row["peak_memory_bytes"]), rank=4),
-        Column(title="disk", text=lambda row: size(row["disk_bytes"]), rank=3),
+        Column(title="memory", text=lambda row: format_bytes(row["peak_memory_bytes"]), rank=4),
+        Column(title="disk", text=lambda row: format_bytes(row["disk_bytes"]), rank=3),
         Column(title="precision", text=lambda row: row["precision"] or "–", is_right=False, rank=2),
     )
     print_table(columns, [("", list(found.rows))])

@@ -26,10 +26,9 @@ from roadtest.cli.options import (
     Whole,
     option,
 )
-from roadtest.cli.tables import MINUS, Column, count, print_rows, print_table
-from roadtest.format import Row
+from roadtest.cli.tables import Column, count, print_rows, print_table
+from roadtest.format import DASH, Row, row_label
 from roadtest.protocol import METRICS
-from roadtest.records import row_label
 
 if TYPE_CHECKING:
     from roadtest.analysis import Results
@@ -76,10 +75,10 @@ MANY = 20
 COLUMNS = (
     Column(title="network", text=row_label, is_right=False),
     Column(
-        title="parameters", text=lambda row: MINUS if row["num_parameters"] is None else f"{row['num_parameters']:,}"
+        title="parameters", text=lambda row: DASH if row["num_parameters"] is None else f"{row['num_parameters']:,}"
     ),
     Column(title="MACs", text=lambda row: count(row["macs"])),
-    Column(title="maps", text=lambda row: str(row["map_sides"] or MINUS), rank=1, is_right=False),
+    Column(title="maps", text=lambda row: str(row["map_sides"] or DASH), rank=1, is_right=False),
     Column(title="what it is", text=lambda row: str(row["about"]), is_right=False, is_folding=True),
 )
 
@@ -306,8 +305,7 @@ def recommend(
 def _print(found: "Recommendation", format: str) -> None:
     """The table and the sentences; with json the whole answer, with csv and md the table, sentences on stderr."""
     from roadtest.cli.tables import print_rows
-    from roadtest.format import printable
-    from roadtest.records import row_label
+    from roadtest.format import printable, row_label
 
     if format == "json":
         sys.stdout.write(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) + "\n")
@@ -334,25 +332,25 @@ def _print(found: "Recommendation", format: str) -> None:
 
 def _print_table(found: "Recommendation") -> None:
     from roadtest.analysis import METRICS
-    from roadtest.cli.tables import Column, count, milliseconds, percent, print_table, seconds, size
-    from roadtest.records import row_label
+    from roadtest.cli.tables import Column, count, print_table
+    from roadtest.format import format_bytes, format_milliseconds, format_percent, format_seconds, row_label
 
     metric = METRICS[found.metric]
     columns = (
         Column(title="network", text=row_label, is_right=False),
         Column(title="verdict", text=lambda row: str(row["verdict"]), is_right=False),
-        Column(title=f"val {metric.words}", text=lambda row: percent(row[f"val_{metric.column}_mean"])),
+        Column(title=f"val {metric.words}", text=lambda row: format_percent(row[f"val_{metric.column}_mean"])),
         Column(title="from the leader", text=_gain, rank=8),
         Column(
             title=f"latency on {found.device}" if found.device else "latency",
-            text=lambda row: milliseconds(row["latency_p50_ms"]),
+            text=lambda row: format_milliseconds(row["latency_p50_ms"]),
             rank=7,
         ),
         Column(title="parameters", text=lambda row: count(row["num_parameters"]), rank=6),
         Column(title="MACs", text=lambda row: count(row["macs"]), rank=4),
-        Column(title="size", text=lambda row: size(row["size_bytes"]), rank=3),
-        Column(title="trained", text=lambda row: seconds(row["train_seconds_mean"]), rank=5),
-        Column(title="memory", text=lambda row: size(row["peak_memory_bytes"]), rank=2),
+        Column(title="size", text=lambda row: format_bytes(row["size_bytes"]), rank=3),
+        Column(title="trained", text=lambda row: format_seconds(row["train_seconds_mean"]), rank=5),
+        Column(title="memory", text=lambda row: format_bytes(row["peak_memory_bytes"]), rank=2),
         Column(title="runs", text=lambda row: str(row["num_runs"]), rank=1),
     )
     print_table(columns, [("", list(found.networks))])

@@ -11,85 +11,56 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from roadtest import format as formats
-from roadtest.format import COLUMN_GAP, Row, choose_columns, printable
-from roadtest.records import row_label
+from roadtest.format import (
+    COLUMN_GAP,
+    DASH,
+    Row,
+    choose_columns,
+    format_bytes,
+    format_interval,
+    format_milliseconds,
+    format_percent,
+    format_seconds,
+    format_short_count,
+    printable,
+    row_label,
+)
 
 if TYPE_CHECKING:
     from rich.console import JustifyMethod
     from rich.table import Table
 
-MINUS = "–"  # not measured
 P50 = "_latency_p50_ms"  # how the columns with latencies elsewhere end
 STYLES = {"ok": "green", "slow": "yellow", "missing": "red", "note": "cyan", "warning": "yellow", "error": "red"}
 Column = formats.Column[Row]
 
 
-def percent(value: float | None) -> str:
-    """`97.42 %`."""
-    return MINUS if value is None else f"{100 * value:.2f} %"
-
-
 def interval(row: Row, part: str, column: str = "accuracy") -> str:
     """`96.9 to 97.9`, in percent."""
-    low, high = row.get(f"{part}_{column}_low"), row.get(f"{part}_{column}_high")
-    return MINUS if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"
+    return format_interval(row.get(f"{part}_{column}_low"), row.get(f"{part}_{column}_high"), digits=1) or DASH
 
 
 def count(value: int | None) -> str:
-    """`65,219`, `21.3 M`, `1.16 G`: exact below a hundred thousand, three digits above."""
-    if value is None:
-        return MINUS
-    return f"{value:,}" if value < 100_000 else _scaled(value, (" k", " M", " G"))
-
-
-def size(value: int | None) -> str:
-    """Bytes in decimal units: `81.2 MB`."""
-    if value is None:
-        return MINUS
-    return f"{value} B" if value < 1000 else _scaled(value, (" kB", " MB", " GB"))
-
-
-def _scaled(value: float, units: Sequence[str]) -> str:
-    """Three significant digits and the unit in which they stay below 1000, also after rounding."""
-    for unit in units:
-        value /= 1000
-        if float(f"{value:.3g}") < 1000:
-            return f"{value:#.3g}".rstrip(".") + unit
-    return f"{value:,.0f}{units[-1]}"
-
-
-def seconds(value: float | None) -> str:
-    """`42 s`, `3 min 05 s`, `2 h 03 min`."""
-    if value is None:
-        return MINUS
-    whole = round(value)
-    if whole < 60:
-        return f"{value:.0f} s"
-    minutes, rest = divmod(whole, 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def milliseconds(value: float | None) -> str:
-    """Three digits: `0.412 ms`, `12.3 ms`."""
-    return MINUS if value is None else f"{value:#.3g}".rstrip(".") + " ms"
+    """`65,219`, `21.3 M`: exact below a hundred thousand."""
+    return format_short_count(value) if value is None or value >= 100_000 else f"{value:,}"
 
 
 LEADERBOARD = (
     Column(title="network", text=row_label, is_right=False),
     Column(title="runs", text=lambda row: str(row["num_runs"]), rank=3),
-    Column(title="val accuracy", text=lambda row: percent(row["val_accuracy_mean"])),
-    Column(title="test accuracy", text=lambda row: percent(row["test_accuracy_mean"])),
+    Column(title="val accuracy", text=lambda row: format_percent(row["val_accuracy_mean"])),
+    Column(title="test accuracy", text=lambda row: format_percent(row["test_accuracy_mean"])),
     Column(title="95 % interval", text=lambda row: interval(row, "test"), rank=8),
-    Column(title="letters", text=lambda row: row.get("letters") or MINUS, rank=9, is_right=False),
+    Column(title="letters", text=lambda row: row.get("letters") or DASH, rank=9, is_right=False),
     Column(title="parameters", text=lambda row: count(row["num_parameters"]), rank=6),
     Column(title="MACs", text=lambda row: count(row["macs"]), rank=4),
-    Column(title="size", text=lambda row: size(row["size_bytes"]), rank=2),
-    Column(title="trained", text=lambda row: seconds(row["train_seconds_mean"]), rank=7),
-    Column(title="latency", text=lambda row: milliseconds(row["latency_p50_ms"]), rank=5),
-    Column(title="memory", text=lambda row: size(row["peak_memory_bytes"]), rank=1),
+    Column(title="size", text=lambda row: format_bytes(row["size_bytes"]), rank=2),
+    Column(title="trained", text=lambda row: format_seconds(row["train_seconds_mean"]), rank=7),
+    Column(title="latency", text=lambda row: format_milliseconds(row["latency_p50_ms"]), rank=5),
+    Column(title="memory", text=lambda row: format_bytes(row["peak_memory_bytes"]), rank=1),
 )
 
-LEVEL = Column(title="level", text=lambda row: str(row.get("level") or MINUS), is_right=False)
+LEVEL = Column(title="level", text=lambda row: str(row.get("level") or DASH), is_right=False)
 """Of training on drawn signs alone: what it owes to real ones."""
 FINDINGS = (
     Column(title="", text=lambda row: str(row["status"]), is_right=False),
@@ -143,9 +114,9 @@ def leaderboard_columns(rows: Sequence[Row]) -> Sequence[Column]:
         return table
     column = metric.column
     figures = (
-        Column(title=f"val {metric.words}", text=lambda row: percent(row[f"val_{column}_mean"])),
+        Column(title=f"val {metric.words}", text=lambda row: format_percent(row[f"val_{column}_mean"])),
         Column(title="95 % interval", text=lambda row: interval(row, "val", column), rank=8),
-        Column(title=f"test {metric.words}", text=lambda row: percent(row[f"test_{column}_mean"])),
+        Column(title=f"test {metric.words}", text=lambda row: format_percent(row[f"test_{column}_mean"])),
     )
     others = [one for one in table if "accuracy" not in one.title and "interval" not in one.title]
     return (*others[:2], *figures, *others[2:])
@@ -157,7 +128,7 @@ def elsewhere_columns(rows: Sequence[Row]) -> list[Column]:
 
 
 def _latency_column(title: str, name: str) -> Column:
-    return Column(title=title, text=lambda row: milliseconds(row.get(name)), rank=2)
+    return Column(title=title, text=lambda row: format_milliseconds(row.get(name)), rank=2)
 
 
 def timing_words(rows: Sequence[Row], titles: Sequence[str]) -> str | None:

@@ -1,11 +1,8 @@
-"""The verbs that use what a comparison found: `predict`, `evaluate`, and `add` for a system that is in use already.
+"""The subcommands that use what a comparison found: `predict`, `evaluate`, and `add` for a system in use.
 
-The verbs that take a network elsewhere: `export`, and `add-device` for what was measured there.
-
-How predictions, evaluations and added systems are printed: predictions as they come, for any number of images.
-
-A table is for people: percent, the class's number and name, and no control characters, whatever a file is called. csv
-and json are for programs: raw values, one row per image and rank, an unreadable image with its `error`.
+Predictions are printed as they come, for any number of images. A table is for people: percent, the class's number and
+name, and no control characters, whatever a file is called. csv and json are for programs: raw values, one row per image
+and rank, an unreadable image with its `error`.
 """
 
 import csv
@@ -14,13 +11,12 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 
 from roadtest.cli.options import (
     DATA,
-    MACHINE,
     OUTPUT,
     WHAT,
     DataDir,
@@ -35,14 +31,11 @@ from roadtest.cli.options import (
     Whole,
     option,
 )
-from roadtest.cli.tables import Column, count, interval, percent, print_rows, print_table
-from roadtest.format import Row, printable
-from roadtest.records import row_label
+from roadtest.cli.tables import Column, count, interval, print_rows, print_table
+from roadtest.format import Row, class_title, format_percent, printable, row_label
 
 if TYPE_CHECKING:
     from roadtest.inference.evaluate import Evaluation
-    from roadtest.inference.export import Exported
-    from roadtest.records.measurements import Measurement
 
 STDIN_WORD = "<stdin>"
 """What app.py puts in place of a lone `-`, which the parser would take for an option."""
@@ -70,10 +63,10 @@ def predict(
 
     An image that cannot be read is a row with its reason, and the exit code is 1 at the end.
     """
-    from roadtest.data.sources.images import STDIN, pick_images
+    from roadtest.data.sources.images import STDIN, find_image_paths
 
     words = [STDIN if word == STDIN_WORD else word for word in images]
-    pick = pick_images(words, stdin=sys.stdin.buffer)  # a mistake is told before torch comes in
+    pick = find_image_paths(words, stdin=sys.stdin.buffer)  # a mistake is told before torch comes in
     _check_top(top)
     from roadtest.inference.classifier import Classifier
 
@@ -165,12 +158,13 @@ def add(
     verbose: Verbose = False,
 ) -> int:
     """Put a system that is in use already beside the networks, by its answers on the study's test images."""
-    from roadtest.analysis import external_difference_rows, external_rows, read_results
+    from roadtest.analysis import external_difference_rows, read_results, rows_with_externals
+    from roadtest.analysis.external import STATUS
     from roadtest.inference.external import add_external
 
     add_external(study, predictions, name=name)
     results = read_results(study)
-    row = next(row for row in external_rows(results) if row["network"] == name)
+    row = next(row for row in rows_with_externals(results) if (row["network"], row["status"]) == (name, STATUS))
     differences = [each for each in external_difference_rows(results) if each["system"] == name]
     _print_added(row, differences, results.info.data_title, format or "table", is_quiet=quiet)
     return 0
@@ -192,8 +186,6 @@ def _check_top(top: int) -> None:
 
 
 def _print_added(row: Row, differences: list[Row], data_title: str, format: Format, *, is_quiet: bool) -> None:
-    from roadtest.cli.tables import print_rows
-
     if format == "json":
         sys.stdout.write(json.dumps({"system": row, "differences": differences}, indent=1) + "\n")
     elif format == "table":
@@ -204,165 +196,6 @@ def _print_added(row: Row, differences: list[Row], data_title: str, format: Form
         print_rows(differences, format)
     if not differences and not is_quiet:
         print("no network of the study answered the same images: nothing is compared yet", file=sys.stderr)
-
-
-BUNDLE = Group("The bundle", sort_key=1)
-ENGINES = {"pytorch": "PyTorch", "onnxruntime": "ONNX Runtime", "onnxruntime-int8": "ONNX Runtime, int8"}
-
-
-def export(
-    run: RunPath,
-    /,
-    *,
-    out: Annotated[
-        Path | None,
-        option("--out", "-o", help="The bundle's folder, a new one. Default: <network>-onnx.", group=BUNDLE),
-    ] = None,
-    int8: Annotated[
-        bool,
-        option("--int8", help="Also in 8 bits, calibrated on training images.", group=BUNDLE),
-    ] = False,
-    with_images: Annotated[
-        bool,
-        option("--with-images", help="Pack ten validation images instead of drawn signs, to hand out.", group=BUNDLE),
-    ] = False,
-    check_on: Annotated[
-        Literal["val", "test"],
-        option(
-            "--check-on",
-            help="Whose images are compared: val, or test (its labels are not looked at). Default: val.",
-            group=BUNDLE,
-        ),
-    ] = "val",
-    network: OwnNetwork = None,
-    threads: Annotated[
-        Whole | None,
-        option("--threads", help="Processor threads while latency is measured. Default: all cores.", group=MACHINE),
-    ] = None,
-    format: FormatOption = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> int:
-    """Write a network as an ONNX bundle that needs no roadtest: checked, measured, with a model card.
-
-    Preprocessing and class names are inside. Needs the extra: pip install -e ".[export]", in the checkout.
-    """
-    from roadtest.study.api import export_and_note
-    from roadtest.study.progress import show_progress
-
-    if threads is not None and threads < 1:
-        raise ValueError(f"--threads {threads} is no number of threads: give 1 or more")
-    with show_progress(is_quiet=quiet) as on_event:
-        exported = export_and_note(
-            run,
-            out,
-            has_int8=int8,
-            has_own_images=with_images,
-            check_on=check_on,
-            network_file=network,
-            num_threads=threads,
-            emit=on_event,
-        )
-    if exported.words and not quiet:
-        print(exported.words, file=sys.stderr)
-    if format is not None or not quiet:
-        _print_exported(exported, format or "table")
-    print(exported.folder.resolve().as_uri(), file=sys.stderr)
-    return 0
-
-
-def add_device(
-    study: StudyPath,
-    measurement: Annotated[Path, Parameter(help="What `python measure.py > pi5.json` wrote on the device.")],
-    /,
-    *,
-    name: Annotated[
-        str | None,
-        option("--name", help="What the device is called, in small letters. Default: the file's name.", group=OUTPUT),
-    ] = None,
-    format: FormatOption = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> int:
-    """Put latency and memory that were measured on another computer beside the study's own.
-
-    Then `roadtest recommend --device NAME` chooses by that computer's latency.
-    """
-    from roadtest.study.api import note_device
-
-    device, found = note_device(study, measurement, name)
-    if format is not None or not quiet:
-        _print_measured(device, found, format or "table")
-    if found.num_changed:
-        print(
-            f"careful: on {device} {found.num_changed} of {found.num_checked} packed images are classified otherwise "
-            f"(largest difference {found.largest_difference:.3g}): its accuracy is not the study's",
-            file=sys.stderr,
-        )
-    return 0
-
-
-def _print_exported(exported: "Exported", format: str) -> None:
-    from roadtest.cli.tables import Column, milliseconds, percent, print_rows, print_table, size
-
-    if format != "table":
-        print_rows(exported.rows, format)
-        return
-    print_table(
-        (
-            Column(title="engine", text=lambda row: ENGINES[row["runtime"]], is_right=False),
-            Column(title="size", text=lambda row: size(row["size_bytes"]), rank=4),
-            Column(title="largest difference", text=_difference),
-            Column(title="changed", text=_changed),
-            Column(title="accuracy", text=lambda row: percent(row["val_accuracy"]), rank=5),
-            Column(title="one image", text=lambda row: milliseconds(row["latency_p50_ms"]), rank=3),
-            Column(title="64 images", text=lambda row: milliseconds(row["latency_64_p50_ms"]), rank=2),
-        ),
-        [("", exported.rows)],
-    )
-    threads = exported.rows[0]["num_threads"]
-    largest = f"{exported.rows[0]['largest_logit']:.3g}"
-    busy = " Other processes disturbed it." if any(row["is_busy"] for row in exported.rows) else ""
-    print(f"Compared on {exported.checked_on}: differences of logits, the largest of which is {largest}.")
-    print(f"Latency with {threads} thread{'s' if threads > 1 else ''}, preprocessing included, medians.{busy}")
-
-
-def _difference(row: dict[str, Any]) -> str:
-    return "–" if row["runtime"] == "pytorch" else f"{row['largest_difference']:.2g}"
-
-
-def _changed(row: dict[str, Any]) -> str:
-    return "–" if row["runtime"] == "pytorch" else f"{row['num_changed']:,} of {row['num_images']:,}"
-
-
-def _print_measured(device: str, measurement: "Measurement", format: str) -> None:
-    from roadtest.cli.tables import Column, milliseconds, print_rows, print_table, size
-    from roadtest.records.measurements import latency_summary
-
-    rows = latency_summary(measurement, device)
-    if format != "table":
-        print_rows(rows, format)
-        return
-    print_table(
-        (
-            Column(title="device", text=lambda row: str(row["device"]), is_right=False),
-            Column(title="network", text=lambda row: measurement.label, is_right=False),
-            Column(title="runtime", text=lambda row: ENGINES[row["runtime"]], is_right=False, rank=1),
-            Column(title="batch", text=lambda row: str(row["batch_size"])),
-            Column(title="threads", text=lambda row: str(row["num_threads"])),
-            Column(title="median", text=lambda row: milliseconds(row["latency_p50_ms"])),
-            Column(title="p90", text=lambda row: milliseconds(row["latency_p90_ms"]), rank=3),
-            Column(title="samples", text=lambda row: str(row["num_samples"]), rank=2),
-        ),
-        [("", rows)],
-    )
-    machine = measurement.machine
-    cores = f"{machine.num_cores} core{'s' if machine.num_cores > 1 else ''}"
-    print(f"{machine.cpu_name}, {cores}, {machine.system}; memory {size(measurement.peak_memory_bytes)}.")
-    print(
-        f"Answers on {measurement.num_checked} packed images: largest difference {measurement.largest_difference:.2g}, "
-        f"{measurement.num_changed} changed."
-    )
 
 
 COLUMNS = ("path", "rank", "class_id", "class_name", "probability", "error")
@@ -406,7 +239,7 @@ def _print_markdown(rows: Iterable[Row], out: TextIO) -> None:
 
 def _print_for_people(rows: Iterable[Row], class_names: Sequence[str], out: TextIO) -> None:
     """Aligned columns; an image's path stands before its first class only."""
-    longest = max((len(class_title(k, name)) for k, name in enumerate(class_names)), default=0)
+    longest = max((len(printable(class_title(k, name))) for k, name in enumerate(class_names)), default=0)
     class_width, path_width = max(5, min(longest, CLASS_WIDTH)), PATH_WIDTH
     if out.isatty():
         room = shutil.get_terminal_size().columns - class_width - 2 * 2 - len("probability")
@@ -423,14 +256,8 @@ def _print_for_people(rows: Iterable[Row], class_names: Sequence[str], out: Text
         if row["error"] is not None:
             print_line(path, printable(f"cannot be read: {row['error']}"), "")
         else:
-            title = class_title(row["class_id"], row["class_name"])
-            print_line(path if row["rank"] == 1 else "", title, percent(row["probability"]))
-
-
-def class_title(class_id: int, class_name: str) -> str:
-    """`Keep right (38)`; a name that is the number stands alone."""
-    name = printable(class_name)
-    return name if name == str(class_id) else f"{name} ({class_id})"
+            title = printable(class_title(row["class_id"], row["class_name"]))
+            print_line(path if row["rank"] == 1 else "", title, format_percent(row["probability"]))
 
 
 def print_evaluation(found: "Evaluation", format: str) -> None:
@@ -468,10 +295,13 @@ def _evaluation_sentences(found: "Evaluation") -> list[str]:
         column: f"95 % interval {100 * one.low:.1f} to {100 * one.high:.1f}"
         for column, one in found.class_intervals.items()
     }
-    remarks |= {"accuracy": between, "worst_class_recall": class_title(worst["class_id"], worst["class_name"])}
+    remarks |= {
+        "accuracy": between,
+        "worst_class_recall": printable(class_title(worst["class_id"], worst["class_name"])),
+    }
     for column, value in found.scores().items():
         title = column.replace("_", " ").replace("macro f1", "macro-F1").replace("worst class", "worst-class")
-        lines.append(f"  {title:<20}{percent(value):>9}  {remarks.get(column, '')}".rstrip())
+        lines.append(f"  {title:<20}{format_percent(value):>9}  {remarks.get(column, '')}".rstrip())
     return lines
 
 
@@ -485,9 +315,9 @@ CLASSES = (
     Column(title="class", text=lambda row: class_title(row["class_id"], row["class_name"]), is_right=False),
     Column(title="images", text=lambda row: count(row["num_images"])),
     Column(title="tracks", text=lambda row: count(row["num_tracks"]), rank=3),
-    Column(title="recall", text=lambda row: percent(row["recall"])),
-    Column(title="precision", text=lambda row: percent(row["precision"]), rank=5),
-    Column(title="F1", text=lambda row: percent(row["f1"]), rank=4),
+    Column(title="recall", text=lambda row: format_percent(row["recall"])),
+    Column(title="precision", text=lambda row: format_percent(row["precision"]), rank=5),
+    Column(title="F1", text=lambda row: format_percent(row["f1"]), rank=4),
     Column(title="mostly taken for", text=_taken_for, is_right=False, rank=6),
 )
 
@@ -502,7 +332,7 @@ def system_sentences(row: Row, data_title: str) -> list[str]:
         accuracy, low = row.get(f"{part}_accuracy_mean"), row.get(f"{part}_accuracy_low")
         if accuracy is not None:
             between = f", 95 % interval {interval(row, part)}" if low is not None else ""
-            lines.append(f"{row['network']}: {percent(accuracy)} on {part}{between} ({statement})")
+            lines.append(f"{row['network']}: {format_percent(accuracy)} on {part}{between} ({statement})")
     return lines
 
 
@@ -514,7 +344,7 @@ def print_differences(rows: Sequence[Row]) -> None:
     columns = (
         Column(title="network", text=row_label, is_right=False),
         Column(title="part", text=lambda row: str(row["part"]), is_right=False, rank=3),
-        Column(title="accuracy", text=lambda row: percent(row["network_accuracy"])),
+        Column(title="accuracy", text=lambda row: format_percent(row["network_accuracy"])),
         Column(title=f"minus {printable(rows[0]['system'])}", text=_points),
         Column(title="95 % interval", text=_interval),
         Column(title="only it right", text=lambda row: f"{row['num_only_network']:,.0f}", rank=5),

@@ -17,17 +17,19 @@ import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from roadtest.data.cache import RowFile, published_folder, read_only
+from roadtest.data.cache import array_bytes, create_array, read_only
 from roadtest.data.dataset import TEST, TRAIN, VAL, ImageSet, Note
+from roadtest.data.gtsrb_classes import CLASS_NAMES
 from roadtest.data.open import open_source
 from roadtest.data.signs import LEVEL, NOTE, is_synthetic
-from roadtest.data.sources.gtsrb import CLASS_NAMES
 from roadtest.records import write_atomically
+from roadtest.records.atomic import new_directory, writable_folder
 
 LEVELS = {
     "zero-real": "no pixel or statistic of GTSRB was consulted, and drawn signs alone chose",
@@ -112,20 +114,20 @@ def _joined(base: ImageSet, *, test: ImageSet | None, val: ImageSet | None, cach
             "leave --validate-on out"
         )
     kept = {split: split for split in (TRAIN, VAL, TEST) if not (split == TEST and test is not None)}
-    parts, title = [Taken(image_set=base, splits=kept)], base.title
+    sources, title = [JoinedSource(image_set=base, splits=kept)], base.title
     if val is not None:
-        parts.append(Taken(image_set=_fitting(val, base, TRAIN), splits={TRAIN: VAL}, prefix=f"{val.source}/"))
+        sources.append(JoinedSource(image_set=_fitting(val, base, TRAIN), splits={TRAIN: VAL}, prefix=f"{val.source}/"))
         title += f", validated on the training images of {val.title}"
     if test is not None:
         # Of a folder without a split all is tested on, not only what was held out here; evaluate does the same.
         splits = {TRAIN: TEST, TEST: TEST} if test.is_test_held_out else {TEST: TEST}
-        parts.append(Taken(image_set=_fitting(test, base, TEST), splits=splits, prefix=f"{test.source}/"))
+        sources.append(JoinedSource(image_set=_fitting(test, base, TEST), splits=splits, prefix=f"{test.source}/"))
         title += f", tested on {test.title}"
     level = _level(base, test, val)
     title = f"{title} ({level})" if level else title
     tested = test if test is not None else base
     return replace(
-        join_rows(parts, cache_dir=cache_dir, title=title, notes=_notes(base, test, val, level)),
+        join_rows(sources, cache_dir=cache_dir, title=title, notes=_notes(base, test, val, level)),
         test_title=tested.title,
         test_fingerprint=tested.fingerprint,
         is_test_held_out=test is None and base.is_test_held_out,
@@ -194,106 +196,93 @@ def _place(word: str) -> str:
     return word if word == "gtsrb" else str(Path(word).expanduser().resolve())
 
 
-_CHUNK = 4096  # images copied at a time
+_CHUNK = 4096
+"""Images copied at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taken:
+class JoinedSource:
     """What is taken from one data set."""
 
     image_set: ImageSet
     splits: Mapping[str, str]
     """Of its splits those that are taken, and what they become."""
     prefix: str = ""
-    """Stands before its paths and groups, so that they differ from those of the other parts."""
+    """Before its paths and groups, so that they differ from those of the other data sets."""
 
-    @property
+    @cached_property
     def rows_N(self) -> npt.NDArray[np.int64]:
         """The rows that are taken, ascending."""
         return np.flatnonzero([split in self.splits for split in self.image_set.splits])
 
+    def prefixed(self, group: str) -> str:
+        """A group under the prefix; the mark of recovered tracks stays in front, no group stays none."""
+        mark = "~" if group.startswith("~") else ""
+        return f"{mark}{self.prefix}{group.removeprefix(mark)}" if group else ""
 
-def join_rows(parts: Sequence[Taken], *, cache_dir: Path, title: str, notes: tuple[Note, ...]) -> ImageSet:
-    """One data set of several parts' rows, in their order; the first part names its source and its classes."""
-    first = parts[0].image_set
-    rows = [(part, int(row)) for part in parts for row in part.rows_N]
-    images_NHWC, fingerprint = _joined_pixels(parts, cache_dir), joined_fingerprint(parts)
-    _say_what_it_is(images_NHWC, fingerprint)
+
+def join_rows(sources: Sequence[JoinedSource], *, cache_dir: Path, title: str, notes: tuple[Note, ...]) -> ImageSet:
+    """One data set of several data sets' rows, in their order; the first names its source and its classes."""
+    first = sources[0].image_set
+    rows = [(one, int(row)) for one in sources for row in one.rows_N]
+    fingerprint = joined_fingerprint(sources)
+    path = _joined_pixels(sources, cache_dir)
+    images_NHWC = np.load(path, mmap_mode="r", allow_pickle=False)
+    # Lets find_decoded (cache.py) know the pixels by this name too; rows taken as other splits share them.
+    about_path = path.with_name(f"about-{fingerprint[:8]}.json")
+    if not about_path.exists():
+        about = {"fingerprint": fingerprint, "image_size": first.image_size, "num_images": len(rows)}
+        write_atomically(about_path, json.dumps(about).encode())
     return ImageSet(
         source=first.source,
         title=title,
         class_names=first.class_names,
         images_NHWC=images_NHWC,
-        labels_N=read_only(np.concatenate([part.image_set.labels_N[part.rows_N] for part in parts])),
-        groups=tuple(_prefixed(part, part.image_set.groups[row]) for part, row in rows),
-        frames_N=read_only(np.concatenate([part.image_set.frames_N[part.rows_N] for part in parts])),
-        splits=tuple(part.splits[part.image_set.splits[row]] for part, row in rows),
-        paths=tuple(part.prefix + part.image_set.paths[row] for part, row in rows),
+        labels_N=read_only(np.concatenate([one.image_set.labels_N[one.rows_N] for one in sources])),
+        groups=tuple(one.prefixed(one.image_set.groups[row]) for one, row in rows),
+        frames_N=read_only(np.concatenate([one.image_set.frames_N[one.rows_N] for one in sources])),
+        splits=tuple(one.splits[one.image_set.splits[row]] for one, row in rows),
+        paths=tuple(one.prefix + one.image_set.paths[row] for one, row in rows),
         fingerprint=fingerprint,
         notes=notes,
         subject=first.subject,
     )
 
 
-def joined_fingerprint(parts: Sequence[Taken]) -> str:
-    """64 hexadecimal digits over which splits of which data sets stand where."""
-    told = [(part.image_set.fingerprint, sorted(part.splits.items())) for part in parts]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+def joined_fingerprint(sources: Sequence[JoinedSource]) -> str:
+    """64 hexadecimal digits over which splits of which data sets serve as what."""
+    taken = [(one.image_set.fingerprint, sorted(one.splits.items())) for one in sources]
+    return hashlib.sha256(json.dumps(taken).encode()).hexdigest()
 
 
-def _prefixed(part: Taken, group: str) -> str:
-    """A group under its part's prefix; the mark of recovered tracks stays in front, no group stays none."""
-    mark = "~" if group.startswith("~") else ""
-    return f"{mark}{part.prefix}{group.removeprefix(mark)}" if group else ""
-
-
-def _joined_pixels(parts: Sequence[Taken], cache_dir: Path) -> npt.NDArray[np.uint8]:
-    """The mapped array, copied together where it is not there or is damaged."""
-    cache = cache_dir.absolute() / "decoded"
-    cache.mkdir(parents=True, exist_ok=True)
-    num_images = sum(len(part.rows_N) for part in parts)
-    image_size = parts[0].image_set.image_size
-    num_bytes = RowFile(path=cache, image_size=image_size).num_bytes(num_images)
-    key = _key(parts)
+def _joined_pixels(sources: Sequence[JoinedSource], cache_dir: Path) -> Path:
+    """The array's file, copied together where it is not there or is damaged."""
+    cache = writable_folder(cache_dir.absolute() / "decoded")
+    num_images, image_size = sum(len(one.rows_N) for one in sources), sources[0].image_set.image_size
+    num_bytes = array_bytes(num_images, image_size)
+    digest = hashlib.blake2b(digest_size=16)  # over the arrays, whose folders are never written twice, and the rows
+    for one in sources:
+        pixels = Path(str(one.image_set.images_NHWC.filename))  # type: ignore[attr-defined]
+        digest.update(f"{pixels.parent.name}/{pixels.name} {one.image_set.image_size}\n".encode())
+        digest.update(one.rows_N.astype("<i8").tobytes())
     for generation in itertools.count():
-        folder = cache / f"joined-{key}-{generation}"
+        folder = cache / f"joined-{digest.hexdigest()}-{generation}"
         is_new = not folder.exists()
         if is_new:
-            _build(parts, folder, num_images, num_bytes, image_size)
+            with new_directory(folder, num_bytes) as building:
+                create_array(building / "images.npy", num_images, image_size)
+                _copy_rows(sources, building / "images.npy")
         path = folder / "images.npy"
         if path.exists() and path.stat().st_size == num_bytes:
-            joined_NHWC: npt.NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
-            return joined_NHWC
+            return path
         assert not is_new, f"{folder} was damaged while it was written"
     raise AssertionError
 
 
-def _say_what_it_is(images_NHWC: npt.NDArray[np.uint8], fingerprint: str) -> None:
-    """Let the pixels be found again by the data set's name (cache.py); rows taken as other splits share them."""
-    path = Path(str(images_NHWC.filename)).with_name(f"about-{fingerprint[:8]}.json")  # type: ignore[attr-defined]
-    about = {"fingerprint": fingerprint, "image_size": images_NHWC.shape[1], "num_images": len(images_NHWC)}
-    if not path.exists():
-        write_atomically(path, json.dumps(about).encode())
-
-
-def _key(parts: Sequence[Taken]) -> str:
-    """32 hexadecimal digits over the parts' own arrays, whose folders are never written twice, and the rows taken."""
-    digest = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        pixels = Path(str(part.image_set.images_NHWC.filename))  # type: ignore[attr-defined]
-        digest.update(f"{pixels.parent.name}/{pixels.name} {part.image_set.image_size}\n".encode())
-        digest.update(part.rows_N.astype("<i8").tobytes())
-    return digest.hexdigest()
-
-
-def _build(parts: Sequence[Taken], folder: Path, num_images: int, num_bytes: int, image_size: int) -> None:
-    with published_folder(folder, num_bytes) as building:
-        target = RowFile(path=building / "images.npy", image_size=image_size)
-        target.start(num_images)
-        place = 0
-        for part in parts:
-            rows_N = part.rows_N
-            for start in range(0, len(rows_N), _CHUNK):
-                chunk_NHWC = part.image_set.images_NHWC[rows_N[start : start + _CHUNK]]
-                target.write(place, chunk_NHWC)
-                place += len(chunk_NHWC)
+def _copy_rows(sources: Sequence[JoinedSource], path: Path) -> None:
+    joined_NHWC, place = np.lib.format.open_memmap(path, mode="r+"), 0
+    for one in sources:
+        for start in range(0, len(one.rows_N), _CHUNK):
+            rows_N = one.rows_N[start : start + _CHUNK]
+            joined_NHWC[place : place + len(rows_N)] = one.image_set.images_NHWC[rows_N]
+            place += len(rows_N)

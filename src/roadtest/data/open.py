@@ -1,15 +1,11 @@
-"""One way to open any source by its word: `gtsrb`, `signs`, `signs:20000`, or a path; decoded, cached, with tracks.
+"""Open any source by its word: `gtsrb`, `signs`, `signs:20000`, or a path; decoded, cached, with tracks.
 
-GTSRB's archives, opened once, open in a blink ever after: what opening found is kept beside the decoded images.
+GTSRB's three archives are listed once: listing 51,839 members of zips and recovering tracks takes each new process one
+to two seconds, so what opening found is kept beside the decoded images. Archives cannot change without a size or a time
+of change, so these are the key; anything else in that folder is listed anew. Deleting `decoded/` forgets all.
 
-Listing 51,839 members of zips, and finding their tracks' places, takes each new process one to two seconds. What three
-archives hold cannot change without a size or a time of change, so these are the key; whatever else lies in that folder
-or is listed otherwise (trees, other zips, parts of it) is looked at anew each time. Deleting `decoded/` forgets all.
-
-Open a study's images again, in another process, from the study's own folder and the decoded pixels.
-
-The rows of split.csv are the rows of the array: labels, groups, splits and folds are read from there and nowhere
-else, so a run trains on exactly the split that the study shows.
+A worker opens a study's images again from split.csv, whose rows are the rows of the array: labels, groups, splits and
+folds are read from there and nowhere else, so a run trains on exactly the split that the study shows.
 """
 
 import contextlib
@@ -28,11 +24,12 @@ import PIL
 from roadtest.data.audit.sequences import propose_groups, with_groups
 from roadtest.data.cache import PREPROCESSING, open_image_set, read_about, read_only
 from roadtest.data.dataset import ImageSet, Listing, Note
+from roadtest.data.gtsrb_classes import CLASS_NAMES
 from roadtest.data.signs import is_synthetic, list_signs, parse_signs
 from roadtest.data.sources.arrays import is_arrays, list_arrays
 from roadtest.data.sources.download import ARCHIVE_NAMES
 from roadtest.data.sources.folder import list_folder
-from roadtest.data.sources.gtsrb import CLASS_NAMES, find_place, list_gtsrb
+from roadtest.data.sources.gtsrb import find_place, list_gtsrb
 from roadtest.data.split import METHOD, recover_tracks
 from roadtest.records import read_rows, read_study_info, replacing, write_atomically
 
@@ -64,8 +61,8 @@ def open_source(
         return archives_key(find_place(data_dir) or cache_dir / "gtsrb", image_size) if is_whole_gtsrb else None
 
     before = key()
-    if before is not None and (remembered := recall(cache_dir, before, image_size)) is not None:
-        return remembered
+    if before is not None and (cached := read_cached_listing(cache_dir, before, image_size)) is not None:
+        return cached
     listing = list_grouped_source(
         source,
         group=group,
@@ -85,7 +82,7 @@ def open_source(
         return image_set
     image_set = with_recovered_tracks(image_set)
     if (after := key()) is not None and before in (None, after):
-        remember(after, image_set)
+        write_cached_listing(after, image_set)
     return image_set
 
 
@@ -208,8 +205,8 @@ def archives_key(place: Path, image_size: int) -> str | None:
     return digest.hexdigest()
 
 
-def recall(cache_dir: Path, key: str, image_size: int) -> ImageSet | None:
-    """What `remember` kept under this key, over the decoded images; None where either is not whole."""
+def read_cached_listing(cache_dir: Path, key: str, image_size: int) -> ImageSet | None:
+    """What `write_cached_listing` kept under this key, over the decoded images; None where either is not whole."""
     for path in sorted(cache_dir.absolute().glob(f"decoded/*/opened-{key}.json"), reverse=True):
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             kept = json.loads(path.read_text(encoding="ascii"))
@@ -236,7 +233,7 @@ def recall(cache_dir: Path, key: str, image_size: int) -> ImageSet | None:
     return None
 
 
-def remember(key: str, image_set: ImageSet) -> None:
+def write_cached_listing(key: str, image_set: ImageSet) -> None:
     """Keep what was opened under this key, beside the decoded images; nothing where some are broken."""
     mapped = getattr(image_set.images_NHWC, "filename", None)
     if mapped is None or any(note.kind == "broken" for note in image_set.notes):

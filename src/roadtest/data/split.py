@@ -1,28 +1,20 @@
-"""Who trains, who validates, who tests: folds by track, the same for every network, and a text that proves it.
+"""Who trains, validates and tests: folds by group, the log of test readings, and tracks recovered from images.
 
-The idea: images that show one physical thing (a track, a group of a csv file) form a unit, and an image without a group
-is a unit of its own. The units of each class are shuffled by a fixed generator and dealt over the folds, each class
-beginning with the fold that has the fewest images so far: every fold gets its share of every class, and no unit is ever
-cut. Seed k validates on fold k mod num_folds. Neither the order of the files nor the seed moves a unit between folds.
-Indices count the N images of the set, U units, F folds. It never looks at pixels, and never makes a validation part
-where the data brought one.
+Folds: images of one physical thing (a track, a group of a csv file) form a unit, and an image without a group is a unit
+of its own. The units of each class are shuffled by a fixed generator and dealt over the folds, each class beginning
+with the fold that has the fewest images so far. No unit is ever cut; seed k validates on fold k mod num_folds, and
+neither the order of the files nor the seed moves a unit. A validation part that the data brought is kept.
 
-The ledger of test readings: one line each time a run reads a test set, kept beside the data cache.
+The log: a test set that is read often stops being one. One line is added each time a run reads it, beside the data
+cache; studies copy their lines, and the report says how often this test set is known to have been read.
 
-A test set that is read often stops being one. The ledger makes the number visible: studies copy their lines, and the
-report says how often this test set is known to have been read. Lines are only ever added.
+Recovered tracks, for GTSRB's test images: frames of one track look alike, and errors come in whole tracks. Within each
+class, Ward clustering (Hierarchical grouping to optimize an objective function, 1963) of small thumbnails on a
+logarithmic scale gives units of error: two clusters for three tracks, since a torn track would make intervals too
+short. On GTSRB's training tracks their standard errors lie close to the true ones (docs/statistics.md; the tests
+measure it again). They are no identities: do not split training from validation by them.
 
-Recover which images show one physical sign, where a data set does not say: GTSRB's test images.
-
-Frames of one track show the same sign under the same light, seconds apart: they look alike, and errors come in whole
-tracks. Within each class, Ward clustering of small thumbnails, on a logarithmic scale so that a dark sign's shades
-count as much as a bright one's, finds groups that serve as units of error. Two clusters are made for three tracks:
-some hold two tracks, but a track is seldom torn apart, which would make intervals too short. On GTSRB's training
-tracks, whose ids are known, standard errors from recovered tracks lie close to the true ones (docs/statistics.md;
-tests/test_data_tracks.py measures it again). It recovers units of error, not identities: do not split training from
-validation by it.
-
-Ward, Hierarchical grouping to optimize an objective function, 1963. Shapes: N images, H x W pixels, C = 3 channels.
+Shapes: N images, H x W pixels, C = 3 channels; U units, F folds.
 """
 
 import hashlib

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 
 from roadtest.analysis.find_run import find_run
 from roadtest.data.cache import decode_image
-from roadtest.data.sources.images import decode_picked, to_rgb
+from roadtest.data.sources.images import decode_file, to_rgb
 from roadtest.format import Row
 from roadtest.networks import build_network, build_on_meta
 from roadtest.networks.user_file import digest_user_file, is_user_defined
@@ -108,7 +108,7 @@ class Classifier:
             raise ValueError(f"--top {top} shows nothing: 1 shows the most probable class; give 1 or more")
         waiting = iter(paths)
         while batch := list(islice(waiting, self.batch_size)):
-            found = [decode_picked(str(path), self.record.image_size) for path in batch]
+            found = [decode_file(str(path), self.record.image_size) for path in batch]
             whole = [image_HWC for image_HWC in found if not isinstance(image_HWC, str)]
             ranked = iter(self._probabilities(np.stack(whole))) if whole else iter(())
             for path, image in zip(batch, found, strict=True):
@@ -172,7 +172,7 @@ def _last_part(word: str) -> str:
 
 def _decode(image: Picture, image_size: int) -> npt.NDArray[np.uint8]:
     if isinstance(image, str | Path):
-        found = decode_picked(str(image), image_size)
+        found = decode_file(str(image), image_size)
         if isinstance(found, str):
             raise ValueError(f"{image} cannot be read ({found}): leave it out, or use rows(), which goes on")
         return found

@@ -6,6 +6,7 @@ are kept, never rates; a rate is computed where it is shown. No torch here. docs
 A folder may come from anybody: no pickle, bounded sizes, and one line for what is wrong.
 """
 
+from roadtest.format import network_label, row_label
 from roadtest.records.atomic import refuse_link, remove_temporary_files, replacing, write_atomically
 from roadtest.records.csv_files import append_row, read_rows, write_rows
 from roadtest.records.files import (
@@ -41,8 +42,6 @@ from roadtest.records.schema import (
     SetResult,
     StudyInfo,
     folder_name,
-    network_label,
-    row_label,
     utc_now,
 )
 

@@ -5,14 +5,11 @@ archives by whoever downloads them. The system frees the lock of a process that 
 names the process for the message, and decides nothing.
 """
 
-import hashlib
 import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-import psutil
 
 from roadtest.records.atomic import refuse_link
 
@@ -56,23 +53,3 @@ def _describe(holder: Path) -> str:
         if text and text.isprintable():
             return text
     return "another process"
-
-
-def this_machine() -> str:
-    """8 hexadecimal digits: the host, and inside it the container, within which process numbers mean something."""
-    try:
-        numbering = str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        numbering = ""
-    return hashlib.sha256(f"{platform.node()} {numbering}".encode()).hexdigest()[:8]
-
-
-def is_alive(process_id: int, started: float) -> bool:
-    """Whether the process that began then still runs on this machine; where that cannot be known, it does."""
-    try:
-        # Process numbers come again, start times do not; the clock may have been set meanwhile.
-        return bool(abs(psutil.Process(process_id).create_time() - started) < 10)
-    except psutil.NoSuchProcess:
-        return False
-    except (psutil.Error, OverflowError, ValueError):
-        return True

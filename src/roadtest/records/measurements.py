@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from roadtest.format import Row
+from roadtest.format import Row, network_label
 from roadtest.records.atomic import refuse_link, write_atomically
 from roadtest.records.csv_files import read_rows, write_rows
 from roadtest.records.files import read_study_info
 from roadtest.records.json_files import DamagedFileError, build, read_json, to_json
-from roadtest.records.schema import PlannedRun, StudyInfo, folder_name, network_label
+from roadtest.records.schema import PlannedRun, StudyInfo, folder_name
 
 KIND = "roadtest measurement"
 ONNXRUNTIME, INT8 = "onnxruntime", "onnxruntime-int8"

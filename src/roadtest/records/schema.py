@@ -2,13 +2,14 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from roadtest.format import network_label
 
 SCHEMA_VERSION = 1
 GroupOrigin = Literal["given", "recovered", "auto", "none", ""]
@@ -290,16 +291,6 @@ class Failure:
     """For people; `kind` is for programs."""
     failed_at: str
     kind: FailureKind = "error"
-
-
-def network_label(network: str, has_stn: bool) -> str:
-    """`lenet5+stn`: how people and folders name a network with its switch."""
-    return f"{network}+stn" if has_stn else network
-
-
-def row_label(row: Mapping[str, Any], side: str = "") -> str:
-    """`lenet5+stn`: the network of a table's row; where the row is of a pair, that of the side `_a` or `_b`."""
-    return network_label(row[f"network{side}"], row[f"has_stn{side}"])
 
 
 def folder_name(label: str) -> str:

@@ -20,7 +20,7 @@ from roadtest.analysis import (
 )
 from roadtest.analysis.external import STATUS as ADDED
 from roadtest.analysis.sample_size import SeedPlan
-from roadtest.format import DASH, Row, format_gain_interval, format_points
+from roadtest.format import DASH, Row, format_about, format_gain_interval, format_points, plural
 from roadtest.records import StudyInfo
 
 
@@ -227,6 +227,12 @@ def unfold(blocks: Sequence[Block]) -> Iterator[Block]:
             yield from unfold(block.blocks)
 
 
+def describe_more_runs(plan: SeedPlan) -> str:
+    """`12 more runs, about 5 h 45 min of training`."""
+    time = f", {format_about(plan.train_seconds)} of training" if plan.train_seconds else ""
+    return f"{plural(plan.num_runs, 'more run')}{time}"
+
+
 def describe_statement(statement: str, info: StudyInfo) -> str:
     """What an interval speaks of; the judge's own constants speak of signs, whatever the images show."""
     return statement.replace("new signs", f"new {info.subject}")
@@ -244,8 +250,8 @@ STATUS_WORDS = {
 
 
 def describe_status(status: str) -> str:
-    """The status of a network or a run, below its name; empty where all is well."""
-    return "" if status == "complete" else STATUS_WORDS[status]
+    """The status of a network or a run, below its name; empty where all is well, and for added systems."""
+    return "" if status in ("complete", ADDED) else STATUS_WORDS[status]
 
 
 def gain_cell(row: Row, split: str) -> Cell:

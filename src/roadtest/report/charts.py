@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import altair as alt
 import numpy as np
@@ -276,24 +276,6 @@ class ConfusionCell:
     is_error: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class Curve:
-    """One panel of training curves."""
-
-    dataset: str
-    """The name of its columns in the figure."""
-    kind: Literal["accuracy", "loss"]
-    title: str
-    has_stn: bool
-    domains: Mapping[str, Range]
-    """Of `epoch`, `accuracy` and `loss`: shared with and without the STN."""
-    num_runs: int
-    num_rows: int
-    """Evaluations of all runs together."""
-    has_band: bool
-    """A band over the seeds instead of a line each."""
-
-
 # How far axes reach
 
 
@@ -366,26 +348,30 @@ def _widened(inside: Sequence[float], ends: Sequence[float], room: float, span: 
 # Charts
 
 
-def draw_curve(curve: Curve) -> Panel:
-    """Training (dashed) and validation (solid) per evaluation: a band over three seeds or more, else a line a seed."""
-    words, axis, scale = "accuracy, %", alt.Axis(tickCount=5), _scale(curve.domains["accuracy"])
-    if curve.kind == "loss":
+def draw_curve(
+    name: str, kind: str, *, label: str, has_stn: bool, domains: Mapping[str, Range], has_band: bool, has_points: bool
+) -> Panel:
+    """Training (dashed) and validation (solid) `accuracy` or `loss` per evaluation, from the data set of that name.
+
+    A band over the seeds or a line a seed; `has_points` marks single evaluations.
+    """
+    words, axis, scale = "accuracy, %", alt.Axis(tickCount=5), _scale(domains["accuracy"])
+    if kind == "loss":
         axis = alt.Axis(tickCount=5, format=".6~g", labelOverlap=True)
-        words, scale = "loss, nats", _scale(curve.domains["loss"], type="log")
+        words, scale = "loss, nats", _scale(domains["loss"], type="log")
     x_axis = alt.Axis(grid=False, domain=True, tickCount=8)
-    x = alt.X("epoch:Q", title="epochs", scale=_scale(curve.domains["epoch"]), axis=x_axis)
-    draw = _draw_bands if curve.has_band else _draw_lines
-    chart = draw(alt.Chart(alt.NamedData(name=curve.dataset)).encode(x=x), curve, scale, axis)
-    chart.title = f"{curve.title}: {words}"  # set, not added by a method: that would copy all that is in the chart
+    x = alt.X("epoch:Q", title="epochs", scale=_scale(domains["epoch"]), axis=x_axis)
+    base, colour = alt.Chart(alt.NamedData(name=name)).encode(x=x), WITH if has_stn else WITHOUT
+    y = {"title": None, "scale": scale, "axis": axis}
+    chart = _draw_bands(base, kind, colour, y) if has_band else _draw_lines(base, kind, colour, y, has_points)
+    chart.title = f"{label}: {words}"  # set, not added by a method: that would copy all that is in the chart
     return Panel(chart=chart, height=170)
 
 
-def _draw_lines(base: Any, curve: Curve, scale: Any, axis: Any) -> Any:
-    series: list[Any] = [f"val_{curve.kind}", f"train_{curve.kind}"]
-    # single evaluations are marked where a line has few of them; one alone would not show at all
-    point: Any = alt.OverlayMarkDef(size=9) if curve.num_rows <= 20 * curve.num_runs else False
+def _draw_lines(base: Any, kind: str, colour: str, y: Mapping[str, Any], has_points: bool) -> Any:
+    series: list[Any] = [f"val_{kind}", f"train_{kind}"]
+    point: Any = alt.OverlayMarkDef(size=9) if has_points else False
     sets = ["validation", "training"]
-    colours = alt.Scale(domain=sets, range=[WITH if curve.has_stn else WITHOUT, QUIET])
     dashes: Any = alt.Scale(domain=sets, range=[[1, 0], [4, 3]])
     return (
         base.transform_fold(series, as_=["series", "value"])
@@ -394,27 +380,24 @@ def _draw_lines(base: Any, curve: Curve, scale: Any, axis: Any) -> Any:
         # opacity of the stroke, not of the mark: the latter doubles the time that a PNG takes
         .mark_line(clip=True, strokeWidth=1.5, strokeOpacity=0.9, point=point)
         .encode(
-            y=alt.Y("value:Q", title=None, scale=scale, axis=axis),
+            y=alt.Y("value:Q", **y),
             detail=alt.Detail("seed:N"),
-            color=alt.Color("set:N", legend=None, scale=colours),
+            color=alt.Color("set:N", legend=None, scale=alt.Scale(domain=sets, range=[colour, QUIET])),
             strokeDash=alt.StrokeDash("set:N", legend=None, scale=dashes),
             tooltip=_tooltips("set:N", "seed:N", "epoch:Q", "value:Q"),
         )
     )
 
 
-def _draw_bands(base: Any, curve: Curve, scale: Any, axis: Any) -> Any:
+def _draw_bands(base: Any, kind: str, colour: str, y: Mapping[str, Any]) -> Any:
     """From the lowest to the highest seed, and their median."""
     marks = []
-    for split, colour, dash in (("train", QUIET, [4, 3]), ("val", WITH if curve.has_stn else WITHOUT, [1, 0])):
-        name = f"{split}_{curve.kind}"
-        y = alt.Y(f"{name}_low:Q", title=None, scale=scale, axis=axis)
-        band = base.mark_area(clip=True, color=colour, fillOpacity=0.2).encode(y=y, y2=alt.Y2(f"{name}_high:Q"))
-        line = base.mark_line(clip=True, color=colour, strokeWidth=1.6, strokeDash=dash).encode(
-            y=alt.Y(f"{name}:Q", title=None, scale=scale, axis=axis),
-            tooltip=_tooltips("epoch:Q", f"{name}:Q", f"{name}_low:Q", f"{name}_high:Q"),
-        )
-        marks += [band, line]
+    for name, ink, dash in ((f"train_{kind}", QUIET, [4, 3]), (f"val_{kind}", colour, [1, 0])):
+        area = base.mark_area(clip=True, color=ink, fillOpacity=0.2)
+        line = base.mark_line(clip=True, color=ink, strokeWidth=1.6, strokeDash=dash)
+        tooltips = _tooltips("epoch:Q", f"{name}:Q", f"{name}_low:Q", f"{name}_high:Q")
+        marks.append(area.encode(y=alt.Y(f"{name}_low:Q", **y), y2=alt.Y2(f"{name}_high:Q")))
+        marks.append(line.encode(y=alt.Y(f"{name}:Q", **y), tooltip=tooltips))
     return alt.layer(*marks)
 
 

@@ -5,6 +5,7 @@ mail or from an archive ten years on. `page.html.jinja` loops over sections; eac
 `parts.html.jinja` that it names.
 """
 
+import functools
 import re
 from collections.abc import Sequence
 from importlib.resources import files
@@ -25,31 +26,44 @@ def render_page(sections: Sequence[Section], info: StudyInfo, *, bundle: str, ha
     tables = [block for block in blocks if isinstance(block, Table)]
     numbers = {figure.anchor: number for number, figure in enumerate(figures, start=1)}
     numbers |= {table.anchor: number for number, table in enumerate(tables, start=1)}
-    environment = Environment(
-        loader=PackageLoader("roadtest", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_with_fixed_spaces,
-    )
 
     def draw(block: Block) -> str:
         drawn: str = getattr(parts, block.macro)(block)
         return drawn
 
     common = {"draw": draw, "numbers": numbers, "has_files": has_files, "level": info.level}
-    parts = environment.get_template("parts.html.jinja").make_module(common)
-    return environment.get_template("page.html.jinja").render(
-        common,
-        parts=parts,
-        title=f"Road test: {info.data_title}",
-        created_on=info.created_at[:10],
-        sections=shown,
-        charts=_charts(figures),
-        css=_read("page.css"),
-        script=_read("page.js"),
-        bundle=bundle if figures else "",
+    parts = _environment().get_template("parts.html.jinja").make_module(common)
+    return (
+        _environment()
+        .get_template("page.html.jinja")
+        .render(
+            common,
+            parts=parts,
+            title=f"Road test: {info.data_title}",
+            created_on=info.created_at[:10],
+            sections=shown,
+            charts=_charts(figures),
+            css=_read("page.css"),
+            script=_read("page.js"),
+            bundle=bundle if figures else "",
+        )
+    )
+
+
+def render_text(name: str, **values: Any) -> str:
+    """A text of `report/`, one paragraph a line; nothing is escaped."""
+    return _environment().get_template(name).render(values)
+
+
+@functools.cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("roadtest", "report"),
+        autoescape=lambda name: name is not None and name.endswith(".html.jinja"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_with_fixed_spaces,
     )
 
 

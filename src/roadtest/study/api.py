@@ -40,24 +40,16 @@ from roadtest.study.folder import check_own_networks, check_place, check_protoco
 from roadtest.study.options import Options, build_options
 from roadtest.study.prepare import (
     Source,
-    announce_weights,
     check_in_short,
     choose_variants,
-    fetch_weights,
+    find_missing_weights,
     list_originals,
     name_source,
     report_notes,
     settle,
 )
 from roadtest.study.progress import write_trouble
-from roadtest.study.resolve import (
-    StudyContext,
-    chosen_protocol,
-    chosen_seeds,
-    planned_runs,
-    source_kind,
-    study_name,
-)
+from roadtest.study.resolve import StudyContext, chosen_protocol, chosen_seeds, planned_runs, source_kind, study_name
 from roadtest.study.runner import finish, train_missing
 
 if TYPE_CHECKING:
@@ -222,8 +214,7 @@ def open_context(source: Source, words: dict[str, Any], emit: Emit, *, is_plan: 
     if not options.fresh:
         check_protocol(study_dir, protocol)
         check_own_networks(study_dir, runs)
-    provide = announce_weights if is_plan else fetch_weights
-    provide(runs, study_dir, emit, is_fresh=options.fresh)
+    find_missing_weights(runs, study_dir, emit, is_fresh=options.fresh, is_fetching=not is_plan)
     image_set = open_joined(
         source,
         test_on=options.test_on,

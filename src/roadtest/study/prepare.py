@@ -1,19 +1,14 @@
-"""What images of one's own decide for themselves before their protocol has a name: the image size, and flips.
+"""What is settled before a study has a folder: image size, flips, networks and their weights; and a short data check.
 
-Both are fields of the protocol, so they must be known before the study's folder is; both are told in one line each, and
-stand in study.toml as if they had been asked for. The size takes a look at the files' headers, flips one at the decoded
-images (roadtest.data.audit.flips). Signs, drawn or real, decide nothing: their protocols are published as they are.
+For images of your own the size comes from the files' headers and flips from the decoded images
+(`data/audit/flips.py`). Both are fields of the protocol, are reported in one line each, and are in study.toml as if
+they had been given. Signs, synthetic or real, keep their published protocols.
 
-The data check in short: a new study on images of one's own says what is wrong with them before it trains.
+`--stem`, `--pretrained` and `--stn` hold for networks whose own name says nothing; `torchvision:resnet18@small`,
+`timm:resnet18+pretrained` and `lenet5+stn` overrule them.
 
-A finding is told in a line and refuses nothing: whose images they are decides. A thousand images of 32 x 32 take about
-0.3 seconds on one core, of 128 x 128 one second, and the headers of their files 0.1 seconds. The notes of the check are
-left to `roadtest data check`, but for those that the source brought.
-
-Which networks run, with which stem, from which start, with or without a spatial transformer; and where weights lie.
-
-`--stem`, `--pretrained` and `--stn` speak for networks whose own name says nothing: `torchvision:resnet18@small`,
-`timm:resnet18+pretrained` and `lenet5+stn` overrule them. Where a switch cannot hold for a network, one line says so.
+The data check refuses nothing: a person decides. A thousand images of 32 x 32 take about 0.3 seconds on one core, of
+128 x 128 one second, the headers of their files 0.1 seconds.
 """
 
 import shlex
@@ -51,7 +46,10 @@ Source = str | Path | tuple[Any, Any]
 """A word, a path, or the arrays images_NHWC and labels_N."""
 MAX_CLASSES = 1_000
 MAX_IMAGES = 1_000_000
-"""What can be compared: with fewer images a test part of 15 % says nothing, and more were never tried."""
+"""What can be compared: more was never tried."""
+MAX_CHECKED_IMAGES = 200_000
+"""Some minutes at 128 x 128: more are left to `roadtest data check`."""
+SWITCHES: dict[str, tuple[bool, ...]] = {"off": (False,), "on": (True,), "both": (False, True)}
 
 
 def name_source(source: Source, cache_dir: Path) -> str:
@@ -66,12 +64,7 @@ def name_source(source: Source, cache_dir: Path) -> str:
 
 
 def settle(
-    source: str,
-    options: Options,
-    cache_dir: Path,
-    emit: Emit,
-    *,
-    check: Callable[[Options], None] = lambda sized: None,
+    source: str, options: Options, cache_dir: Path, emit: Emit, *, check: Callable[[Options], None] = lambda sized: None
 ) -> Options:
     """Options with an image size and flips on or off; a ValueError where the images are too few, or too many.
 
@@ -91,31 +84,22 @@ def settle(
 
 def _settle_flips(source: str, listing: Listing, options: Options, cache_dir: Path, emit: Emit) -> Options:
     assert options.image_size is not None
-    if options.group is not None:  # groups deal the test part anew, and none of its images is looked at
-        listing = list_grouped_source(
-            source,
-            group=options.group,
-            image_size=options.image_size,
-            cache_dir=cache_dir,
-            data_dir=None,
-            is_subset_allowed=False,
-            skip_broken=options.skip_broken,
-            on_progress=counting(emit, "data"),
-        )
-    image_set = open_image_set(
-        listing,
-        image_size=options.image_size,
-        cache_dir=cache_dir,
-        skip_broken=options.skip_broken,
-        on_progress=counting(emit, "data"),
-    )
-    verdict = judge_flips(image_set)
-    if options.flips == "on" and verdict.pairs:
+    opening: dict[str, Any] = {
+        "image_size": options.image_size,
+        "cache_dir": cache_dir,
+        "skip_broken": options.skip_broken,
+        "on_progress": counting(emit, "data"),
+    }
+    if options.group is not None:  # groups deal the test split anew, and none of its images is looked at
+        where: dict[str, Any] = {"data_dir": None, "is_subset_allowed": False}
+        listing = list_grouped_source(source, group=options.group, **where, **opening)
+    verdict = judge_flips(open_image_set(listing, **opening))
+    if options.flips == "auto":
+        emit(Event(kind="note", text=verdict.reason))
+        return replace(options, flips="on" if verdict.is_safe else "off")
+    if verdict.pairs:
         raise ValueError(f"--flips on would change labels: {name_pairs(verdict.pairs)}; leave it out")
-    if options.flips == "on":
-        return options
-    emit(Event(kind="note", text=verdict.reason))
-    return replace(options, flips="on" if verdict.is_safe else "off")
+    return options
 
 
 def _suggested_size(source: str, listing: Listing) -> tuple[int, str]:
@@ -123,15 +107,12 @@ def _suggested_size(source: str, listing: Listing) -> tuple[int, str]:
     path = Path(source).expanduser()
     if is_arrays(path):
         median, size = float(short_side(path)), max((s for s in IMAGE_SIZES if s <= short_side(path)), default=32)
+    elif (headers := read_headers(listing)) is None:
+        return IMAGE_SIZES[0], f"images are made {IMAGE_SIZES[0]} pixels a side: no header could be read"
     else:
-        headers = read_headers(listing)
-        if headers is None:
-            return IMAGE_SIZES[0], f"images are made {IMAGE_SIZES[0]} pixels a side: no header could be read"
         median, size = float(np.median(headers.short_sides_M)), headers.suggested_image_size
-    return (
-        size,
-        f"images are made {size} x {size}: their median short side is {median:g} pixels; --image-size changes it",
-    )
+    reason = f"their median short side is {median:g} pixels; --image-size changes it"
+    return size, f"images are made {size} x {size}: {reason}"
 
 
 def _check_limits(listing: Listing) -> None:
@@ -149,13 +130,8 @@ def _check_limits(listing: Listing) -> None:
         raise ValueError(f"{listing.title} has {num_images:,} images: at most {MAX_IMAGES:,} are compared; take a part")
 
 
-_BROKEN = ("files", "error")
-MAX_CHECKED_IMAGES = 200_000
-"""Some minutes at 128 x 128: more are left to the verb, which is asked for."""
-
-
 def report_notes(image_set: ImageSet, emit: Emit) -> None:
-    """Tell what a source says of itself: files that were left out, a test part that was dealt here."""
+    """Report what a source says of itself: files that were left out, a test split that was dealt here."""
     for note in image_set.notes:
         (found,) = check_notes([note])
         emit(Event(kind="warning" if found.severity == "warning" else "note", text=note.text))
@@ -168,7 +144,7 @@ def list_originals(source: str, image_set: ImageSet, cache_dir: Path) -> Listing
     listing = list_source(source, cache_dir=cache_dir, data_dir=None, is_subset_allowed=False)
     if not image_set.test_title:
         return listing
-    # Its test part may be another source's: images that were not taken are no broken ones.
+    # Its test split may be another source's: images that were not taken are not broken.
     taken = set(image_set.paths)
     return replace(listing, items=tuple(item for item in listing.items if item.path in taken))
 
@@ -185,92 +161,75 @@ def check_in_short(source: str, image_set: ImageSet, emit: Emit, listing: Listin
         return
     emit(Event(kind="phase", text=f"checking {len(image_set.paths):,} images"))
     audit = audit_images(image_set, listing)
-    # Broken files were left out on request, however many they are: no error of whoever asked for it.
-    findings = (replace(f, severity="warning") if (f.topic, f.severity) == _BROKEN else f for f in audit.findings)
+    # Broken files were left out on request: no error.
+    findings = [
+        replace(f, severity="warning") if f.topic == "files" and f.severity == "error" else f for f in audit.findings
+    ]
     audit = replace(audit, findings=tuple(findings))
-    troubles = [one for one in audit.findings if one.severity in ("error", "warning")]
-    told = {one.topic for one in check_notes(image_set.notes)}
+    troubles = [one for one in findings if one.severity in ("error", "warning")]
+    reported = {one.topic for one in check_notes(image_set.notes)}
     for one in troubles:
-        if one.severity == "error" or one.topic not in told:
+        if one.severity == "error" or one.topic not in reported:
             emit(Event(kind="warning", text=f"data check: {one.topic}: {one.text}"))
     emit(Event(kind="note", text=f"data check: {audit.verdict}" + (f"; {more} says what to do" if troubles else "")))
 
 
-SWITCHES: dict[str, tuple[bool, ...]] = {"off": (False,), "on": (True,), "both": (False, True)}
-
-
 def choose_variants(source: str, options: Options, emit: Emit) -> list[tuple[str, bool]]:
-    """(network, has_stn) in the order they were asked for, each once; a name that says so overrules the switches."""
+    """(network, has_stn) in the order of the request, each once; a name that says so overrules the switches."""
     labels = resolve_networks(options.networks or default_networks(source))
-    asked = [(parse_network(network), has_stn) for network, has_stn in map(parse_label, labels)]
-    asked = [(_with_stem(spelling, options.stem), has_stn) for spelling, has_stn in asked]
-    _check_stem(options.stem, [spelling for spelling, _ in asked])
-    starts = _starts([spelling for spelling, _ in asked], options.pretrained, emit)
-    pairs: list[tuple[str, bool]] = []
-    for spelling, has_stn in asked:
-        switch = SWITCHES[options.stn or default_stn(str(spelling))] if has_stn is None else (has_stn,)
-        for is_pretrained in starts[spelling]:
-            stem = None if spelling.stem == ORIGINAL_STEM else spelling.stem
-            network = str(replace(spelling, stem=stem, is_pretrained=is_pretrained))
-            pairs += [(network, each) for each in switch if (network, each) not in pairs]
-    return pairs
-
-
-def fetch_weights(runs: Iterable[PlannedRun], study_dir: Path, emit: Emit, *, is_fresh: bool) -> None:
-    """Have the pretrained weights of all runs to be done in the cache; a ValueError where some cannot be had."""
-    for network in _pretrained(runs, study_dir, is_fresh):
-        from roadtest.networks.pretrained import find_weights
-
-        emit(Event(kind="phase", text=f"looking for the weights of {network}"))
-        find_weights(network, is_fetching=True)
-
-
-def announce_weights(runs: Iterable[PlannedRun], study_dir: Path, emit: Emit, *, is_fresh: bool) -> None:
-    """Say of which runs to be done the pretrained weights are not in the cache yet; nothing is fetched."""
-    for network in _pretrained(runs, study_dir, is_fresh):
-        from roadtest.networks.pretrained import find_weights
-
-        try:
-            find_weights(network)
-        except ValueError:
-            text = f"the weights of {network} are not in the cache: compare fetches them before it trains anything"
-            emit(Event(kind="note", text=text))
-
-
-def _pretrained(runs: Iterable[PlannedRun], study_dir: Path, is_fresh: bool) -> list[str]:
-    """The pretrained networks among the runs to be done."""
-    missing = [run for run in runs if is_fresh or not is_finished(study_dir / run.folder)]
-    return list(dict.fromkeys(run.network for run in missing if parse_network(run.network).is_pretrained))
-
-
-def _with_stem(spelling: ModelName, stem: str | None) -> ModelName:
-    is_meant = stem is not None and spelling.stem is None and why_no_stem(spelling) is None
-    return parse_network(str(replace(spelling, stem=stem))) if is_meant else spelling
-
-
-def _check_stem(stem: str | None, spellings: Sequence[ModelName]) -> None:
-    if stem is not None and all(why_no_stem(spelling) is not None for spelling in spellings):
+    names = [
+        (_with_stem(parse_network(network), options.stem), has_stn) for network, has_stn in map(parse_label, labels)
+    ]
+    if options.stem is not None and all(why_no_stem(name) is not None for name, _ in names):
         raise ValueError(
-            f"--stem {stem} goes with networks of timm and torchvision, and none is named: name one, or leave it out"
+            f"--stem {options.stem} goes with networks of timm and torchvision, and none is named: name one, or leave "
+            "it out"
         )
+    starts = _starts([name for name, _ in names], options.pretrained, emit)
+    pairs: dict[tuple[str, bool], None] = {}
+    for name, has_stn in names:
+        stns = SWITCHES[options.stn or default_stn(str(name))] if has_stn is None else (has_stn,)
+        stem = None if name.stem == ORIGINAL_STEM else name.stem
+        networks = [str(replace(name, stem=stem, is_pretrained=start)) for start in starts[name]]
+        pairs |= dict.fromkeys((network, each) for network in networks for each in stns)
+    return list(pairs)
 
 
-def _starts(spellings: Sequence[ModelName], switch: str, emit: Emit) -> dict[ModelName, tuple[bool, ...]]:
-    """Per network whether it starts pretrained, from nothing, or both; one line names those that cannot."""
-    starts = {spelling: SWITCHES["on" if spelling.is_pretrained else "off"] for spelling in spellings}
+def _with_stem(name: ModelName, stem: str | None) -> ModelName:
+    is_meant = stem is not None and name.stem is None and why_no_stem(name) is None
+    return parse_network(str(replace(name, stem=stem))) if is_meant else name
+
+
+def _starts(names: Sequence[ModelName], switch: str, emit: Emit) -> dict[ModelName, tuple[bool, ...]]:
+    """Per network whether it starts pretrained, from scratch, or both; one line names those that cannot."""
+    starts = {name: SWITCHES["on" if name.is_pretrained else switch] for name in names}
     if switch == "off":
         return starts
-    reasons: dict[str, str] = {}
-    for spelling in spellings:
-        if spelling.is_pretrained:
-            continue
-        reason = why_not_pretrained(spelling)
-        if reason is None:
-            starts[spelling] = SWITCHES[switch]
-        else:
-            reasons[str(spelling)] = reason
-    if len(reasons) == len(spellings):
+    reasons = {name: reason for name in names if not name.is_pretrained and (reason := why_not_pretrained(name))}
+    if len(reasons) == len(names):
         raise ValueError(f"--pretrained {switch} was given: {next(iter(reasons.values()))}")
     if reasons:
-        emit(Event(kind="note", text=f"no pretrained weights, so from nothing: {', '.join(reasons)}"))
-    return starts
+        emit(Event(kind="note", text=f"no pretrained weights, so from nothing: {', '.join(map(str, reasons))}"))
+    return starts | dict.fromkeys(reasons, SWITCHES["off"])
+
+
+def find_missing_weights(
+    runs: Iterable[PlannedRun], study_dir: Path, emit: Emit, *, is_fresh: bool, is_fetching: bool
+) -> None:
+    """Have the pretrained weights of all runs to be done in the cache; a ValueError where some cannot be had.
+
+    Without `is_fetching` a note says which weights are not there yet.
+    """
+    missing = [run for run in runs if is_fresh or not is_finished(study_dir / run.folder)]
+    for network in dict.fromkeys(run.network for run in missing if parse_network(run.network).is_pretrained):
+        from roadtest.networks.pretrained import find_weights
+
+        if is_fetching:
+            emit(Event(kind="phase", text=f"looking for the weights of {network}"))
+        try:
+            find_weights(network, is_fetching=is_fetching)
+        except ValueError:
+            if is_fetching:
+                raise
+            text = f"the weights of {network} are not in the cache: compare fetches them before it trains anything"
+            emit(Event(kind="note", text=text))

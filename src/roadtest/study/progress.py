@@ -127,8 +127,7 @@ def choose_runs(runs: list[RunProgress], height: int) -> list[RunProgress]:
         next((place for place, run in enumerate(runs) if run.state == WAITING), len(runs) - 1)
     ]
     order = sorted(
-        range(len(runs)),
-        key=lambda place: (urgency[runs[place].state], min(abs(place - other) for other in busy)),
+        range(len(runs)), key=lambda place: (urgency[runs[place].state], min(abs(place - other) for other in busy))
     )
     return [runs[place] for place in sorted(order[: max(height, 1)])]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from roadtest.data.dataset import ImageSet
+from roadtest.data.gtsrb_classes import CLASS_NAMES, MIRRORED_CLASSES
 from roadtest.data.signs import is_synthetic, parse_signs
-from roadtest.data.sources.gtsrb import CLASS_NAMES, MIRRORED_CLASSES
 from roadtest.protocol import PRESETS, PROTOCOLS, SIX_NETWORKS, Augmentation, Protocol
 from roadtest.records import MAX_SEED, PlannedRun
 from roadtest.records.events import Emit

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from roadtest.data.split import copy_test_reads, split_fingerprint
 from roadtest.machine import choose_device, count_usable_cores
-from roadtest.networks.advice import remark_on_networks
 from roadtest.networks.user_file import is_user_defined
 from roadtest.records import (
     Failure,
@@ -44,8 +43,11 @@ def train_missing(context: StudyContext) -> None:
     known = chosen_rates(study_dir)
     swept = {run.label for run in missing if protocol.learning_rate(run.label) is None and run.label not in known}
     announce_study(context, missing, sizes, num_swept=len(swept))
-    for remark in remark_on_networks([run for run in missing if run.label in sizes], **shape):
-        context.emit(Event(kind="warning", text=remark))
+    if sizes:
+        from roadtest.networks.advice import remark_on_networks  # imports torch, which a finished study does not need
+
+        for remark in remark_on_networks([run for run in missing if run.label in sizes], **shape):
+            context.emit(Event(kind="warning", text=remark))
     missing = _without_failed(context, missing, reasons)
     if not missing or (reasons and options.fail_fast):
         return

@@ -47,12 +47,12 @@ def measure_networks(
     runs: Iterable[PlannedRun], *, num_classes: int, image_size: int
 ) -> tuple[dict[str, Size], dict[str, str]]:
     """Return the sizes of the runs' networks, and why others cannot be built, both by label."""
-    from roadtest.networks import build_on_meta
-    from roadtest.training.profile import count_parameters
-
     sizes: dict[str, Size] = {}
     reasons: dict[str, str] = {}
     for run in {run.label: run for run in runs if not is_user_defined(run.network)}.values():
+        from roadtest.networks import build_on_meta  # imports torch, which a finished study does not need
+        from roadtest.training.profile import count_parameters
+
         try:
             network = build_on_meta(run.network, num_classes=num_classes, image_size=image_size, has_stn=run.has_stn)
         except Exception as error:  # whatever a library's network does not like

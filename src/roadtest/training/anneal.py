@@ -20,16 +20,11 @@ from roadtest.training.state import TrainState
 
 
 def anneal_copy_if_due(
-    job: RunSpec,
-    training: TrainState,
-    metadata: RunMetadata,
-    *,
-    emit: Callable[[Event], None],
-    should_stop: Callable[[], bool],
+    job: RunSpec, training: TrainState, metadata: RunMetadata, emit: Callable[[Event], None]
 ) -> None:
     """Train the copy that begins at the present step, unless its row is there; the run is the same afterwards.
 
-    Raise InterruptedError where `should_stop` says so, with both states saved.
+    Raise InterruptedError where the training should stop, with both states saved.
     """
     cooldown = cooldown_at(training.progress, job.protocol) if job.anneals else None
     if cooldown is None or cooldown.budget_fraction in [row.budget_fraction for row in read_cooldowns(job.run_dir)]:
@@ -37,7 +32,7 @@ def anneal_copy_if_due(
     emit(job.event("phase", text="annealing"))
     write_state(job, training, metadata)
     try:
-        row = _train_copy(job, training, metadata, cooldown, should_stop)
+        row = _train_copy(job, training, metadata, cooldown)
     finally:
         training.optimizer.state.clear()  # freed first: reading a state must not raise the run's peak of memory
         training.network.zero_grad(set_to_none=True)
@@ -48,9 +43,7 @@ def anneal_copy_if_due(
     (job.run_dir / BRANCH_STATE).unlink(missing_ok=True)
 
 
-def _train_copy(
-    job: RunSpec, training: TrainState, metadata: RunMetadata, cooldown: Cooldown, should_stop: Callable[[], bool]
-) -> CooldownMetrics:
+def _train_copy(job: RunSpec, training: TrainState, metadata: RunMetadata, cooldown: Cooldown) -> CooldownMetrics:
     """Decay to the cooldown's end, from where an earlier process left it, and return its evaluation."""
     state = read_state(job, BRANCH_STATE)
     progress = state["training"]["progress"] if state is not None else {}
@@ -68,7 +61,7 @@ def _train_copy(
                 return CooldownMetrics(
                     budget_fraction=cooldown.budget_fraction, first_step=cooldown.first_step, **asdict(update)
                 )
-            if should_stop():
+            if training.should_stop():
                 raise InterruptedError
             if clock.is_due:
                 clock.save(lambda: write_state(job, training, metadata, BRANCH_STATE))

@@ -7,9 +7,9 @@ compose into one 2x3 map and one 3x3 matrix (with one offset) per image. A batch
 Order, as a picture meets it:
 
 1. shift, crop, then zoom, shear and rotation about the middle of what is left; resampled once, bilinearly. Outside
-   the frame the nearest border pixel is repeated. Zeros would add black wedges, whose area tells the angle and which
-   per-image standardisation spreads over the whole picture; reflection would draw mirrored pieces of a sign, and a
-   mirrored sign may be another class. Where flips are on, and only there, the map may mirror: x changes its sign.
+   the frame the nearest border pixel is repeated: zeros would add black wedges that show the angle and disturb
+   per-image standardisation; reflection would add mirrored pieces of a sign, and a mirrored sign may be another class.
+   Only where flips are on the map may mirror.
 2. brightness, contrast, saturation, hue, grayscale, then one clip to [0, 1]. Without the clip, per-image
    standardisation would cancel brightness and contrast exactly.
 3. normalisation: `per-image` subtracts the mean over all channels and pixels and divides by the deviation over the
@@ -164,7 +164,7 @@ def uniform_numbers(image_ids_N: Tensor, *, seed: int, epoch: int, num_columns: 
     Multiples of 2**-24, exact on every device; column d is the same for every `num_columns` above d.
     """
     assert num_columns <= _MAX_COLUMNS, num_columns
-    key = _signed(_mix_int(_mix_int(seed) + epoch))
+    key = _mix_int(_mix_int(seed) + epoch)
     columns_D = torch.arange(num_columns, device=image_ids_N.device)
     counters_ND = (image_ids_N * _MAX_COLUMNS)[:, None] + columns_D
     bits_ND = _mix_(counters_ND.mul_(_GAMMA).add_(key))
@@ -194,11 +194,8 @@ def _mix_(words: Tensor) -> Tensor:
 
 
 def _mix_int(word: int) -> int:
-    """The same of one Python number, after a step of the counter."""
-    word = (word + _GAMMA) % 2**64
-    word = (word ^ word >> 30) * _FACTOR_1 % 2**64
-    word = (word ^ word >> 27) * _FACTOR_2 % 2**64
-    return word ^ word >> 31
+    """The same of one number, after a step of the counter."""
+    return int(_mix_(torch.tensor([_signed(word + _GAMMA)])))
 
 
 # -- geometry ---------------------------------------------------------------------------------------------------------

@@ -175,12 +175,8 @@ def _evaluate(training: TrainState) -> EpochMetrics:
         data_seconds=round(progress.data_seconds, 3),
         eval_seconds=round(progress.eval_seconds, 3),
         images_per_second=round(images_per_second, 1),
-        train_num_seen=train.num_seen,
-        train_num_correct=train.num_correct,
-        train_loss_sum=train.loss_sum,
-        val_num_seen=val.num_seen,
-        val_num_correct=val.num_correct,
-        val_loss_sum=val.loss_sum,
+        **{f"train_{name}": value for name, value in vars(train).items()},
+        **{f"val_{name}": value for name, value in vars(val).items()},
     )
 
 

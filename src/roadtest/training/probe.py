@@ -7,7 +7,6 @@ training of which only the validation figures are kept.
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -64,12 +63,12 @@ def unlimited(job: RunSpec) -> RunSpec:
     return replace(job, protocol=replace(job.protocol, budget_seconds=3.0e7, max_epochs=1_000_000, patience=0))
 
 
-def measure_speed(training: TrainState, job: RunSpec, num_classes: int, should_stop: Callable[[], bool]) -> Speed:
+def measure_speed(training: TrainState, job: RunSpec, num_classes: int) -> Speed:
     """Take real training steps until enough of them were timed, then evaluate some images; raise InterruptedError."""
     training.precision, _ = probe_training(training, job.precision, num_classes)
     start_seconds = time.time() - psutil.Process().create_time()
     others_before, start = others_cpu_seconds(), time.perf_counter()
-    step_seconds = _time_steps(training, should_stop)
+    step_seconds = _time_steps(training)
     images_per_second = _time_evaluation(training)
     others_cores = (others_cpu_seconds() - others_before) / (time.perf_counter() - start)
     weights_bytes = count_weight_bytes(training.network)
@@ -101,11 +100,11 @@ def read_speed(folder: Path) -> Speed:
     return Speed(**{**plain, "step_seconds": tuple(plain["step_seconds"])})
 
 
-def _time_steps(training: TrainState, should_stop: Callable[[], bool]) -> list[float]:
+def _time_steps(training: TrainState) -> list[float]:
     progress, samples, timed_seconds = training.progress, list[float](), 0.0
     last_step, last_seconds = 0, 0.0
     for update in train(training):
-        if should_stop():
+        if training.should_stop():
             raise InterruptedError
         if isinstance(update, ProgressUpdate):
             num_steps, seconds = progress.step - last_step, progress.train_seconds - last_seconds
@@ -132,7 +131,7 @@ def _time_evaluation(training: TrainState) -> float:
     return num_images / (time.perf_counter() - start)
 
 
-def try_rate(training: TrainState, job: RunSpec, num_classes: int, should_stop: Callable[[], bool]) -> Event:
+def try_rate(training: TrainState, job: RunSpec, num_classes: int) -> Event:
     """Train to the planned end and return a `trial` event; without figures where the loss became no number."""
     training.precision, _ = probe_training(training, job.precision, num_classes)
     training.train_eval_ids_N = training.val_ids_N[:1]  # a trial's training accuracy is not used
@@ -143,7 +142,7 @@ def try_rate(training: TrainState, job: RunSpec, num_classes: int, should_stop: 
                 progress.eval_interval = progress.num_steps  # one evaluation, at the end
             if isinstance(update, EpochMetrics):
                 figures = {"val_loss": update.val.loss, "val_accuracy": update.val.accuracy}
-            if should_stop():
+            if training.should_stop():
                 raise InterruptedError
     except DivergedError:
         figures = {}

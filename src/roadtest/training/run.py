@@ -104,16 +104,15 @@ def _execute(job: RunSpec, emit: Emit, should_stop: ShouldStop) -> None:
     metadata = _begin_or_resume(job, training, image_set, machine, emit)
     metadata.load = max(metadata.load, machine.load or 0.0)
     try:
-        _train_and_save(job, training, metadata, emit, should_stop)
+        _train_and_save(job, training, metadata, emit)
         figures = measure_figures(job, training, image_set, emit)
     except InterruptedError:
         write_state(job, training, metadata)
         raise
+    size_bytes = count_weight_bytes(training.network)
     if job.keeps_weights:  # one entry of metadata: safetensors writes several in no fixed order
         path = job.run_dir / "weights.safetensors"
         size_bytes = write_weights(path, training.network, {"network": job.run.label})
-    else:
-        size_bytes = count_weight_bytes(training.network)
     write_examples(job.run_dir / "examples.npz", training, figures.test_predictions)
     record = _make_record(job, training, image_set, metadata, figures, machine, digest, size_bytes)
     write_record(job.run_dir, record)
@@ -124,13 +123,19 @@ def _execute(job: RunSpec, emit: Emit, should_stop: ShouldStop) -> None:
             "finished",
             epoch=record.num_epochs,
             train_seconds=record.cost.train_seconds,
-            train_loss=record.train.loss,
-            train_accuracy=record.train.accuracy,
-            val_loss=record.val.loss,
-            val_accuracy=record.val.accuracy,
             test_accuracy=record.test.accuracy if record.test else None,
+            **_event_figures(record.train, record.val),
         )
     )
+
+
+def _event_figures(train: SetResult, val: SetResult) -> dict[str, float]:
+    return {
+        "train_loss": train.loss,
+        "train_accuracy": train.accuracy,
+        "val_loss": val.loss,
+        "val_accuracy": val.accuracy,
+    }
 
 
 def build_training(
@@ -189,11 +194,7 @@ def _begin_or_resume(
             job, machine, lambda word: probe_training(training, word, image_set.num_classes)
         )
         metadata = RunMetadata(
-            identity=identity,
-            machine=place,
-            precision=precision,
-            precision_probe_ms=probe_ms,
-            started_at=utc_now(),
+            identity=identity, machine=place, precision=precision, precision_probe_ms=probe_ms, started_at=utc_now()
         )
     training.precision = metadata.precision
     branches_path = job.run_dir / "branches.csv"
@@ -218,30 +219,24 @@ def _resume(job: RunSpec, training: TrainState, state: dict[str, Any], place: st
     return metadata
 
 
-def _train_and_save(
-    job: RunSpec, training: TrainState, metadata: RunMetadata, emit: Emit, should_stop: ShouldStop
-) -> None:
+def _train_and_save(job: RunSpec, training: TrainState, metadata: RunMetadata, emit: Emit) -> None:
     """Drive the loop: rows to disk as they come, the state now and then, an event per update."""
     clock, has_saved_plan = SaveClock(), training.progress.num_steps is not None
     # Beside other runs of the study nobody can tell whose work it was once one of them has ended.
     load = watch_load(has_siblings=True) if job.num_jobs == 1 else lambda: 0.0
-
-    def anneal() -> None:
-        anneal_copy_if_due(job, training, metadata, emit=emit, should_stop=should_stop)
-
-    anneal()  # a run that continues may be at the step where a copy begins
+    anneal_copy_if_due(job, training, metadata, emit)  # a run that continues may be at the step where a copy begins
     for update in train(training):
         if isinstance(update, EpochMetrics):
             append_row(job.run_dir / "epochs.csv", asdict(update))
         emit(_progress_event(job, training, update))
-        anneal()
+        anneal_copy_if_due(job, training, metadata, emit)
         is_planned = training.progress.num_steps is not None
         # The timed plan is saved at once: without it a run that is killed would be timed again and end elsewhere.
         if is_planned and (clock.is_due or not has_saved_plan):
             metadata.load = max(metadata.load, load())
             clock.save(lambda: write_state(job, training, metadata))
             has_saved_plan = True
-        if should_stop():
+        if training.should_stop():
             raise InterruptedError
     metadata.load = max(metadata.load, load())
     write_state(job, training, metadata)
@@ -250,18 +245,14 @@ def _train_and_save(
 def _progress_event(job: RunSpec, training: TrainState, update: ProgressUpdate | EpochMetrics) -> Event:
     if isinstance(update, ProgressUpdate):
         return job.event("step", **asdict(update))
-    progress = training.progress
-    steps_left = (progress.num_steps or progress.step) - progress.step
+    steps_left = (training.progress.num_steps or update.step) - update.step
     return job.event(
         "row",
         epoch=update.epoch,
         images_per_second=update.images_per_second,
         train_seconds=update.train_seconds,
         seconds_left=steps_left * training.batch_size / update.images_per_second,
-        train_loss=update.train.loss,
-        train_accuracy=update.train.accuracy,
-        val_loss=update.val.loss,
-        val_accuracy=update.val.accuracy,
+        **_event_figures(update.train, update.val),
     )
 
 
@@ -400,11 +391,10 @@ def _transform(network: WithSTN, images_NHWC: Tensor, normalisation: str) -> npt
     network.eval()
     prepared_NCHW = prepare_batch(images_NHWC, normalisation=normalisation)
     pixels_NCHW = images_NHWC.permute(0, 3, 1, 2).float()
-    (pixels_std_N111, pixels_mean_N111), (std_N111, mean_N111) = (
-        (each.std((1, 2, 3), keepdim=True), each.mean((1, 2, 3), keepdim=True)) for each in (pixels_NCHW, prepared_NCHW)
-    )
-    scale_N111 = pixels_std_N111 / std_N111.clamp_min(1e-6)
-    offset_N111 = pixels_mean_N111 - scale_N111 * mean_N111
+    std_N111, std_there_N111 = (each.std((1, 2, 3), keepdim=True) for each in (pixels_NCHW, prepared_NCHW))
+    mean_N111, mean_there_N111 = (each.mean((1, 2, 3), keepdim=True) for each in (pixels_NCHW, prepared_NCHW))
+    scale_N111 = std_N111 / std_there_N111.clamp_min(1e-6)
+    offset_N111 = mean_N111 - scale_N111 * mean_there_N111
     warped_NCHW = network.transform(prepared_NCHW) * scale_N111 + offset_N111
     warped: npt.NDArray[np.uint8] = warped_NCHW.permute(0, 2, 3, 1).clamp(0, 255).round().byte().cpu().numpy()
     return warped

@@ -64,7 +64,7 @@ def try_rates(text: str, emit: Emit, should_stop: ShouldStop) -> None:
     trial = replace(job, protocol=replace(job.protocol, budget_seconds=job.protocol.sweep_seconds, patience=0))
     for rate in job.protocol.sweep_rates:
         image_set, training = build_training(replace(trial, learning_rate=rate), should_stop)
-        event = try_rate(training, trial, image_set.num_classes, should_stop)
+        event = try_rate(training, trial, image_set.num_classes)
         trial = replace(trial, max_steps=training.progress.num_steps, precision=training.precision)
         del training  # with its images on the device, before the next one's come
         emit(event)
@@ -78,7 +78,7 @@ def measure_speeds(text: str, emit: Emit, should_stop: ShouldStop) -> None:
     job = unlimited(RunSpec.from_json(text))
     emit(Event(kind="phase", text=f"measuring {job.run.label}"))
     image_set, training = build_training(job, should_stop, starts_pretrained=False)  # as fast without the weights
-    write_speed(job.run_dir, measure_speed(training, job, image_set.num_classes, should_stop))
+    write_speed(job.run_dir, measure_speed(training, job, image_set.num_classes))
 
 
 def measure_latencies(text: str, emit: Emit, should_stop: ShouldStop) -> None:

@@ -101,9 +101,9 @@ def recommend(
 ) -> Recommendation:
     """Name the cheapest network within the limits that is shown to be at most `tolerance` points worse than the best.
 
-    `min_accuracy` and `min_class_recall` (of every class, over the answers of all seeds) are fractions or texts such as
-    `98%`. `metric` is a key of METRICS, None the study's own; `tolerance` None is half a point; `prefer` is a key of
-    PREFERENCES, None is latency where it was measured; `device` is a computer that `add-device` brought, whose latency
+    `min_accuracy` and `min_class_recall` (of every class, over the predictions of all seeds) are fractions or texts
+    like `98%`. `metric` is a key of METRICS, None the study's own; `tolerance` None is half a point; `prefer` is a key
+    of PREFERENCES, None is latency where it was measured; `device` is a computer that `add-device` added, whose latency
     and memory then count instead of this one's. A ValueError says what is wrong with a limit.
     """
     given = {name: value for name, value in locals().items() if name in BY_NAME}

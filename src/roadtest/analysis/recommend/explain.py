@@ -64,13 +64,13 @@ class Answer:
 def sentences(answer: Answer) -> tuple[str, ...]:
     """Return the answer first, then what else to know, in the order a reader asks."""
     if answer.choice is None:
-        told = [_why_nothing(answer)]
+        parts = [_why_nothing(answer)]
     else:
-        told = [_use(answer.choice, answer), _undecided(answer.choice), _runner_up(answer), _binding(answer)]
-        told += [_edge(answer.choice, answer.limits)]
-        told += [order_sentence(answer.results), missing_class_sentence(answer.results)]
-    told += [_left_out(answer.candidates), _latency_note(answer)]
-    return tuple(sentence for sentence in told if sentence)
+        parts = [_use(answer.choice, answer), _undecided(answer.choice), _runner_up(answer), _binding(answer)]
+        parts += [_edge(answer.choice, answer.limits)]
+        parts += [order_sentence(answer.results), missing_class_sentence(answer.results)]
+    parts += [_left_out(answer.candidates), _latency_note(answer)]
+    return tuple(sentence for sentence in parts if sentence)
 
 
 def change_words(answer: Answer) -> tuple[str, ...]:

@@ -64,11 +64,16 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def judge_pairs(differences: Mapping[tuple[str, str], Difference], *, confidence: float = CONFIDENCE) -> list[Verdict]:
+def judge_pairs(differences: Mapping[tuple[str, str], Difference]) -> list[Verdict]:
     """Give the verdict on every pair (a, b) from its difference a minus b, corrected together; in the given order."""
     judged = [pair for pair, difference in differences.items() if difference.num_seeds >= MIN_SEEDS]
     adjusted = dict(zip(judged, holm([differences[pair].p_value for pair in judged]), strict=True))
-    return [_verdict(pair, difference, adjusted.get(pair), confidence) for pair, difference in differences.items()]
+    verdicts = []
+    for (a, b), difference in differences.items():
+        p_value = adjusted.get((a, b))
+        word = NOT_JUDGED if p_value is None else DIFFERENT if p_value <= 1 - CONFIDENCE else NOT_SEPARATED
+        verdicts.append(Verdict(a=a, b=b, word=word, difference=difference, p_adjusted=p_value))
+    return verdicts
 
 
 def leading_set(accuracies: Mapping[str, float], verdicts: Sequence[Verdict]) -> tuple[str, ...]:
@@ -142,14 +147,6 @@ def required_to_show(difference: Difference, tolerance: float) -> RequiredSample
     more = math.ceil(difference.num_seeds * (times - 1))
     least, most = (None if number is None else max(number, more) for number in (found.least_seeds, found.most_seeds))
     return RequiredSampleSize(least_seeds=least, most_seeds=most)
-
-
-def _verdict(pair: tuple[str, str], difference: Difference, p_adjusted: float | None, confidence: float) -> Verdict:
-    if p_adjusted is None:
-        word = NOT_JUDGED
-    else:
-        word = DIFFERENT if p_adjusted <= 1 - confidence else NOT_SEPARATED
-    return Verdict(a=pair[0], b=pair[1], word=word, difference=difference, p_adjusted=p_adjusted)
 
 
 def _split(groups: list[set[str]], a: str, b: str) -> list[set[str]]:

@@ -148,13 +148,13 @@ def score_difference(a: Scores, b: Scores, *, confidence: float = CONFIDENCE) ->
     if not np.array_equal(a.clusters_N, b.clusters_N):
         sizes = f"{len(a.clusters_N)} images against {len(b.clusters_N)}"
         raise ValueError(f"{sizes}: both must see the same images; align them")
-    strata_N = _strata(a.classes_N, a.clusters_N)
+    strata_N, (_, dense_N) = _strata(a.classes_N, a.clusters_N), np.unique(a.clusters_N, return_inverse=True)
     residuals = [_residuals(scores, strata_N) for scores in (a, b)]
     networks = [_score_components(scores, rows_SN, strata_N) for scores, rows_SN in zip((a, b), residuals, strict=True)]
     variance = float(cluster_variance(networks[0].residuals_C - networks[1].residuals_C))
     return _difference(
         networks,
-        wrong=[_wrong_by_cluster(scores.correct_SN, scores.clusters_N)[0] for scores in (a, b)],
+        wrong=[sum_by_cluster(~scores.correct_SN, dense_N) for scores in (a, b)],
         num_clusters=len(np.unique(a.clusters_N)),
         effective=_effective_clusters(a),
         design_effect=_design_effect(variance, residuals[0].mean(axis=0) - residuals[1].mean(axis=0)),

@@ -20,10 +20,10 @@ from dataclasses import dataclass, fields
 from PIL import Image
 
 from roadtest.data.dataset import TEST, TRAIN, VAL, Item, Listing, Note
+from roadtest.data.gtsrb_classes import CLASS_NAMES, NUM_TRAIN_BY_CLASS
 from roadtest.data.signs.camera import take_photo
 from roadtest.data.signs.scene import AWAY, HOME, WILD, WILD_TEST
 from roadtest.data.signs.track import FRAMES_PER_TRACK, build_track, open_rng
-from roadtest.data.sources.gtsrb import CLASS_NAMES, NUM_TRAIN_BY_CLASS
 
 __all__ = ["LEVEL", "NOTE", "SignsSpec", "is_synthetic", "list_signs", "parse_signs", "read_image", "read_settings"]
 LEVEL = "real-selected"

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from roadtest.data.cache import published_folder
 from roadtest.data.dataset import Item, Listing, Note
 from roadtest.data.sources.images import to_rgb
 from roadtest.data.sources.layout import Labelled, build_listing
+from roadtest.records.atomic import new_directory
 
 IMAGES, LABELS = "images.npy", "labels.npy"
 NAME = "arrays"
@@ -33,7 +33,7 @@ def store_arrays(images: npt.ArrayLike, labels: npt.ArrayLike, cache_dir: Path) 
     parent = cache_dir.absolute() / "given" / _digest(images_NHWC, labels_N)
     parent.mkdir(parents=True, exist_ok=True)
     if not is_arrays(parent / NAME):
-        with published_folder(parent / NAME, images_NHWC.nbytes) as building:
+        with new_directory(parent / NAME, images_NHWC.nbytes) as building:
             np.save(building / IMAGES, images_NHWC, allow_pickle=False)
             np.save(building / LABELS, labels_N, allow_pickle=False)
     return parent / NAME

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from roadtest.data.cache import is_disk_full, writable_folder
 from roadtest.data.sources.archive import check_members
+from roadtest.records.atomic import is_disk_full, writable_folder
 from roadtest.records.lock import folder_lock
 
 PUBLISHER_URL = "https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370"
@@ -54,10 +54,6 @@ HOW_TO_GET_GTSRB = (
 )
 
 
-class BrokenOffError(OSError):
-    """The connection ended before the file did; what came is kept."""
-
-
 def download_gtsrb(
     folder: Path, *, url: str | None = None, on_progress: Callable[[int, int], None] | None = None
 ) -> Path:
@@ -74,7 +70,8 @@ def download_gtsrb(
 
 def _download_missing(folder: Path, url: str, on_progress: Callable[[int, int], None] | None) -> None:
     missing = [archive for archive in ARCHIVES if not (folder / archive.name).exists()]
-    _check_free_space(folder)
+    if shutil.disk_usage(folder).free < _needed_bytes(folder):
+        raise _no_room(folder)
     total_bytes = sum(archive.usual_bytes for archive in ARCHIVES)
     done_bytes = total_bytes - sum(archive.usual_bytes for archive in missing)
     told_bytes = -1
@@ -98,7 +95,11 @@ def _download_missing(folder: Path, url: str, on_progress: Callable[[int, int], 
         except OSError as error:
             if is_disk_full(error):
                 raise _no_room(folder) from None
-            raise FileNotFoundError(_no_download(archive, folder, error)) from None
+            here = _size(folder / f"{archive.name}.part")
+            kept = f" after {here / 1e6:,.1f} MB, which are kept: the same command goes on there" if here else ""
+            raise FileNotFoundError(
+                f"{archive.name} could not be downloaded ({_reason(error)}){kept}: {HOW_TO_GET_GTSRB}"
+            ) from None
         done_bytes += archive.usual_bytes
         report(done_bytes, 0)
 
@@ -132,14 +133,14 @@ def download_file(
             num_tries = 0 if has_moved else num_tries + 1
             # A network that never answered is not asked again: offline, the user wants the advice now.
             if not has_ever_moved or num_tries >= MAX_TRIES or _is_refusal(error):
-                raise error if isinstance(error, OSError) else BrokenOffError(_reason(error)) from None
+                raise error if isinstance(error, OSError) else ConnectionError(_reason(error)) from None
             time.sleep((PAUSE_SECONDS if pause_seconds is None else pause_seconds) * (num_tries + 1))
     _verify(part, target.name, md5)
     part.replace(target)
 
 
 def _fetch_rest(url: str, part: Path, max_bytes: int, on_bytes: Callable[[int], None]) -> None:
-    """Append what is missing to the part file; a BrokenOffError where the end was not reached."""
+    """Append what is missing to the part file; a ConnectionError where the end was not reached."""
     have_bytes = _size(part)
     headers = {"User-Agent": "roadtest", "Accept-Encoding": "identity"}
     if have_bytes:
@@ -167,7 +168,7 @@ def _fetch_rest(url: str, part: Path, max_bytes: int, on_bytes: Callable[[int], 
             file.seek(start_bytes)
             _copy(response, file, start_bytes, max_bytes, on_bytes)
     if total_bytes is not None and _size(part) < total_bytes:
-        raise BrokenOffError(f"the connection ended after {_size(part):,} of {total_bytes:,} bytes")
+        raise ConnectionError(f"the connection ended after {_size(part):,} of {total_bytes:,} bytes")
 
 
 def _fetch_anew(url: str, part: Path, max_bytes: int, on_bytes: Callable[[int], None]) -> None:
@@ -227,11 +228,6 @@ def _verify(part: Path, name: str, md5: str | None) -> None:
         ) from None
 
 
-def _check_free_space(folder: Path) -> None:
-    if shutil.disk_usage(folder).free < _needed_bytes(folder):
-        raise _no_room(folder)
-
-
 def _needed_bytes(folder: Path) -> int:
     """What is still to come of the three archives."""
     missing = [archive for archive in ARCHIVES if not (folder / archive.name).exists()]
@@ -244,12 +240,6 @@ def _no_room(folder: Path) -> ValueError:
         f"{folder} has {free_bytes / 1e6:,.0f} MB free: GTSRB needs {_needed_bytes(folder) / 1e6:,.0f} MB; "
         "make room, or set ROADTEST_CACHE to a folder on another disk"
     )
-
-
-def _no_download(archive: Archive, folder: Path, error: OSError) -> str:
-    have_bytes = _size(folder / f"{archive.name}.part")
-    kept = f" after {have_bytes / 1e6:,.1f} MB, which are kept: the same command goes on there" if have_bytes else ""
-    return f"{archive.name} could not be downloaded ({_reason(error)}){kept}: {HOW_TO_GET_GTSRB}"
 
 
 def _is_refusal(error: BaseException) -> bool:

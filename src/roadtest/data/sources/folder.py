@@ -1,15 +1,11 @@
-"""Any folder of images, or a csv file, as a source.
+"""A folder of images, or a csv file, as a source.
 
-Layouts: a folder per class; or `train`, `val` (`valid`, `validation`) and `test`, in any case, over a folder per class;
-or a csv file (table.py). Images may lie in folders of their own inside a class. Whatever is no picture is left out and
-counted in a note. Links that lead out of the folder, or to folders, are refused; nothing is opened here but folders.
+Layouts: a folder per class; or `train`, `val` (`valid`, `validation`) and `test`, in any case, over a folder per class,
+with folders of any depth inside a class; or a csv file `path,label[,group][,split]`, one row per image, with paths
+relative to its folder. Files that are no pictures are left out and counted in a note.
 
-A csv file from anybody, line by line and never whole: no pipe is waited for, and no line is without an end.
-
-A csv file as a source: `path,label[,group][,split]`, one row per image, paths relative to the file's folder.
-
-The file is untrusted: no row leads out of its folder, not by `..`, not by a link. Images are not opened here; a row
-whose file does not exist stops everything, because a typo in a path must not become a smaller data set.
+Everything is untrusted: no link and no row leads out of the folder, a csv file is read line by line under bounds, and a
+row whose file does not exist stops everything, because a typo must not become a smaller data set. No image is opened.
 """
 
 import csv

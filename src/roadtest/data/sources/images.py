@@ -1,24 +1,16 @@
-"""Read any picture file as upright 8-bit RGB, and refuse what has no clear meaning.
+"""Picture files: read as upright 8-bit RGB, their headers, and the files that words on a command line mean.
 
-What becomes of the kinds: grey is repeated; a palette is looked up; transparency is laid over white, as a page shows
-it; 16-bit grey keeps its high byte, as Pillow does for 16-bit colour; CMYK and YCbCr are converted without a colour
-profile (profiles are not applied anywhere); the EXIF orientation is obeyed; of animations and stacks the first frame
-counts. Floating-point pixels and integers beyond 16 bits have no agreed scale: they are refused, never guessed.
+Grey is repeated; a palette is looked up; transparency is laid over white; 16-bit grey keeps its high byte, as Pillow
+does for 16-bit colour; CMYK and YCbCr are converted without a colour profile; the EXIF orientation is obeyed; of
+animations and stacks the first frame counts. Floating-point pixels and integers beyond 16 bits have no agreed scale:
+they are refused, never guessed.
 
 Files are untrusted: formats that start another program (EPS), that Pillow only recognises, or that older versions of it
-unpack without a bound (FITS) are not opened, and an image of more than MAX_PIXELS is refused before a pixel of it is
-decoded. What a file is called does not matter: its first bytes say what it is.
+unpack without a bound (FITS) are not opened, and an image of more than MAX_PIXELS is refused before it is decoded. The
+first bytes, not the name, say what a file is. Headers are read without decoding.
 
-Sizes, colour modes and formats of the original files, read from their headers; and why files cannot be read.
-
-A header is a few dozen bytes: nothing is decoded, so a bomb costs nothing here. Drawn images have no files.
-
-The image files that a person's words mean: files, folders, patterns, or a list of paths on standard input.
-
-Words are expanded one after the other and nothing is kept: a folder of a million images takes no memory. A folder gives
-every picture below it, sorted; links to folders are not followed, so that no loop and no other disk is entered. A file
-that is missing or cannot be read is an answer with a reason, never the end: whoever asked for a thousand images wants
-the other 999.
+Words are expanded one after the other, so that a folder of a million images takes no memory; links to folders are not
+followed. A file that is missing or cannot be read is an answer with a reason: the other 999 are wanted.
 """
 
 import functools
@@ -185,7 +177,7 @@ MAX_LINE_BYTES = 32_768
 
 
 @dataclass(kw_only=True)
-class Pick:
+class ImagePaths:
     """The paths that words mean, in their order; iterate over it once."""
 
     words: tuple[str, ...]
@@ -223,20 +215,24 @@ class Pick:
         yield from closed
 
 
-def pick_images(words: Iterable[str | Path], *, stdin: BinaryIO | None = None) -> Pick:
+def find_image_paths(words: Iterable[str | Path], *, stdin: BinaryIO | None = None) -> ImagePaths:
     """Take words as paths, folders or patterns; a ValueError where a folder or pattern gives no image at all."""
-    pick = Pick(words=tuple(os.path.expanduser(str(word)) for word in words), stdin=stdin)  # noqa: PTH111 - as typed
-    if not pick.words:
+    paths = ImagePaths(words=tuple(os.path.expanduser(str(word)) for word in words), stdin=stdin)  # noqa: PTH111 - as typed
+    if not paths.words:
         raise ValueError("no image was named: give files, folders or patterns, or - for a list on standard input")
-    for word in pick.words:
+    for word in paths.words:
         is_list = word == STDIN and stdin is not None
-        if not is_list and (_is_pattern(word) or Path(word).is_dir()) and next(iter(Pick(words=(word,))), None) is None:
+        if (
+            not is_list
+            and (_is_pattern(word) or Path(word).is_dir())
+            and next(iter(ImagePaths(words=(word,))), None) is None
+        ):
             kind = "matches no file" if _is_pattern(word) else "holds no image"
             raise ValueError(f"{word} {kind}: give files, folders or patterns of images, or - for standard input")
-    return pick
+    return paths
 
 
-def decode_picked(path: str, image_size: int) -> npt.NDArray[np.uint8] | str:
+def decode_file(path: str, image_size: int) -> npt.NDArray[np.uint8] | str:
     """Read one file as training's images were read, image_HWC; where that fails, the reason in one line."""
     try:
         status = os.stat(path)  # noqa: PTH116

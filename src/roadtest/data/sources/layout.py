@@ -1,13 +1,11 @@
-"""From files somebody labelled to a Listing: classes in natural order, parts, and a test part held out where none came.
+"""From labelled files to a Listing: classes in natural order, splits, and a test set held out where none came.
 
-What folders and csv files share. Every refusal here is one line that names the first offender; every liberty that is
-taken with the data (a part held out, files left out) is a note in the Listing.
+What folders, csv files and arrays share. Every refusal is one line that names the first offender; every liberty that is
+taken with the data (images held out, files left out) is a note in the Listing.
 
-Which class a word means: a number (`5`, `05`, `00005`) or a name, in any case.
-
-Names come first, as they are written. Digits mean a class of that name where classes are named by numbers, and the
-class's place where they are named by words: 14 is "Stop" for a network that was trained on GTSRB. Of a name, case,
-spaces, `_`, `-` and `/` do not matter (a folder cannot be called "Speed limit 20 km/h"), as long as one class is meant.
+A class is found by a number (`5`, `05`, `00005`) or a name. Names come first, as they are written. Digits mean a class
+of that name where classes are named by numbers, else the class's place: 14 is "Stop" for a network trained on GTSRB. Of
+a name, case, spaces, `_`, `-` and `/` do not matter, as long as one class is meant.
 """
 
 import re

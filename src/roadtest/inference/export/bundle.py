@@ -34,7 +34,7 @@ import numpy.typing as npt
 import torch
 
 from roadtest.analysis.find_run import find_run
-from roadtest.data.cache import decode_image, default_cache_dir, find_decoded, private_folder, publish
+from roadtest.data.cache import decode_image, default_cache_dir, find_decoded
 from roadtest.data.dataset import TRAIN
 from roadtest.data.signs import list_signs
 from roadtest.format import Row
@@ -60,6 +60,7 @@ from roadtest.inference.export.onnx import (
 from roadtest.inference.export.quantise import write_int8
 from roadtest.machine import count_usable_cores, describe_machine
 from roadtest.records import Predictions, RunRecord, folder_name, read_predictions, read_rows, utc_now
+from roadtest.records.atomic import move_into_place, temporary_directory
 from roadtest.records.events import Emit, Event, counting
 from roadtest.records.measurements import INT8, ONNXRUNTIME, RUNTIMES
 from roadtest.training.profile import LatencySample
@@ -129,7 +130,7 @@ def export_run(
     packed_NHWC = _images_to_pack(own, work.record.image_size, has_own_images=has_own_images)
     images = _images_to_check(own, work, check_on, has_int8=has_int8)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with private_folder(folder.parent) as building:
+    with temporary_directory(folder.parent) as building:
         models = _write_models(building, work, own if has_int8 else None)
         parities = _compare(work, models, images)
         arrays: dict[str, Any] = {"images_NHWC": packed_NHWC, "logits_NK": work.predict(packed_NHWC)}
@@ -140,7 +141,7 @@ def export_run(
         rows = [_row(work, building, runtime, parity, samples) for runtime, parity in parities.items()]
         packed = "validation images" if has_own_images else "drawn signs"
         _write_descriptions(building, work, images.words, packed, rows)
-        if not publish(building, folder):
+        if not move_into_place(building, folder):
             raise ValueError(f"{folder} appeared meanwhile: give another -o")
     return Exported(
         folder=folder,

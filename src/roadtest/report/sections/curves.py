@@ -15,13 +15,15 @@ from roadtest.analysis import Results, Variant, ranked_variants
 from roadtest.format import format_percent, join_words
 from roadtest.records import EpochMetrics, PlannedRun, RunRecord, folder_name, read_epochs
 from roadtest.report.blocks import Context, Section
-from roadtest.report.charts import Columns, Curve, Figure, Range, curve_domains, draw_curve
+from roadtest.report.charts import Columns, Figure, Range, curve_domains, draw_curve
 
 LEAST_LOSS = 1e-5
 """Nats; a logarithmic axis has no zero."""
 MIN_BAND_RUNS = 3
 """Fewer seeds are drawn as a line each."""
 MAX_BAND_POINTS = 60
+MAX_MARKED = 20
+"""Evaluations of a run that are marked as points."""
 MAX_CURVE_ROWS = 12_000
 """Over the whole page, so that it stays under 3 MB: longer curves are thinned evenly, first and last row kept."""
 MIN_ROWS = 6
@@ -66,16 +68,14 @@ def _curve_figure(results: Results, network: str, number: int) -> Figure | None:
     has_bands = {variant.label: has_band(runs[variant.label]) for variant in drawn}
     panels = tuple(
         draw_curve(
-            Curve(
-                dataset=names[variant.label],
-                kind=kind,
-                title=variant.label,
-                has_stn=variant.has_stn,
-                domains=domains,
-                num_runs=len(runs[variant.label]),
-                num_rows=sum(map(len, runs[variant.label])),
-                has_band=has_bands[variant.label],
-            )
+            names[variant.label],
+            kind,
+            label=variant.label,
+            has_stn=variant.has_stn,
+            domains=domains,
+            has_band=has_bands[variant.label],
+            # where a line has few evaluations; one alone would not show at all
+            has_points=sum(map(len, runs[variant.label])) <= MAX_MARKED * len(runs[variant.label]),
         )
         for kind in ("accuracy", "loss")
         for variant in drawn
@@ -153,9 +153,9 @@ def _thinned(rows: list[EpochMetrics], most: int) -> list[EpochMetrics]:
 
 
 def has_band(runs: Sequence[Sequence[EpochMetrics]]) -> bool:
-    """Whether there are seeds enough for a band; a loss that blew up would tear it."""
+    """Whether there are seeds enough for a band; a loss that blew up would tear it, one evaluation gives no area."""
     losses = [loss for rows in runs for row in rows for loss in (row.train.loss, row.val.loss)]
-    return len(runs) >= MIN_BAND_RUNS and all(map(math.isfinite, losses))
+    return len(runs) >= MIN_BAND_RUNS and max(map(len, runs)) > 1 and all(map(math.isfinite, losses))
 
 
 def band_columns(runs: Sequence[Sequence[EpochMetrics]]) -> Columns:

@@ -1,6 +1,5 @@
 """The leaderboard: accuracy, compact letters and cost of every network, and how far each is from added systems."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from roadtest.analysis import (
@@ -25,7 +24,6 @@ from roadtest.format import (
     WHERE,
     Row,
     capitalise,
-    format_about,
     format_bytes,
     format_design_effect,
     format_gain_interval,
@@ -50,6 +48,7 @@ from roadtest.report.blocks import (
     Table,
     Text,
     Words,
+    describe_more_runs,
     describe_statement,
     describe_status,
     make_table,
@@ -94,8 +93,7 @@ def more_seeds_block(context: Context) -> Command | None:
     more = context.more_seeds
     if more is None:
         return None
-    time = f", {format_about(more.train_seconds)} of training" if more.train_seconds else ""
-    text = f"This command gives every network {GOOD_NUM_SEEDS} seeds: {plural(more.num_runs, 'more run')}{time}."
+    text = f"This command gives every network {GOOD_NUM_SEEDS} seeds: {describe_more_runs(more)}."
     return Command(text=text, command=portable_command(more.command, context.results))
 
 
@@ -110,14 +108,6 @@ def leaderboard_table(context: Context) -> Table:
         found = DASH if row["status"] == ADDED else judged.letters.get(row_label(row)) or DASH
         return Cell(text=found, below="leading" if row_label(row) in judged.leading and found != DASH else "")
 
-    costs: tuple[tuple[str, str, str, Callable[[float | None], str]], ...] = (
-        ("Parameters", "", "num_parameters", format_short_count),
-        ("MACs", "", "macs", format_short_count),
-        ("Size", "", "size_bytes", format_bytes),
-        ("Training", "per run", "train_seconds_mean", format_seconds),
-        ("Latency", "1 image", "latency_p50_ms", format_milliseconds),
-        ("Memory", "peak", "peak_memory_bytes", format_bytes),
-    )
     columns = (
         _network_column(),
         *metrics,
@@ -125,7 +115,12 @@ def leaderboard_table(context: Context) -> Table:
         Column("Test", lambda row: _score_cell(row, "test_accuracy"), "%"),
         *([Words("Letters", letters, WHERE[judged.split])] if judged.is_judged else []),
         Words("Rests on", lambda row: _basis_cell(results, row, judged.split)),
-        *(_cost_column(*cost) for cost in costs),
+        Column("Parameters", lambda row: format_short_count(row["num_parameters"])),
+        Column("MACs", lambda row: format_short_count(row["macs"])),
+        Column("Size", lambda row: format_bytes(row["size_bytes"])),
+        Column("Training", lambda row: format_seconds(row["train_seconds_mean"]), "per run"),
+        Column("Latency", lambda row: format_milliseconds(row["latency_p50_ms"]), "1 image"),
+        Column("Memory", lambda row: format_bytes(row["peak_memory_bytes"]), "peak"),
     )
     lines = {next((n for n, row in enumerate(rows) if row["status"] == status), -1): LINES[status] for status in LINES}
     lines.pop(-1, None)
@@ -150,20 +145,12 @@ def _leaderboard_caption(context: Context) -> str:
 
 
 def _network_column() -> Column:
-    return Words("Network", lambda row: Cell(text=row_label(row), below=_status_below(row)))
-
-
-def _status_below(row: Row) -> str:
-    return "" if row["status"] == ADDED else describe_status(row["status"])
+    return Words("Network", lambda row: Cell(text=row_label(row), below=describe_status(row["status"])))
 
 
 def _score_column(title: str, column: str, where: str) -> Column:
     split, place = ("test", "% on test") if where == "test" else ("val", "% in validation")
     return Column(title, lambda row: _score_cell(row, f"{split}_{column}"), place)
-
-
-def _cost_column(title: str, unit: str, name: str, render: Callable[[float | None], str]) -> Column:
-    return Column(title, lambda row: render(row[name]), unit)
 
 
 def _score_cell(row: Row, name: str) -> Cell:
@@ -180,11 +167,8 @@ def _basis_cell(results: Results, row: Row, split: str) -> Cell:
         return Cell(text="one set of predictions")
     seeds = plural(row["num_runs"], "seed")
     variant = results.variant(row["network"], row["has_stn"])
-    estimate = (
-        estimate_score(results, variant, split, metric=ACCURACY)
-        if variant is not None and variant.is_compared
-        else None
-    )
+    is_compared = variant is not None and variant.is_compared
+    estimate = estimate_score(results, variant, split, metric=ACCURACY) if variant and is_compared else None
     if estimate is None:
         return Cell(text=seeds)
     clusters = format_units(estimate.num_clusters, estimate.cluster_noun)
@@ -216,9 +200,6 @@ def accuracy_table(context: Context) -> Table | None:
     def again(row: _Accuracy) -> str:
         interval = seed_only_accuracy(results, row.variant, row.split)
         return format_interval(interval.low, interval.high) if interval else DASH
-
-    def new(row: _Accuracy) -> str:
-        return format_interval(row.estimate.low, row.estimate.high)
 
     def loss(row: _Accuracy) -> str:
         value = losses[row.variant.label] if row.split == "test" else None

@@ -9,11 +9,10 @@ import re
 import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from roadtest.analysis import Judged, Results, judge_networks, repeat_commands, seed_rows, stats
+from roadtest.analysis import Results, judge_networks, repeat_commands, seed_rows, stats
 from roadtest.format import (
     DASH,
     Row,
@@ -47,6 +46,7 @@ from roadtest.report.blocks import (
     make_table,
     present,
 )
+from roadtest.report.page import render_text
 from roadtest.report.sections.curves import collapsed_seeds
 
 REFERENCES = {
@@ -69,132 +69,60 @@ REFERENCES = {
     "involved, Biometrika 34, 1947.",
 }
 
-_CALLS = re.compile(r"\{(" + "|".join(REFERENCES) + r")\}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Methods:
-    """Paragraphs with numbers in brackets, and what these refer to."""
-
-    paragraphs: tuple[str, ...]
-    references: tuple[str, ...]
-
 
 def section(context: Context) -> Section:
     """The paragraphs, and the references that they call for."""
-    found = describe_methods(context.results)
-    references = Items(items=found.references, kind="references") if found.references else None
-    blocks = present(*(Text(text=paragraph) for paragraph in found.paragraphs), references)
+    paragraphs, references = describe_methods(context.results)
+    blocks = present(
+        *(Text(text=paragraph) for paragraph in paragraphs),
+        Items(items=references, kind="references") if references else None,
+    )
     return Section(title="How it was judged", anchor="methods", short_title="Methods", blocks=blocks)
 
 
-def describe_methods(results: Results) -> Methods:
-    """Say how the study was trained, split and judged; only what was done."""
-    judged = judge_networks(results)
-    said = (
-        _describe_training(results),
-        _describe_units(results, judged),
-        describe_intervals(results, judged),
-        _describe_verdicts(results, judged),
+def describe_methods(results: Results) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Say how the study was trained, split and judged, only what was done; then the references by number."""
+    info, judged, cited = results.info, judge_networks(results), dict[str, int]()
+
+    def cite(name: str) -> str:
+        return f"[{cited.setdefault(name, len(cited) + 1)}]"
+
+    num_networks = len({run.network for run in info.runs})
+    most_seeds = max((len(variant.records) for variant in results.variants), default=0)
+    text = render_text(
+        "methods.txt.jinja",
+        cite=cite,
+        networks=f"{capitalise(number_word(num_networks))} network{'s' * (num_networks != 1)}",
+        seeds=plural_range([len(variant.planned) for variant in results.variants], "seed"),
+        has_stn=any(run.has_stn for run in info.runs),
+        protocol=info.protocol["name"],
+        num_folds=int(info.protocol["num_folds"]),
+        is_folded=not info.num_val,
+        is_crossed=bool(info.num_val) or judged.split == "test",
+        is_gtsrb=info.source == "gtsrb",
+        reads_test=info.reads_test,
+        subject=info.subject,
+        unit=name_unit(results, judged.split) if results.split_rows else "",
+        has_variance=most_seeds >= stats.MIN_SEEDS,
+        num_pairs=sum(verdict.p_adjusted is not None for verdict in judged.verdicts),
+        tolerance=f"{results.tolerance_points:g}",
     )
-    return number_references([paragraph for paragraph in said if paragraph])
+    return tuple(filter(None, text.splitlines())), tuple(REFERENCES[name] for name in cited)
 
 
-def number_references(paragraphs: Sequence[str]) -> Methods:
-    """Turn `{holm}` into `[1]`, numbered in the order in which they are called for."""
-    cited = list(dict.fromkeys(_CALLS.findall(" ".join(paragraphs))))
-    numbered = [_CALLS.sub(lambda found: f"[{cited.index(found[1]) + 1}]", one) for one in paragraphs]
-    return Methods(paragraphs=tuple(numbered), references=tuple(REFERENCES[name] for name in cited))
-
-
-def unit_words(results: Results, part: str) -> str:
+def name_unit(results: Results, split: str) -> str:
     """The unit of error: `track`, `recovered track`, `probable frame chain`, `group` or `single image`."""
-    split = "test" if part == "test" else "val" if results.info.num_val else "train"
-    groups = {row["group"] for row in results.split_rows if row["split"] == split} - {""}
+    place = "test" if split == "test" else "val" if results.info.num_val else "train"
+    groups = {row["group"] for row in results.split_rows if row["split"] == place} - {""}
     if not groups:
         return "single image"
-    if part == "test" and results.has_recovered_tracks:
+    if split == "test" and results.has_recovered_tracks:
         return "recovered track"
-    if re.search(r"--group[ =]auto\b", results.info.command):
+    # studies before the field: only the command says it
+    is_old = not results.info.group_origin and re.search(r"--group[ =]auto\b", results.info.command)
+    if results.info.group_origin == "auto" or is_old:
         return "probable frame chain"
     return "track" if results.info.source in ("gtsrb", "signs") else "group"
-
-
-def _describe_training(results: Results) -> str:
-    info = results.info
-    seeds = plural_range([len(variant.planned) for variant in results.variants], "seed")
-    num_folds = int(info.protocol["num_folds"])
-    data = "GTSRB {stallkamp}" if info.source == "gtsrb" else "the data"
-    stn = ", with and without a Spatial Transformer {jaderberg}" if any(run.has_stn for run in info.runs) else ""
-    split = (
-        f"The training part of {data} was dealt over {num_folds} folds, groups of images that belong together never "
-        f"divided; seed k validates on fold k mod {num_folds} and trains on the others, for every network."
-        if not info.num_val
-        else "Every seed validates on the validation part that the data came with."
-    )
-    test = " Validation chose; the test set was read once a run, after its choice." if info.reads_test else ""
-    num_networks = len({run.network for run in info.runs})
-    networks = f"{capitalise(number_word(num_networks))} network{'s' * (num_networks != 1)}"
-    return (
-        f"{networks}{stn}, trained under one protocol ({info.protocol['name']}) with "
-        f"{seeds} each, which vary {'' if info.num_val else 'the split, '}the initial weights, the order of the images "
-        f"and their augmentation. {split}{test}"
-    )
-
-
-def _describe_units(results: Results, judged: Judged) -> str:
-    if not results.split_rows:
-        return "The unit of error is not known here: the split (split.csv) is missing."
-    kind = unit_words(results, judged.split)
-    recovered = (
-        " The publisher keeps the test tracks’ numbers; they were recovered by Ward’s clustering {ward} within each "
-        "class, on small colour thumbnails, two clusters for three tracks; on training tracks, whose numbers are "
-        "known, standard errors were 0.96 to 1.04 of the true ones (small networks, 91 to 96 % accurate)."
-        if kind == "recovered track"
-        else ""
-    )
-    chains = " Chains were proposed by names and looks." if kind == "probable frame chain" else ""
-    if kind == "single image":
-        return "The unit of error is the single image: the data names no groups. Frames of one scene would hide in it."
-    return (
-        f"The unit of error is the {kind}: images of one are not independent. Beside an interval, the design "
-        f"effect is its variance over the one that counting images would give.{recovered}{chains}"
-    )
-
-
-def describe_intervals(results: Results, judged: Judged) -> str:
-    if max((len(variant.records) for variant in results.variants), default=0) < stats.MIN_SEEDS:
-        return (
-            "With one or two seeds the variance of training cannot be separated from the network: intervals are over "
-            "units alone, for these trained weights, and there are no verdicts."
-        )
-    by_folds = (
-        "In validation by folds the fold is the unit: a paired t over folds for differences, a t on the logit scale "
-        "for accuracies. It covers the variance of seeds and of the split together."
-    )
-    crossed = (
-        f"An interval on new {results.info.subject} adds the variance of seeds and of units as crossed random effects "
-        "{searle} {owen}, with Satterthwaite’s degrees of freedom {satterthwaite}, an accuracy on the logit scale; "
-        "where no unit errs it reaches as far as Clopper and Pearson’s {clopper} would. Differences are paired by "
-        "image. An interval for these images, if trained again, is Welch’s t over seeds {welch}. Verdicts need both "
-        "kinds of variance {bouthillier}."
-    )
-    if results.info.num_val:
-        return crossed
-    return by_folds if judged.split == "val" else f"{crossed} {by_folds}"
-
-
-def _describe_verdicts(results: Results, judged: Judged) -> str:
-    if not judged.is_judged:
-        return ""
-    num_pairs = sum(verdict.p_adjusted is not None for verdict in judged.verdicts)
-    pairs = f"All {num_pairs} pairs were" if num_pairs > 1 else "The one pair was"
-    return (
-        f"{pairs} judged together at 5 % after Holm’s correction {{holm}}; networks that share a letter are not "
-        f"separated {{piepho}}. A tolerance of {results.tolerance_points:g} points says what matters: the recommended "
-        "network is the cheapest that validation shows to be at most that much worse than the best, and the STN pays "
-        "where its gain is shown to be more."
-    )
 
 
 MAX_OPEN_ROWS = 40

@@ -121,14 +121,23 @@ def verdict_table(context: Context) -> Table | None:
     judged = judge_networks(context.results)
     has_seeds = any(pair.seeds_only for pair in pairs)
     images = f"on these {PART_WORDS[judged.split]} images"
-    again = [Column("Trained again", _seeds_only, images)] if has_seeds else []
+
+    def seeds_only(pair: Pair) -> str:
+        return format_gain_interval(pair.seeds_only.low, pair.seeds_only.high) if pair.seeds_only else DASH
+
+    def gain(pair: Pair) -> str:
+        return DASH if pair.row["gain"] is None else format_points(pair.row["gain"])
+
+    def interval(pair: Pair) -> str:
+        return format_gain_interval(pair.row["gain_low"], pair.row["gain_high"]) or DASH
+
     head = (f"New {context.subject}", "of this kind") if has_seeds else ("95 % interval", "points")
     columns = [
         Words("Network", lambda pair: pair.a),
         Words("Against", lambda pair: pair.b),
-        Column("Difference", _gain, "points"),
-        *again,
-        Column(head[0], _interval, head[1]),
+        Column("Difference", gain, "points"),
+        *([Column("Trained again", seeds_only, images)] if has_seeds else []),
+        Column(head[0], interval, head[1]),
         Words("Rests on", _basis_cell),
     ]
     if judged.is_judged:
@@ -139,18 +148,6 @@ def verdict_table(context: Context) -> Table | None:
         columns.append(Words("To separate them", _more_cell))
     caption = _verdict_caption(context, judged, pairs, has_seeds=has_seeds)
     return make_table("verdicts", caption, pairs, columns, max_rows=300)
-
-
-def _seeds_only(pair: Pair) -> str:
-    return format_gain_interval(pair.seeds_only.low, pair.seeds_only.high) if pair.seeds_only else DASH
-
-
-def _gain(pair: Pair) -> str:
-    return DASH if pair.row["gain"] is None else format_points(pair.row["gain"])
-
-
-def _interval(pair: Pair) -> str:
-    return format_gain_interval(pair.row["gain_low"], pair.row["gain_high"]) or DASH
 
 
 def _verdict_cell(pair: Pair) -> Cell:

@@ -27,7 +27,6 @@ from roadtest.format import (
     WHERE,
     Row,
     capitalise,
-    format_about,
     format_design_effect,
     format_gain_interval,
     format_interval,
@@ -39,7 +38,7 @@ from roadtest.format import (
     plural,
 )
 from roadtest.records import row_label
-from roadtest.report.blocks import Context, Facts, Items, Section, describe_statement, present
+from roadtest.report.blocks import Context, Facts, Items, Section, describe_more_runs, describe_statement, present
 from roadtest.report.charts import KEY_SETS, KEY_STN, Figure, IntervalPoint, draw_intervals, interval_domain
 from roadtest.report.sections.methods import summary_facts
 
@@ -50,14 +49,8 @@ MAX_NETWORKS = 12
 """More networks in the figure would push everything else off the first screen; the tables have them all."""
 NOTABLE_DESIGN_EFFECT = 1.05
 """Below it an image tells as much as an independent one."""
-
-BY_WORDS = {
-    "latency": "latency",
-    "params": "parameters",
-    "macs": "MACs",
-    "size": "size",
-    "train-time": "training time",
-}
+BY_WORDS = {"params": "parameters", "macs": "MACs", "train-time": "training time"}
+"""Where a preference is not its own word."""
 
 
 def section(context: Context) -> Section:
@@ -153,7 +146,7 @@ def _which(case: _Case) -> str:
     if case.other is None:
         return ""
     own, within = case.own.label, f"{case.answer.tolerance_points:g} points"
-    cheapest = f"by {BY_WORDS[case.answer.prefer]}"
+    cheapest = f"by {BY_WORDS.get(case.answer.prefer, case.answer.prefer)}"
     metric = case.context.results.chosen_by
     is_accuracy = metric.column == "accuracy"
     best = f"the best network in validation by {metric.words}"
@@ -225,15 +218,13 @@ def _how_sure(case: _Case) -> str:
         return "" if num_seeds > 2 else f"{plural(num_seeds, 'seed')}: observed, not judged."
     if case.is_judged:
         return " ".join(filter(None, (_verdict(case, case.other), _agreement(case))))
-    lead = (
-        f"{'one seed' if num_seeds == 1 else 'two seeds'} cannot separate a network from the variance of its training"
-    )
-    if num_seeds > 2:
-        remark = judge_networks(case.context.results, case.split).remark or "too few seeds in common"
-        lead = remark.removeprefix("not judged: ")
+    remark = judge_networks(case.context.results, case.split).remark or "not judged: too few seeds in common"
+    if num_seeds < stats.MIN_SEEDS:
+        few = "one seed" if num_seeds == 1 else "two seeds"
+        remark = f"not judged: {few} cannot separate a network from the variance of its training"
     own = case.estimate()
     basis = f" ({_clusters(own, '')})" if own else ""
-    return f"This is observed, not judged: {lead}{basis}."
+    return f"This is observed, {remark}{basis}."
 
 
 def _verdict(case: _Case, other: Variant) -> str:
@@ -275,8 +266,7 @@ def _what_would_change(case: _Case) -> str:
         return ""
     more = case.context.more_seeds
     if not case.is_judged and more is not None:
-        time = f", {format_about(more.train_seconds)} of training" if more.train_seconds else ""
-        return f"{plural(more.num_runs, 'more run').capitalize()}{time}, would let it be judged, and may change it."
+        return f"{capitalise(describe_more_runs(more))}, would let it be judged, and may change it."
     if case.answer.would_change:
         return f"What would change it: {'; '.join(case.answer.would_change[:MAX_CHANGES])}."
     if case.leader.label == case.own.label:

@@ -1,7 +1,10 @@
 """Systems that were added: an interval of their own, and differences paired by image, over tracks alone."""
 
 import json
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,12 +12,12 @@ import pytest
 from exact_study import build_exact_study, set_wrong
 from roadtest.analysis import (
     external_difference_rows,
-    external_rows,
     leaderboard_rows,
     read_results,
     rows_with_externals,
 )
 from roadtest.analysis import stats as judge
+from roadtest.analysis.external import STATUS
 from roadtest.analysis.recommend import recommend
 from roadtest.records import ExternalPredictions, ExternalSystem, external_dir, read_external, write_external
 from roadtest.study.api import Study
@@ -40,6 +43,15 @@ def add(study_dir: Path, name: str, wrong: list[int]) -> None:
     write_external(study_dir, ExternalPredictions(system=incumbent, image_ids_N=ids_N, predicted_N=predicted_N))
 
 
+def system_rows(study: Path) -> list[dict[str, Any]]:
+    return [row for row in rows_with_externals(study) if row["status"] == STATUS]
+
+
+def answers(image_ids: Iterable[int], label: int) -> str:
+    """The text of answers.csv."""
+    return "image_id,label\n" + "".join(f"{image},{label}\n" for image in image_ids)
+
+
 @pytest.fixture(scope="module")
 def study_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """LeNet-5 with 200 and 100 test images wrong, with the STN 50 and 50; two systems, 300 and 400 wrong."""
@@ -56,7 +68,7 @@ def study_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_a_system_has_the_columns_of_the_leaderboard_and_no_costs(study_dir: Path) -> None:
-    networks, systems = leaderboard_rows(study_dir), external_rows(study_dir)
+    networks, systems = leaderboard_rows(study_dir), system_rows(study_dir)
     assert [row["network"] for row in systems] == ["ours", "worse"]  # the best on test first
     assert all(list(row) == list(networks[0]) for row in systems)
     ours = systems[0]
@@ -70,7 +82,7 @@ def test_a_system_has_the_columns_of_the_leaderboard_and_no_costs(study_dir: Pat
 
 @pytest.mark.slow
 def test_its_interval_is_the_judges_over_tracks(study_dir: Path) -> None:
-    ours = external_rows(study_dir)[0]
+    ours = system_rows(study_dir)[0]
     correct_N = np.ones(NUM_TEST, bool)
     correct_N[:300] = False
     expected = judge.accuracy_interval(correct_N[None], np.arange(NUM_TEST) // 50)
@@ -103,9 +115,7 @@ def test_a_system_with_the_networks_own_answers_is_not_apart_from_it(study_dir: 
         assert [row["gain"] for row in rows] == [0.0]
         assert (rows[0]["num_only_network"], rows[0]["num_only_system"]) == (0.0, 0.0)
     finally:
-        for path in external_dir(study_dir, "twin").iterdir():
-            path.unlink()
-        external_dir(study_dir, "twin").rmdir()
+        shutil.rmtree(external_dir(study_dir, "twin"))
 
 
 @pytest.mark.slow
@@ -119,7 +129,7 @@ def test_the_leaderboard_shows_systems_below_and_nothing_chooses_them(study_dir:
 @pytest.mark.slow
 def test_a_study_without_systems_has_no_rows(tmp_path: Path) -> None:
     folder = build_exact_study(tmp_path / "study", {"lenet5": [1]})
-    assert external_rows(folder) == [] and external_difference_rows(folder) == []
+    assert external_difference_rows(folder) == []
     assert rows_with_externals(folder) == leaderboard_rows(folder)
 
 
@@ -130,14 +140,10 @@ def test_a_study_without_systems_has_no_rows(tmp_path: Path) -> None:
         ("incumbent.json", json.dumps({"name": 3}), "incumbent.json is damaged"),
         ("answers.csv", "image_id,label\n", "0 rows for 10000 images"),
         ("answers.csv", "image_id,answer\n1,2\n", "no column 'label'"),
-        ("answers.csv", "image_id,label\n" + "10000,0\n" * 10_000, "not those of split.csv in their order"),
-        ("answers.csv", "image_id,label\n" + "".join(f"{i},0\n" for i in range(10_001, 20_001)), "not those of split"),
-        (
-            "answers.csv",
-            "image_id,label\n" + "".join(f"{i},9\n" for i in range(10_000, 20_000)),
-            "none of the 2 classes",
-        ),
-        ("answers.csv", "image_id,label\n" + "".join(f"{i},{9**99}\n" for i in range(10_000, 20_000)), "damaged"),
+        ("answers.csv", answers([10_000] * 10_000, 0), "not those of split.csv in their order"),
+        ("answers.csv", answers(range(10_001, 20_001), 0), "not those of split"),
+        ("answers.csv", answers(range(10_000, 20_000), 9), "none of the 2 classes"),
+        ("answers.csv", answers(range(10_000, 20_000), 9**99), "damaged"),
     ],
 )
 def test_a_damaged_folder_is_named_in_one_line(file: str, content: str, words: str, tmp_path: Path) -> None:
