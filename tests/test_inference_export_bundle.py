@@ -17,7 +17,6 @@ import roadtest
 from exported import write_cache, write_run
 from roadtest.inference.classifier import Classifier
 from roadtest.inference.export import Exported, bundle, export_run
-from roadtest.inference.export import bundle as pictures
 from roadtest.inference.export.onnx import open_session, run_logits
 from roadtest.records import read_predictions
 from roadtest.records.events import Event
@@ -53,9 +52,9 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         reached.append("traced")
         raise ValueError("enough")
 
-    monkeypatch.setattr(bundle, "build_graph", stop)
-    monkeypatch.setattr(pictures, "NUM_DRAWN", 3)
-    monkeypatch.setattr(pictures, "NUM_PACKED", 2)
+    monkeypatch.setattr(bundle, "write_graph", stop)
+    monkeypatch.setattr(bundle, "NUM_SYNTHETIC", 3)
+    monkeypatch.setattr(bundle, "NUM_PACKED", 2)
     return reached
 
 
@@ -174,9 +173,8 @@ def test_a_folder_that_is_there_is_never_written_over(run_dir: Path, no_work: li
 def test_an_export_that_fails_at_its_end_leaves_nothing(
     run_dir: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(pictures, "NUM_PACKED", 2)
-    monkeypatch.setattr(bundle, "build_graph", lambda *_: None)
-    monkeypatch.setattr(bundle, "write_graph", lambda path, model: path.write_bytes(b"half a bundle"))
+    monkeypatch.setattr(bundle, "NUM_PACKED", 2)
+    monkeypatch.setattr(bundle, "write_graph", lambda path, *_: path.write_bytes(b"half a bundle"))
     with pytest.raises(Exception, match=r"(?i)protobuf|invalid|fail"):
         export(run_dir, tmp_path / "deep" / "bundle")
     assert list((tmp_path / "deep").iterdir()) == []
@@ -185,9 +183,8 @@ def test_an_export_that_fails_at_its_end_leaves_nothing(
 def test_an_onnx_file_that_answers_otherwise_is_no_export(
     run_dir: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(pictures, "NUM_PACKED", 2)
-    monkeypatch.setattr(bundle, "build_graph", lambda *_: None)
-    monkeypatch.setattr(bundle, "write_graph", lambda path, model: path.write_bytes(b"another network"))
+    monkeypatch.setattr(bundle, "NUM_PACKED", 2)
+    monkeypatch.setattr(bundle, "write_graph", lambda path, *_: path.write_bytes(b"another network"))
     monkeypatch.setattr(bundle, "open_session", lambda *_, **__: None)
     monkeypatch.setattr(bundle, "run_logits", lambda _, images: np.eye(3, dtype=np.float32)[np.arange(len(images)) % 3])
     assert "images otherwise as ONNX" in refusal(lambda: export(run_dir, tmp_path / "bundle"))

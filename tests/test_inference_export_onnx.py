@@ -17,13 +17,12 @@ from torch import nn
 from exported import write_run
 from fake_study import build_fake_study
 from roadtest.format import statement_about
-from roadtest.inference.export import bundle as pictures
-from roadtest.inference.export import card, export_run
+from roadtest.inference.export import bundle, card, export_run
 from roadtest.inference.export.card import plain
 from roadtest.inference.export.onnx import (
     Prepared,
     build_graph,
-    compare_answers,
+    compare_logits,
     join_parities,
     open_session,
     run_logits,
@@ -39,11 +38,11 @@ from tiny import coloured_squares
 def test_differences_and_changed_predictions_are_counted() -> None:
     expected_NK = np.array([[2, 1], [0, 5], [1, 0]], np.float32)
     found_NK = np.array([[2, 1.5], [0, 4.75], [1, 1.25]], np.float32)
-    parity = compare_answers(expected_NK, found_NK, np.array([0, 1, 1]))
+    parity = compare_logits(expected_NK, found_NK, np.array([0, 1, 1]))
     # the last image went over to class 1, which is right; its logit moved farthest, by 1.25
     assert (parity.num_images, parity.num_changed, parity.largest_difference) == (3, 1, 1.25)
     assert (parity.num_correct, parity.largest_logit) == (3, 5.0)
-    assert compare_answers(expected_NK, found_NK, None).num_correct is None
+    assert compare_logits(expected_NK, found_NK, None).num_correct is None
 
 
 def test_batches_are_added_up_to_what_all_images_give_together() -> None:
@@ -51,16 +50,16 @@ def test_batches_are_added_up_to_what_all_images_give_together() -> None:
     expected_NK, found_NK = generator.normal(size=(2, 10, 3)).astype(np.float32)
     labels_N = generator.integers(0, 3, 10)
     parts = [slice(0, 4), slice(4, 8), slice(8, 10)]
-    joined = join_parities([compare_answers(expected_NK[part], found_NK[part], labels_N[part]) for part in parts])
-    assert joined == compare_answers(expected_NK, found_NK, labels_N)
-    unlabelled = [compare_answers(expected_NK[part], found_NK[part], None) for part in parts]
+    joined = join_parities([compare_logits(expected_NK[part], found_NK[part], labels_N[part]) for part in parts])
+    assert joined == compare_logits(expected_NK, found_NK, labels_N)
+    unlabelled = [compare_logits(expected_NK[part], found_NK[part], None) for part in parts]
     assert join_parities(unlabelled).num_correct is None
 
 
 def test_an_answer_that_is_no_number_is_not_lost_among_the_batches() -> None:
     good_NK, bad_NK = np.zeros((1, 2), np.float32), np.array([[np.nan, 0]], np.float32)
     for answers in ((good_NK, bad_NK), (bad_NK, good_NK)):
-        joined = join_parities([compare_answers(good_NK, answer_NK, None) for answer_NK in answers])
+        joined = join_parities([compare_logits(good_NK, answer_NK, None) for answer_NK in answers])
         assert np.isnan(joined.largest_difference)
 
 
@@ -115,7 +114,7 @@ def test_int8_is_calibrated_on_training_images_and_never_on_validation_or_test(t
         logits_NK=np.zeros((2, 2), np.float16), labels_N=np.array([0, 1]), image_ids_N=np.array([2, 5], np.int64)
     )
     run_dir = tmp_path / "lenet5" / "seed-0"
-    found = pictures.RunImages(run_dir=run_dir, images_NHWC=images_NHWC, val=val)
+    found = bundle.RunImages(run_dir=run_dir, images_NHWC=images_NHWC, val=val)
     assert found.calibration()[:, 0, 0, 0].tolist() == [0, 1, 3, 4, 6, 7]
     (tmp_path / "split.csv").unlink()
     with pytest.raises(ValueError, match="lies in no study"):
@@ -123,11 +122,11 @@ def test_int8_is_calibrated_on_training_images_and_never_on_validation_or_test(t
 
 
 def test_many_validation_images_are_thinned_out_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "MAX_CHECKED", 3)
+    monkeypatch.setattr(bundle, "MAX_CHECKED", 3)
     ids_N = np.arange(9, dtype=np.int64)
     val = Predictions(logits_NK=np.zeros((9, 2), np.float16), labels_N=ids_N % 2, image_ids_N=ids_N)
     images_NHWC = np.arange(9, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
-    found = pictures.RunImages(run_dir=Path("run"), images_NHWC=images_NHWC, val=val).validation()
+    found = bundle.RunImages(run_dir=Path("run"), images_NHWC=images_NHWC, val=val).validation()
     assert found.words == "3 of the 9 validation images"
     ((images_NHWC, labels_N),) = found.batches()
     assert images_NHWC[:, 0, 0, 0].tolist() == [0, 4, 8]
@@ -137,12 +136,12 @@ def test_many_validation_images_are_thinned_out_evenly(monkeypatch: pytest.Monke
 def test_however_many_images_are_compared_few_are_in_memory_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pictures, "MAX_AT_ONCE", 3)
+    monkeypatch.setattr(bundle, "MAX_AT_ONCE", 3)
     ids_N = np.arange(8, dtype=np.int64)[::-1]
     answers = Predictions(logits_NK=np.zeros((8, 2), np.float16), labels_N=ids_N % 2, image_ids_N=ids_N)
     write_predictions(tmp_path / "test.npz", answers)
     images_NHWC = np.arange(9, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
-    found = pictures.RunImages(run_dir=tmp_path, images_NHWC=images_NHWC, val=answers)
+    found = bundle.RunImages(run_dir=tmp_path, images_NHWC=images_NHWC, val=answers)
     test = found.test()
     assert test.stored_NHWC is images_NHWC and test.words == "all 8 test images"
     batches = [(part_NHWC[:, 0, 0, 0].tolist(), labels_N) for part_NHWC, labels_N in test.batches()]
@@ -151,12 +150,12 @@ def test_however_many_images_are_compared_few_are_in_memory_at_once(
     assert labels == [[1, 0, 1], [0, 1, 0], [1, 0]]
     # an image of 2 x 2 has 12 bytes: two fit into 24, and one is taken where none fits
     for num_bytes, num_images in ((24, 2), (5, 1)):
-        monkeypatch.setattr(pictures, "MAX_BYTES_AT_ONCE", num_bytes)
+        monkeypatch.setattr(bundle, "MAX_BYTES_AT_ONCE", num_bytes)
         assert max(len(part_NHWC) for part_NHWC, _ in test.batches()) == num_images
 
 
 def test_drawn_signs_are_the_same_every_time() -> None:
-    once, again = pictures.draw_pictures(32, 4), pictures.draw_pictures(32, 4)
+    once, again = bundle.synthetic_images(32, 4), bundle.synthetic_images(32, 4)
     assert np.array_equal(once.stored_NHWC, again.stored_NHWC) and once.labels_N is None
     assert len({image.tobytes() for image in once.stored_NHWC}) == 4 and once.ids_N.tolist() == [0, 1, 2, 3]
 
@@ -226,13 +225,12 @@ def test_the_graph_answers_as_the_network(
     torch.set_num_threads(1)
     prepared = Prepared(shaken(name, has_stn=has_stn), normalisation).eval()
     plain: dict[str, Any] = {**vars(read_record(stn_run)), "network": name, "has_stn": has_stn}
-    model = build_graph(prepared, RunRecord(**{**plain, "normalisation": normalisation}))
-    write_graph(tmp_path / "model.onnx", model)
+    write_graph(tmp_path / "model.onnx", prepared, RunRecord(**{**plain, "normalisation": normalisation}))
     with torch.inference_mode():
         expected_NK = prepared(torch.from_numpy(IMAGES))[0].numpy()
     found_NK = run_logits(open_session(tmp_path / "model.onnx", num_threads=1), IMAGES, batch_size=7)
     assert np.abs(found_NK - expected_NK).max() < 1e-4 * max(1.0, float(np.abs(expected_NK).max()))
-    operators = {node.op_type for node in model.graph.node}
+    operators = {node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node}
     assert ("GridSample" in operators) is has_stn and "BatchNormalization" not in operators
     if name == "vgg16":  # 25,088 x 4,096 weights became 512 x 4,096: 33.7 million numbers are left of 134
         assert (tmp_path / "model.onnx").stat().st_size < 140_000_000
@@ -250,8 +248,7 @@ def test_int8_takes_a_pretrained_networks_step_to_its_own_constants_in_float32(
         network.add_module("network", own)
     else:
         network = own
-    model = build_graph(Prepared(network.eval(), "fixed").eval(), read_record(stn_run))
-    write_graph(tmp_path / "model.onnx", model)
+    write_graph(tmp_path / "model.onnx", Prepared(network.eval(), "fixed").eval(), read_record(stn_run))
     write_int8(tmp_path / "model.onnx", tmp_path / "int8.onnx", IMAGES)
     graph = onnx.load(tmp_path / "int8.onnx").graph
     makers = {output: node for node in graph.node for output in node.output}

@@ -1,13 +1,13 @@
 """A run in use elsewhere: an ONNX bundle, checked against the trained network, with a card and a measuring script.
 
-    from roadtest.export import export_run
+    from roadtest.inference.export import export_run
 
     exported = export_run("runs/first", "lenet5-onnx")  # a run, or a study: then the network it recommends
     exported.rows  # one per engine: size, largest difference, changed predictions, accuracy, latency
 
-`bundle` writes the folder, `graph` the ONNX file, `quantise` int8; `pictures` finds the images that `parity` compares
-answers on; `latency` times; `card` is the README; `measure` is copied into the bundle and runs without roadtest.
-This package is the only door of onnx, onnxscript and onnxruntime, which the extra `export` brings.
+`bundle` writes the folder, `onnx` the file and the comparison, `quantise` int8; `card` is the README; `measure` is
+copied into the bundle and runs without roadtest. The extra `export` brings onnx, onnxscript and onnxruntime, which only
+this package imports.
 """
 
 from roadtest.inference.export.bundle import Exported, export_run

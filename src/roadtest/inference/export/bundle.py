@@ -5,27 +5,25 @@
     ├── model-int8.onnx     with --int8
     ├── classes.json        the class names in the order of the outputs
     ├── manifest.json       which run this is, what was checked, with which result
-    ├── sample.npz          ten images and the answers they must get
+    ├── sample.npz          ten images and the logits they must get
     ├── measure.py          needs only numpy and onnxruntime
     └── README.md           the model card
 
 It is built under a private name and renamed when everything in it is written and checked: an export that fails leaves
 nothing. The trained network itself, in PyTorch and float32, is what everything is compared with.
 
-The images that an export is checked on, calibrated on, and packed with.
+Compared are the run's validation images, where this computer's cache holds them and the run still predicts for them
+what it did (the kept predictions prove that these are the same images in the same order); else synthetic signs, which
+check the arithmetic alone. Calibrated is on training images, never validation, so that int8's validation accuracy is a
+measurement. Packed for other computers are synthetic signs, unless the user decides to hand out images of the data.
 
-Checked on: the run's validation images, where this computer's cache holds them and the run still answers them as it
-did (the kept answers are the proof that these are the same images in the same order); else signs drawn by roadtest,
-which check the arithmetic alone. Calibrated on: training images, never validation, so that int8's validation accuracy
-is a measurement. Packed for other computers: drawn signs, unless the user decides to hand out images of the data.
-
-N images, S x S pixels.
+N images, S x S pixels, K classes.
 """
 
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -50,9 +48,8 @@ from roadtest.inference.export.onnx import (
     PYTORCH,
     Parity,
     Prepared,
-    build_graph,
     check_extra,
-    compare_answers,
+    compare_logits,
     join_parities,
     median_ms,
     open_session,
@@ -64,15 +61,28 @@ from roadtest.inference.export.quantise import write_int8
 from roadtest.machine import count_usable_cores, describe_machine
 from roadtest.records import Predictions, RunRecord, folder_name, read_predictions, read_rows, utc_now
 from roadtest.records.atomic import move_into_place, temporary_directory
-from roadtest.records.events import Event, counting
+from roadtest.records.events import Emit, Event, counting
 from roadtest.records.measurements import INT8, ONNXRUNTIME, RUNTIMES
 from roadtest.training.profile import LatencySample
 
-Emit = Callable[[Event], None]
+Bytes = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
 MANIFEST_VERSION = 1
-MAX_CHANGED = 0.01
-"""A float32 file that answers more of the images otherwise is not the trained network; convention."""
 VARIANTS = {runtime: variant for variant, runtime in RUNTIMES.items()}
+MAX_CHANGED = 0.01
+"""A float32 file with more changed predictions is not the trained network; convention."""
+MAX_CHECKED, MAX_CHECKED_BYTES = 5000, 1 << 28
+"""Large images are fewer: each of them takes longer."""
+MAX_AT_ONCE, MAX_BYTES_AT_ONCE = 256, 1 << 26
+"""Images that are in memory at the same time, of however many are compared."""
+NUM_CALIBRATION = 512
+"""Convention: the range of an activation settles after a few hundred images."""
+NUM_SYNTHETIC = 86
+"""Two of each of the 43 signs; one takes some hundredths of a second."""
+NUM_PACKED = 10
+_LEAST_AGREEMENT = 0.95
+"""Of the kept predictions, which may be bfloat16's, with float32's on the same images; on other images it is chance."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,99 +117,107 @@ def export_run(
 ) -> Exported:
     """Write the ONNX bundle of a run, or of the run that a study recommends, to a new folder.
 
-    `check_on` is `val` or `test`; `has_own_images` packs validation images instead of drawn signs; no rounds leave
-    latency out. A ValueError says in one line what is in the way; nothing is left behind then.
+    `check_on` is `val` or `test`; `has_own_images` packs validation images instead of synthetic signs; `num_rounds` 0
+    leaves latency out. A ValueError says in one line what is in the way; nothing is left behind then.
     """
     check_extra()
     found = find_run(path)
-    classifier = Classifier.from_run(found.path, network_file=network_file)
-    folder = _free_folder(out, classifier.record)
-    prepared = Prepared(classifier.network, classifier.record.normalisation).eval()
-    work = _Work(
-        run_dir=found.path,
-        record=classifier.record,
-        prepared=prepared,
-        batch_size=classifier.batch_size,
-        has_int8=has_int8,
-        num_threads=num_threads or count_usable_cores(),
-        emit=emit,
-    )
-    own = find_run_images(found.path, work.record, cache_dir or default_cache_dir(), work.answer)
-    packed_NHWC = packed_images(own, work.record.image_size, has_own_images=has_own_images)
-    pictures = _pictures_to_check(own, work, check_on)
+    work = _Work(Classifier.from_run(found.path, network_file=network_file), found.path, num_threads, emit)
+    folder = Path(f"{folder_name(work.record.label)}-onnx") if out is None else Path(out).expanduser()
+    if folder.exists() or folder.is_symlink():
+        raise ValueError(f"{folder} exists: a bundle is written to a new folder, whole or not at all; give another -o")
+    own = find_run_images(work, cache_dir or default_cache_dir())
+    packed_NHWC = _images_to_pack(own, work.record.image_size, has_own_images=has_own_images)
+    images = _images_to_check(own, work, check_on, has_int8=has_int8)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with temporary_directory(folder.parent) as building:
-        models = _write_models(building, work, own)
-        parities = _compare(work, models, pictures)
-        _write_sample(building, work, packed_NHWC, models)
-        samples = _time(work, models, num_rounds, seconds_per_visit) if num_rounds else []
+        models = _write_models(building, work, own if has_int8 else None)
+        parities = _compare(work, models, images)
+        arrays: dict[str, Any] = {"images_NHWC": packed_NHWC, "logits_NK": work.predict(packed_NHWC)}
+        if has_int8:  # as this computer computes them
+            arrays["logits_int8_NK"] = run_logits(open_session(models[INT8], num_threads=work.num_threads), packed_NHWC)
+        np.savez_compressed(building / "sample.npz", **arrays)
+        samples = work.time(models, num_rounds, seconds_per_visit) if num_rounds else []
         rows = [_row(work, building, runtime, parity, samples) for runtime, parity in parities.items()]
-        packed_words = "validation images" if has_own_images else "drawn signs"
-        _write_words(building, work, pictures.words, packed_words, rows)
+        packed = "validation images" if has_own_images else "drawn signs"
+        _write_descriptions(building, work, images.words, packed, rows)
         if not move_into_place(building, folder):
             raise ValueError(f"{folder} appeared meanwhile: give another -o")
     return Exported(
         folder=folder,
         run_dir=found.path,
         record=work.record,
-        checked_on=pictures.words,
+        checked_on=images.words,
         rows=rows,
         samples=samples,
         words=found.words,
     )
 
 
-@dataclass(frozen=True, kw_only=True)
 class _Work:
-    """The run that is being exported, and how."""
+    """The run that is being exported: its record, and its network with the preprocessing."""
 
-    run_dir: Path
-    record: RunRecord
-    prepared: Prepared
-    batch_size: int
-    has_int8: bool
-    num_threads: int
-    emit: Emit
+    def __init__(self, classifier: Classifier, run_dir: Path, num_threads: int | None, emit: Emit) -> None:
+        self.run_dir, self.record, self.batch_size = run_dir, classifier.record, classifier.batch_size
+        self.prepared = Prepared(classifier.network, classifier.record.normalisation).eval()
+        self.num_threads = num_threads or count_usable_cores()
+        self.emit = emit
 
     @torch.inference_mode()
-    def answer(self, images_NHWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def predict(self, images_NHWC: Bytes) -> Floats:
         """The trained network's logits_NK, in PyTorch and float32."""
         parts = torch.split(torch.from_numpy(np.ascontiguousarray(images_NHWC)), self.batch_size)
-        logits_NK: npt.NDArray[np.float32] = torch.cat([self.prepared(part)[0] for part in parts]).numpy()
+        logits_NK: Floats = torch.cat([self.prepared(part)[0] for part in parts]).numpy()
         return logits_NK
 
-    def say(self, text: str) -> None:
-        """Tell what is being done."""
+    def emit_phase(self, text: str) -> None:
+        """Report what is being done."""
         self.emit(Event(kind="phase", label=self.record.label, seed=self.record.seed, text=text))
 
-
-def _free_folder(out: str | Path | None, record: RunRecord) -> Path:
-    """Where the bundle goes; a ValueError where something is there."""
-    folder = Path(f"{folder_name(record.label)}-onnx") if out is None else Path(out).expanduser()
-    if folder.exists() or folder.is_symlink():
-        raise ValueError(f"{folder} exists: a bundle is written to a new folder, whole or not at all; give another -o")
-    return folder
-
-
-def _write_sample(building: Path, work: _Work, images_NHWC: npt.NDArray[np.uint8], models: dict[str, Path]) -> None:
-    """Ten images with PyTorch's logits, and int8's as this computer computes them."""
-    arrays: dict[str, Any] = {"images_NHWC": images_NHWC, "logits_NK": work.answer(images_NHWC)}
-    if INT8 in models:
-        arrays["logits_int8_NK"] = run_logits(open_session(models[INT8], num_threads=work.num_threads), images_NHWC)
-    np.savez_compressed(building / "sample.npz", **arrays)
+    def time(self, models: dict[str, Path], num_rounds: int, seconds_per_visit: float) -> list[LatencySample]:
+        """Time all engines side by side."""
+        self.emit_phase("measuring latency")
+        return time_engines(
+            self.prepared,
+            models,
+            self.record,
+            num_threads=self.num_threads,
+            num_rounds=num_rounds,
+            seconds_per_visit=seconds_per_visit,
+            on_progress=counting(self.emit, "latency"),
+        )
 
 
-def _time(work: _Work, models: dict[str, Path], num_rounds: int, seconds_per_visit: float) -> list[LatencySample]:
-    work.say("measuring latency")
-    return time_engines(
-        work.prepared,
-        models,
-        work.record,
-        num_threads=work.num_threads,
-        num_rounds=num_rounds,
-        seconds_per_visit=seconds_per_visit,
-        on_progress=counting(work.emit, "latency"),
-    )
+def _write_models(building: Path, work: _Work, calibrated_on: "RunImages | str | None") -> dict[str, Path]:
+    """Write the ONNX files; give them by the runtime's name in latency.csv."""
+    work.emit_phase("writing ONNX")
+    models = {ONNXRUNTIME: building / measure.FILES["float32"]}
+    write_graph(models[ONNXRUNTIME], work.prepared, work.record)
+    if isinstance(calibrated_on, RunImages):
+        work.emit_phase("calibrating int8 on training images")
+        models[INT8] = building / measure.FILES["int8"]
+        write_int8(models[ONNXRUNTIME], models[INT8], calibrated_on.calibration())
+    return models
+
+
+def _compare(work: _Work, models: dict[str, Path], images: "CheckImages") -> dict[str, Parity]:
+    """Every engine's logits beside PyTorch's; a float32 file that is not the trained network is refused."""
+    work.emit_phase(f"comparing answers on {images.words}")
+    sessions = {runtime: open_session(model, num_threads=work.num_threads) for runtime, model in models.items()}
+    parts: dict[str, list[Parity]] = {runtime: [] for runtime in (PYTORCH, *sessions)}
+    for images_NHWC, labels_N in images.batches():
+        expected_NK = work.predict(images_NHWC)
+        parts[PYTORCH].append(compare_logits(expected_NK, expected_NK, labels_N))
+        for runtime, session in sessions.items():
+            parts[runtime].append(compare_logits(expected_NK, run_logits(session, images_NHWC), labels_N))
+    parities = {runtime: join_parities(found) for runtime, found in parts.items()}
+    parity = parities[ONNXRUNTIME]
+    if parity.num_changed > MAX_CHANGED * parity.num_images or not np.isfinite(parity.largest_difference):
+        raise ValueError(
+            f"{work.record.label} answers {parity.num_changed:,} of {parity.num_images:,} images otherwise as ONNX "
+            f"(largest difference {parity.largest_difference:.3g}): it is not exported; take another network"
+        )
+    return parities
 
 
 def _row(work: _Work, building: Path, runtime: str, parity: Parity, samples: list[LatencySample]) -> Row:
@@ -225,15 +243,15 @@ def _row(work: _Work, building: Path, runtime: str, parity: Parity, samples: lis
     }
 
 
-def _write_words(building: Path, work: _Work, checked_on: str, packed: str, rows: list[Row]) -> None:
-    """Manifest, class names, the measuring script and the model card."""
-    record = work.record
-    machine = describe_machine()
+def _write_descriptions(building: Path, work: _Work, checked_on: str, packed: str, rows: list[Row]) -> None:
+    """Write manifest, class names, the measuring script and the model card."""
+    record, machine = work.record, describe_machine()
+    identity = ("network", "has_stn", "seed", "protocol_name", "protocol_fingerprint", "data_title", "data_fingerprint")
     manifest = {
         "kind": "roadtest bundle",
         "manifest_version": MANIFEST_VERSION,
         "roadtest": version("roadtest"),
-        "run": _identity(record),
+        "run": {name: getattr(record, name) for name in identity},  # `add-device` compares it with the study
         "input": {"name": INPUT, "type": "uint8", "shape": ["batch", record.image_size, record.image_size, 3]},
         "outputs": {LOGITS: ["batch", len(record.class_names)], PROBABILITIES: ["batch", len(record.class_names)]},
         "compared_on": checked_on,
@@ -243,56 +261,22 @@ def _write_words(building: Path, work: _Work, checked_on: str, packed: str, rows
         "machine": asdict(machine),
         "exported_at": utc_now(),
     }
-    _write_json(building / "manifest.json", manifest)
-    _write_json(building / "classes.json", record.class_names)
+    for name, value in (("manifest.json", manifest), ("classes.json", record.class_names)):
+        text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        (building / name).write_text(text, encoding="utf-8")
     shutil.copyfile(measure.__file__, building / "measure.py")
     card = render_card(work.run_dir, record, rows, checked_on=checked_on, packed=packed, machine=machine)
     (building / "README.md").write_text(card, encoding="utf-8")
 
 
-def _identity(record: RunRecord) -> Row:
-    """Which run this is; `add-device` compares it with the study."""
-    return {
-        "network": record.network,
-        "has_stn": record.has_stn,
-        "seed": record.seed,
-        "protocol_name": record.protocol_name,
-        "protocol_fingerprint": record.protocol_fingerprint,
-        "data_title": record.data_title,
-        "data_fingerprint": record.data_fingerprint,
-    }
-
-
-def _write_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-
-
-Bytes = npt.NDArray[np.uint8]
-Ints = npt.NDArray[np.int64]
-Answer = Callable[[Bytes], npt.NDArray[np.float32]]
-"""uint8 images_NHWC -> logits_NK, in PyTorch."""
-MAX_CHECKED = 5000
-MAX_CHECKED_BYTES = 1 << 28
-"""Large images are fewer: each of them takes longer."""
-MAX_AT_ONCE, MAX_BYTES_AT_ONCE = 256, 1 << 26
-"""Images that are in memory at the same time, of however many are compared."""
-NUM_CALIBRATION = 512
-"""Convention: the range of an activation settles after a few hundred images."""
-NUM_DRAWN = 86
-"""Two of each of the 43 signs; one takes some hundredths of a second."""
-NUM_PACKED = 10
-_LEAST_AGREEMENT = 0.95
-"""Of the kept answers, which may be bfloat16's, with float32's on the same images; on other images it is chance."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class Pictures:
-    """Images to answer, as the network takes them. They stay in their file until they are asked for."""
+class CheckImages:
+    """Images to predict, as the network takes them. They stay in their file until they are used."""
 
     stored_NHWC: Bytes
-    """Memory-mapped where they lie in the cache, with others among them."""
+    """Memory-mapped in the cache, with others among them."""
     ids_N: Ints
-    """Which rows of it they are, in the order of answering."""
+    """Which rows of it they are, in the order of predicting."""
     labels_N: Ints | None
     """Per id; None where they are not of the network's classes, or not to be looked at."""
     words: str
@@ -306,26 +290,6 @@ class Pictures:
             yield self.stored_NHWC[self.ids_N[part]], None if self.labels_N is None else self.labels_N[part]
 
 
-def _compare(work: _Work, models: dict[str, Path], pictures: Pictures) -> dict[str, Parity]:
-    """Every engine's answers beside PyTorch's; a float32 file that is not the trained network is refused."""
-    work.say(f"comparing answers on {pictures.words}")
-    sessions = {runtime: open_session(model, num_threads=work.num_threads) for runtime, model in models.items()}
-    parts: dict[str, list[Parity]] = {runtime: [] for runtime in (PYTORCH, *sessions)}
-    for images_NHWC, labels_N in pictures.batches():
-        expected_NK = work.answer(images_NHWC)
-        parts[PYTORCH].append(compare_answers(expected_NK, expected_NK, labels_N))
-        for runtime, session in sessions.items():
-            parts[runtime].append(compare_answers(expected_NK, run_logits(session, images_NHWC), labels_N))
-    parities = {runtime: join_parities(found) for runtime, found in parts.items()}
-    parity = parities[ONNXRUNTIME]
-    if parity.num_changed > MAX_CHANGED * parity.num_images or not np.isfinite(parity.largest_difference):
-        raise ValueError(
-            f"{work.record.label} answers {parity.num_changed:,} of {parity.num_images:,} images otherwise as ONNX "
-            f"(largest difference {parity.largest_difference:.3g}): it is not exported; take another network"
-        )
-    return parities
-
-
 @dataclass(frozen=True, kw_only=True)
 class RunImages:
     """The images that a run was trained and judged on, found in the cache."""
@@ -335,18 +299,19 @@ class RunImages:
     """Memory-mapped; a row per row of the study's split.csv."""
     val: Predictions
 
-    def validation(self) -> Pictures:
+    def validation(self) -> CheckImages:
         """The run's validation images, evenly thinned out where they are many."""
-        num_most = min(MAX_CHECKED, MAX_CHECKED_BYTES // self.images_NHWC[0].nbytes)
-        chosen_N = _spread(np.arange(len(self.val.labels_N)), num_most)
-        return Pictures(
+        num_all = len(self.val.labels_N)
+        chosen_N = _spread(np.arange(num_all), min(MAX_CHECKED, MAX_CHECKED_BYTES // self.images_NHWC[0].nbytes))
+        share = f"all {num_all:,}" if len(chosen_N) == num_all else f"{len(chosen_N):,} of the {num_all:,}"
+        return CheckImages(
             stored_NHWC=self.images_NHWC,
             ids_N=self.val.image_ids_N[chosen_N],
             labels_N=self.val.labels_N[chosen_N],
-            words=_counted(len(chosen_N), len(self.val.labels_N), "validation images"),
+            words=f"{share} validation images",
         )
 
-    def test(self) -> Pictures:
+    def test(self) -> CheckImages:
         """The test images of a run that has read them, without their labels."""
         if not (self.run_dir / "test.npz").exists():
             raise ValueError(f"--check-on test: {self.run_dir} has not read the test set; leave it out, val is checked")
@@ -357,7 +322,7 @@ class RunImages:
                 "command again here, or leave it out"
             )
         words = f"all {len(ids_N):,} test images"
-        return Pictures(stored_NHWC=self.images_NHWC, ids_N=ids_N, labels_N=None, words=words)
+        return CheckImages(stored_NHWC=self.images_NHWC, ids_N=ids_N, labels_N=None, words=words)
 
     def calibration(self) -> Bytes:
         """A few hundred training images, evenly over the classes' order."""
@@ -373,74 +338,57 @@ class RunImages:
         return self.images_NHWC[ids_N]
 
 
-def _pictures_to_check(own: RunImages | str, work: _Work, check_on: str) -> Pictures:
-    if check_on not in ("val", "test"):
-        raise ValueError(f"--check-on {check_on!r} is not known: choose val or test")
-    if not isinstance(own, str):
-        return own.test() if check_on == "test" else own.validation()
-    again = "give the study's compare command again on this computer, which decodes them"
-    if work.has_int8:
-        raise ValueError(f"--int8 is calibrated on training images, and {own}: {again}, or leave --int8 out")
-    if check_on == "test":
-        raise ValueError(f"--check-on test compares test images, and {own}: {again}, or leave it out")
-    work.emit(Event(kind="warning", text=f"{own}: compared on drawn signs, without accuracy"))
-    return draw_pictures(work.record.image_size)
-
-
-def _write_models(building: Path, work: _Work, own: RunImages | str) -> dict[str, Path]:
-    """The ONNX files, by the runtime's name in latency.csv."""
-    work.say("writing ONNX")
-    models = {ONNXRUNTIME: building / measure.FILES["float32"]}
-    write_graph(models[ONNXRUNTIME], build_graph(work.prepared, work.record))
-    if work.has_int8:
-        assert isinstance(own, RunImages)
-        work.say("calibrating int8 on training images")
-        models[INT8] = building / measure.FILES["int8"]
-        write_int8(models[ONNXRUNTIME], models[INT8], own.calibration())
-    return models
-
-
-def find_run_images(run_dir: Path, record: RunRecord, cache_dir: Path, answer: Answer) -> RunImages | str:
+def find_run_images(work: _Work, cache_dir: Path) -> RunImages | str:
     """Find the images of a run in the cache; a line that says why not where they are not there."""
+    record, run_dir = work.record, work.run_dir
     if not (run_dir / "val.npz").exists():
         return f"{run_dir} keeps no validation answers"
     val = read_predictions(run_dir / "val.npz")
+    chosen_N = _spread(np.arange(len(val.labels_N)), 200)
     reason = f"the images of {record.data_title} are not in the cache of this computer"
     for images_NHWC in find_decoded(cache_dir, fingerprint=record.data_fingerprint, image_size=record.image_size):
         if val.image_ids_N.max() >= len(images_NHWC) or val.labels_N.max() >= len(record.class_names):
             reason = f"the images of {record.data_title} in the cache are fewer than the run's"
             continue
-        agreement = _agreement(images_NHWC, val, answer)
+        predicted_N = work.predict(images_NHWC[val.image_ids_N[chosen_N]]).argmax(1)
+        agreement = float(np.mean(predicted_N == val.logits_NK[chosen_N].argmax(1)))
         if agreement >= _LEAST_AGREEMENT:
             return RunImages(run_dir=run_dir, images_NHWC=images_NHWC, val=val)
         reason = f"the run answers {100 * (1 - agreement):.0f} % of the images in the cache otherwise than it did"
     return reason
 
 
-def _agreement(images_NHWC: Bytes, val: Predictions, answer: Answer) -> float:
-    """How many of some validation images the network still answers as the run's kept answers say."""
-    chosen_N = _spread(np.arange(len(val.labels_N)), 200)
-    answers_N = answer(images_NHWC[val.image_ids_N[chosen_N]]).argmax(1)
-    return float(np.mean(answers_N == val.logits_NK[chosen_N].argmax(1)))
+def _images_to_check(own: RunImages | str, work: _Work, check_on: str, *, has_int8: bool) -> CheckImages:
+    if check_on not in ("val", "test"):
+        raise ValueError(f"--check-on {check_on!r} is not known: choose val or test")
+    if not isinstance(own, str):
+        return own.test() if check_on == "test" else own.validation()
+    again = "give the study's compare command again on this computer, which decodes them"
+    if has_int8:
+        raise ValueError(f"--int8 is calibrated on training images, and {own}: {again}, or leave --int8 out")
+    if check_on == "test":
+        raise ValueError(f"--check-on test compares test images, and {own}: {again}, or leave it out")
+    work.emit(Event(kind="warning", text=f"{own}: compared on drawn signs, without accuracy"))
+    return synthetic_images(work.record.image_size, NUM_SYNTHETIC)
 
 
-def draw_pictures(image_size: int, num_images: int | None = None) -> Pictures:
-    """Draw traffic signs of every kind; the same on every computer."""
-    listing, num_images = list_signs(), num_images or NUM_DRAWN
+def _images_to_pack(own: RunImages | str, image_size: int, *, has_own_images: bool) -> Bytes:
+    """Ten images for sample.npz: synthetic ones, or validation images where the user hands them out."""
+    if not has_own_images:
+        return synthetic_images(image_size, NUM_PACKED).stored_NHWC
+    if isinstance(own, str):
+        raise ValueError(f"--with-images packs validation images, and {own}: leave it out to pack drawn signs")
+    validation = own.validation()
+    return validation.stored_NHWC[_spread(validation.ids_N, NUM_PACKED)]
+
+
+def synthetic_images(image_size: int, num_images: int) -> CheckImages:
+    """Synthetic signs of every kind; the same on every computer."""
+    listing = list_signs()
     items = [listing.items[i] for i in np.linspace(0, len(listing.items) - 1, num_images).astype(int)]
     images = [decode_image(listing.read_image(item), image_size)[0] for item in items]
     words = f"{num_images} signs drawn by roadtest, without labels of these classes"
-    return Pictures(stored_NHWC=np.stack(images), ids_N=np.arange(num_images), labels_N=None, words=words)
-
-
-def packed_images(found: RunImages | str, image_size: int, *, has_own_images: bool) -> Bytes:
-    """Ten images for sample.npz: drawn ones, or validation images where the user hands them out."""
-    if not has_own_images:
-        return draw_pictures(image_size, NUM_PACKED).stored_NHWC
-    if isinstance(found, str):
-        raise ValueError(f"--with-images packs validation images, and {found}: leave it out to pack drawn signs")
-    validation = found.validation()
-    return validation.stored_NHWC[_spread(validation.ids_N, NUM_PACKED)]
+    return CheckImages(stored_NHWC=np.stack(images), ids_N=np.arange(num_images), labels_N=None, words=words)
 
 
 def _spread(ids_N: Ints, num_most: int) -> Ints:
@@ -448,7 +396,3 @@ def _spread(ids_N: Ints, num_most: int) -> Ints:
     if len(ids_N) <= num_most:
         return ids_N
     return ids_N[np.linspace(0, len(ids_N) - 1, num_most).astype(np.int64)]
-
-
-def _counted(num_chosen: int, num_all: int, what: str) -> str:
-    return f"all {num_all:,} {what}" if num_chosen == num_all else f"{num_chosen:,} of the {num_all:,} {what}"

@@ -1,26 +1,17 @@
-"""A trained network as one ONNX graph: uint8 images in, logits and probabilities out, the preprocessing inside.
+"""A trained network as one ONNX graph, opened in ONNX Runtime, compared with the network and timed beside it.
 
-The preprocessing is the very function that training used, traced with the network, so the two cannot drift apart.
-Batch norm is folded into the convolutions, and what follows from the weights alone is computed once, here: VGG-16's
-folded layer leaves 135 MB of 538. What the exporter notes about this computer (paths, lines of code) is taken out, so
-that the same run gives the same bytes. torch.onnx's exporter and its optimiser do the work; this file adds no operator.
+uint8 images go in, logits and probabilities come out, the preprocessing is inside: the function that training used is
+traced with the network, so the two cannot drift apart. Batch norm is folded into the convolutions, and what follows
+from the weights alone is computed once, here: VGG-16's folded layer leaves 135 MB of 538. The exporter's notes of paths
+and lines of code are removed, so that the same run gives the same bytes. This file adds no operator.
+
+Parity is the largest difference of logits, the number of changed predictions (another class is the most probable one)
+and accuracy, in counts that add up over batches. All engines are timed on the same work, uint8 images in, logits out,
+in rounds that take turns; the study's own PyTorch rows time the network alone.
 
 N images, S x S pixels, K classes. Opset 20 is the first whose GridSample is not bound to two dimensions; ONNX Runtime
-reads it from version 1.17 on. https://onnx.ai/onnx/operators/onnx__GridSample.html
-
-ONNX Runtime, as roadtest uses it: on the processor, with a stated number of threads.
-
-The extra `export` brings onnx, onnxscript and onnxruntime. They come in when something is exported, never before.
-
-How fast the exported network is beside PyTorch's, on the same images, in rounds that take turns.
-
-All engines do the same work: uint8 images in, logits out, the preprocessing included. (The study's own PyTorch rows
-time the network alone.) The clock, the warm-up, the rounds and the watch for other processes are `cost`'s.
-
-Whether an exported network answers as the trained one does: largest difference, changed predictions, accuracy.
-
-A prediction has changed where the most probable class is another. Accuracies are kept as counts, so that batches can
-be added up. N images, K classes.
+reads it from version 1.17 on. https://onnx.ai/onnx/operators/onnx__GridSample.html The extra `export` brings onnx,
+onnxscript and onnxruntime; they are imported when something is exported, never before.
 """
 
 import importlib.util
@@ -43,13 +34,30 @@ if TYPE_CHECKING:
     import onnx
     import onnxruntime
 
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+NEEDED = ("onnx", "onnxscript", "onnxruntime")
 OPSET = 20
 INPUT = "images"
 LOGITS, PROBABILITIES = "logits", "probabilities"
+PYTORCH = "pytorch"
+BATCH_SIZE = 256
+TIMED_BATCH_SIZES = (1, 64)
 MAX_BYTES = 2**31 - 1
 """A protocol buffer, which an ONNX file is, holds no more."""
 _EXAMPLE_SIZE = 2
 """Images of the example that the exporter traces; any number but 0 and 1, which it takes for constants."""
+_ERRORS_ONLY = 3
+
+
+def check_extra() -> None:
+    """Raise a ValueError that says what to install where a library of the extra is missing."""
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ValueError(
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed, and export needs "
+            f'{", ".join(NEEDED)}: run pip install -e ".[export]" in the checkout of roadtest'
+        )
 
 
 class Prepared(nn.Module):
@@ -64,6 +72,11 @@ class Prepared(nn.Module):
         """Give logits_NK and probabilities_NK, float32, of uint8 images."""
         logits_NK: Tensor = self.network(prepare_batch(images_NHWC, normalisation=self.normalisation)).float()
         return logits_NK, logits_NK.softmax(1)
+
+
+def write_graph(path: Path, prepared: Prepared, record: RunRecord) -> None:
+    """Write a network in evaluation mode as ONNX, the same bytes for the same run; a ValueError where it cannot be."""
+    path.write_bytes(build_graph(prepared, record).SerializeToString(deterministic=True))
 
 
 def build_graph(prepared: Prepared, record: RunRecord) -> "onnx.ModelProto":
@@ -94,26 +107,16 @@ def build_graph(prepared: Prepared, record: RunRecord) -> "onnx.ModelProto":
             f"{record.label} cannot be written as ONNX ({type(error).__name__}: {reason}): some networks decide by "
             "values what to compute; export another run"
         ) from error
-    _forget_this_computer(model)
+    graph = model.graph
+    parts: list[Any] = [model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer]
+    for part in parts:  # stack traces and names of modules hold paths of this computer
+        del part.metadata_props[:]
+        part.doc_string = ""
     onnx.helper.set_model_props(model, _metadata(record))
     if model.ByteSize() > MAX_BYTES:
         raise ValueError(f"{record.label} has {model.ByteSize():,} bytes: an ONNX file holds 2 GB; export another run")
     onnx.checker.check_model(model)
     return model
-
-
-def write_graph(path: Path, model: "onnx.ModelProto") -> None:
-    """Write an ONNX file, the same bytes for the same graph."""
-    path.write_bytes(model.SerializeToString(deterministic=True))
-
-
-def _forget_this_computer(model: "onnx.ModelProto") -> None:
-    """Remove stack traces and names of modules; they hold paths, and nobody reads them."""
-    graph = model.graph
-    parts: list[Any] = [model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer]
-    for part in parts:
-        del part.metadata_props[:]
-        part.doc_string = ""
 
 
 def _metadata(record: RunRecord) -> dict[str, str]:
@@ -132,21 +135,6 @@ def _metadata(record: RunRecord) -> dict[str, str]:
     }
 
 
-NEEDED = ("onnx", "onnxscript", "onnxruntime")
-BATCH_SIZE = 256
-_ERRORS_ONLY = 3
-
-
-def check_extra() -> None:
-    """Raise a ValueError that says what to install where a library of the extra is missing."""
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ValueError(
-            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed, and export needs "
-            f'{", ".join(NEEDED)}: run pip install -e ".[export]" in the checkout of roadtest'
-        )
-
-
 def open_session(path: Path, *, num_threads: int) -> "onnxruntime.InferenceSession":
     """Open an ONNX file on the processor."""
     import onnxruntime
@@ -160,88 +148,27 @@ def open_session(path: Path, *, num_threads: int) -> "onnxruntime.InferenceSessi
 
 def run_logits(
     session: "onnxruntime.InferenceSession", images_NHWC: npt.NDArray[np.uint8], *, batch_size: int = BATCH_SIZE
-) -> npt.NDArray[np.float32]:
+) -> Floats:
     """Give logits_NK of uint8 images, a batch at a time."""
-    parts_NK = [
-        session.run([LOGITS], {INPUT: np.ascontiguousarray(images_NHWC[start : start + batch_size])})[0]
-        for start in range(0, len(images_NHWC), batch_size)
-    ]
-    logits_NK: npt.NDArray[np.float32] = np.concatenate(parts_NK)
-    return logits_NK
-
-
-PYTORCH = "pytorch"
-BATCH_SIZES = (1, 64)
-
-
-def time_engines(
-    prepared: Prepared,
-    models: Mapping[str, Path],
-    record: RunRecord,
-    *,
-    num_threads: int,
-    num_rounds: int,
-    seconds_per_visit: float,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> list[LatencySample]:
-    """Time PyTorch and the ONNX files (runtime -> file) side by side; samples name their runtime."""
-    generator = np.random.default_rng(0)
-    shape = (record.image_size, record.image_size, 3)
-    images = {size: generator.integers(0, 256, (size, *shape), np.uint8) for size in BATCH_SIZES}
-    tensors = {size: torch.from_numpy(images_NHWC) for size, images_NHWC in images.items()}
-    engines: dict[str, Callable[[int], object]] = {PYTORCH: lambda size: prepared(tensors[size])}
-    for runtime, path in models.items():
-        session = open_session(path, num_threads=num_threads)
-        engines[runtime] = lambda size, session=session: session.run([LOGITS], {INPUT: images[size]})  # type: ignore[misc]
-    samples = measure_latency(
-        {(runtime, False): _Engine(run) for runtime, run in engines.items()},
-        image_size=record.image_size,
-        batch_sizes=BATCH_SIZES,
-        num_threads=num_threads,
-        num_rounds=num_rounds,
-        seconds_per_visit=seconds_per_visit,
-        on_progress=on_progress,
-    )
-    return [replace(one, network=record.network, has_stn=record.has_stn, runtime=one.network) for one in samples]
-
-
-def median_ms(samples: Sequence[LatencySample], runtime: str, batch_size: int) -> float | None:
-    """The median time of a batch; None where it was not measured."""
-    found = [one.latency_ms for one in samples if (one.runtime, one.batch_size) == (runtime, batch_size)]
-    return float(np.median(found)) if found else None
-
-
-class _Engine(nn.Module):
-    """Anything that answers a batch, in the place where `cost` expects a network."""
-
-    def __init__(self, run: Callable[[int], object]) -> None:
-        super().__init__()
-        self.run = run
-
-    def forward(self, images_NCHW: Tensor) -> object:
-        """Answer as many images of this engine's own."""
-        return self.run(len(images_NCHW))
-
-
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
+    batches = (images_NHWC[start : start + batch_size] for start in range(0, len(images_NHWC), batch_size))
+    return np.concatenate([session.run([LOGITS], {INPUT: np.ascontiguousarray(batch)})[0] for batch in batches])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """How the answers of an exported network differ from the trained network's, which is PyTorch in float32."""
+    """How the predictions of an exported network differ from the trained network's, which is PyTorch in float32."""
 
     num_images: int
     largest_difference: float
     """Of any two logits."""
     largest_logit: float
-    """In absolute value, PyTorch's: what the difference is to be seen against."""
+    """In absolute value, PyTorch's: the scale of the difference."""
     num_changed: int
     num_correct: int | None
     """None without labels."""
 
 
-def compare_answers(expected_NK: Floats, found_NK: Floats, labels_N: Ints | None) -> Parity:
+def compare_logits(expected_NK: Floats, found_NK: Floats, labels_N: Ints | None) -> Parity:
     """Compare logits of the same images, PyTorch's first."""
     assert expected_NK.shape == found_NK.shape, (expected_NK.shape, found_NK.shape)
     return Parity(
@@ -258,9 +185,58 @@ def join_parities(parts: Sequence[Parity]) -> Parity:
     counts = [part.num_correct for part in parts if part.num_correct is not None]
     return Parity(
         num_images=sum(part.num_images for part in parts),
-        # numpy's maximum keeps what is no number; Python's may lose it
+        # numpy's maximum keeps a NaN; Python's may lose it
         largest_difference=float(np.max([part.largest_difference for part in parts])),
         largest_logit=float(np.max([part.largest_logit for part in parts])),
         num_changed=sum(part.num_changed for part in parts),
         num_correct=sum(counts) if len(counts) == len(parts) else None,
     )
+
+
+class _Engine(nn.Module):
+    """Any function of a batch size, in the place where `measure_latency` expects a network."""
+
+    def __init__(self, run: Callable[[int], object]) -> None:
+        super().__init__()
+        self.run = run
+
+    def forward(self, images_NCHW: Tensor) -> object:
+        """Classify as many of the engine's own images."""
+        return self.run(len(images_NCHW))
+
+
+def time_engines(
+    prepared: Prepared,
+    models: Mapping[str, Path],
+    record: RunRecord,
+    *,
+    num_threads: int,
+    num_rounds: int,
+    seconds_per_visit: float,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[LatencySample]:
+    """Time PyTorch and the ONNX files (runtime -> file) side by side; samples name their runtime."""
+    generator = np.random.default_rng(0)
+    shape = (record.image_size, record.image_size, 3)
+    images = {size: generator.integers(0, 256, (size, *shape), np.uint8) for size in TIMED_BATCH_SIZES}
+    tensors = {size: torch.from_numpy(images_NHWC) for size, images_NHWC in images.items()}
+    engines: dict[str, Callable[[int], object]] = {PYTORCH: lambda size: prepared(tensors[size])}
+    for runtime, path in models.items():
+        session = open_session(path, num_threads=num_threads)
+        engines[runtime] = lambda size, session=session: session.run([LOGITS], {INPUT: images[size]})  # type: ignore[misc]
+    samples = measure_latency(
+        {(runtime, False): _Engine(run) for runtime, run in engines.items()},
+        image_size=record.image_size,
+        batch_sizes=TIMED_BATCH_SIZES,
+        num_threads=num_threads,
+        num_rounds=num_rounds,
+        seconds_per_visit=seconds_per_visit,
+        on_progress=on_progress,
+    )
+    return [replace(one, network=record.network, has_stn=record.has_stn, runtime=one.network) for one in samples]
+
+
+def median_ms(samples: Sequence[LatencySample], runtime: str, batch_size: int) -> float | None:
+    """The median time of a batch; None where it was not measured."""
+    found = [one.latency_ms for one in samples if (one.runtime, one.batch_size) == (runtime, batch_size)]
+    return float(np.median(found)) if found else None

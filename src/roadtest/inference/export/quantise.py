@@ -30,26 +30,34 @@ BATCH_SIZE = 32
 def write_int8(source: Path, target: Path, images_NHWC: npt.NDArray[np.uint8]) -> None:
     """Write the int8 version of an ONNX file, calibrated on uint8 images."""
     import onnx
-    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType
+    from onnxruntime.quantization import quantize_static as quantise
 
-    graph = onnx.load(source).graph
-    kept = nodes_before_sampling(graph)
-    kept |= nodes_before_learning(graph, kept)
+    starts = range(0, len(images_NHWC), BATCH_SIZE)
+    batches = ({INPUT: np.ascontiguousarray(images_NHWC[start : start + BATCH_SIZE])} for start in starts)
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def get_next(self) -> dict[str, npt.NDArray[np.uint8]] | None:
+            return next(batches, None)
+
+    float_model = onnx.load(source)
+    sampled = nodes_before_sampling(float_model.graph)
     with _quiet():
-        quantize_static(
+        quantise(
             str(source),
             str(target),
-            _reader(images_NHWC),
+            Reader(),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(QUANTISED),
             per_channel=True,
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
-            nodes_to_exclude=sorted(kept),
+            nodes_to_exclude=sorted(sampled | nodes_before_learning(float_model.graph, sampled)),
             calibrate_method=CalibrationMethod.MinMax,
         )
     model = onnx.load(target)
-    onnx.helper.set_model_props(model, {**_metadata(source), "precision": "int8"})
+    metadata = {entry.key: entry.value for entry in float_model.metadata_props}
+    onnx.helper.set_model_props(model, {**metadata, "precision": "int8"})
     target.write_bytes(model.SerializeToString(deterministic=True))
 
 
@@ -71,37 +79,16 @@ def nodes_before_learning(graph: "onnx.GraphProto", sampled: set[str]) -> set[st
 
     `sampled` are those that a sampling is computed from: the layers among them learn where to look, not what is seen.
     """
-    answered: set[str] = set()
+    learned: set[str] = set()
     found: set[str] = set()
     for node in graph.node:  # in an order in which every node's inputs come first
         if node.name in sampled:
             continue
-        if node.op_type in LEARNED or not answered.isdisjoint(node.input):
-            answered.update(node.output)
+        if node.op_type in LEARNED or not learned.isdisjoint(node.input):
+            learned.update(node.output)
         else:
             found.add(node.name)
     return found
-
-
-def _reader(images_NHWC: npt.NDArray[np.uint8]) -> "object":
-    from onnxruntime.quantization import CalibrationDataReader
-
-    starts = range(0, len(images_NHWC), BATCH_SIZE)
-    batches = ({INPUT: np.ascontiguousarray(images_NHWC[start : start + BATCH_SIZE])} for start in starts)
-
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
-        """Gives one batch after the other, then None."""
-
-        def get_next(self) -> dict[str, npt.NDArray[np.uint8]] | None:
-            return next(batches, None)
-
-    return Reader()
-
-
-def _metadata(path: Path) -> dict[str, str]:
-    import onnx
-
-    return {entry.key: entry.value for entry in onnx.load(path).metadata_props}
 
 
 @contextmanager
