@@ -32,7 +32,7 @@ FORMATS = ("table", "csv", "json", "md", "tex")
 MASKS = (
     (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)|\d{4}-\d\d-\d\d"), "DATE"),
     (re.compile(r"[−-]?\d[\d,]*(?:\.\d+)?(?:e[+-]\d+)?(?= ?(?:s|ms|min|h|MB|GB|KB|images/s)\b)"), "N"),
-    (re.compile(r"\b[0-9a-f]{7,64}\b"), "HASH"),
+    (re.compile(r"\b(?=\d*[a-f])[0-9a-f]{7,64}\b"), "HASH"),
 )
 VOLATILE = re.compile(r"seconds|_ms|_at$|memory|load|images_per|size_bytes|cost|commit|versions|machine|command")
 

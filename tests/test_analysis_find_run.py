@@ -7,7 +7,7 @@ import pytest
 
 from exact_study import build_exact_study
 from fake_study import build_fake_study
-from roadtest.analysis.find_run import find_run
+from roadtest.analysis.recommend import find_run
 
 
 @pytest.fixture(scope="module")

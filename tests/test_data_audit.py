@@ -11,12 +11,12 @@ from PIL import Image
 
 from fake_looks import Shot, arrow, clean_shots, draw_folder_of, frames, image_set_of, name, picture, pixels
 from roadtest.data.audit import Audit, audit_images, audit_source, audit_to_dict, finding_rows
-from roadtest.data.audit.finding import count, percent
 from roadtest.data.audit.flips import judge_flips
 from roadtest.data.cache import open_image_set
 from roadtest.data.gtsrb_classes import MIRRORED_CLASSES
 from roadtest.data.sources.folder import list_folder
 from roadtest.data.sources.gtsrb import list_gtsrb
+from roadtest.format import count_noun, part_of
 from roadtest.records.schema import Finding
 
 
@@ -419,13 +419,18 @@ def test_rows_and_json_hold_everything(tmp_path: Path) -> None:
 
 
 def test_numbers_read_well() -> None:
-    assert [count(1, "class"), count(3, "class"), count(2, "copy"), count(2000, "image")] == [
+    assert [count_noun(1, "class"), count_noun(3, "class"), count_noun(2, "copy"), count_noun(2000, "image")] == [
         "1 class",
         "3 classes",
         "2 copies",
         "2,000 images",
     ]
-    assert [percent(1, 3), percent(8, 12630), percent(0, 5), percent(0, 0)] == ["33.3 %", "0.063 %", "0.0 %", "0.0 %"]
+    assert [part_of(1, 3), part_of(8, 12630), part_of(0, 5), part_of(0, 0)] == [
+        "33.3 %",
+        "0.063 %",
+        "0.0 %",
+        "0.0 %",
+    ]
 
 
 @pytest.mark.gtsrb

@@ -24,11 +24,13 @@ from roadtest.inference.export.onnx import (
     build_graph,
     compare_logits,
     join_parities,
+    nodes_before_learning,
+    nodes_before_sampling,
     open_session,
     run_logits,
     write_graph,
+    write_int8,
 )
-from roadtest.inference.export.quantise import nodes_before_learning, nodes_before_sampling, write_int8
 from roadtest.networks import build_network
 from roadtest.networks.pretrained import OwnConstants
 from roadtest.records import Predictions, RunRecord, read_record, write_predictions

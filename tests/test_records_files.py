@@ -30,7 +30,6 @@ from roadtest.records import (
     RunRecord,
     SetResult,
     append_row,
-    csv_files,
     read_epochs,
     read_failures,
     read_predictions,
@@ -38,6 +37,7 @@ from roadtest.records import (
     read_records,
     read_rows,
     read_study_info,
+    text_files,
     to_json,
     write_predictions,
     write_record,
@@ -354,7 +354,7 @@ def test_a_device_or_a_pipe_is_not_read(tmp_path: Path) -> None:
 
 
 def test_a_file_without_end_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_files, "MAX_CSV_BYTES", 10)
+    monkeypatch.setattr(text_files, "MAX_CSV_BYTES", 10)
     path = tmp_path / "a.csv"
     path.write_text("a,b\n1,2\n3,4\n")
     assert "12 bytes" in refused(path)

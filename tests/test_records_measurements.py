@@ -258,7 +258,7 @@ def test_a_file_that_is_not_there_says_what_to_give(study: Path, tmp_path: Path)
 
 
 def test_a_file_that_is_too_large_is_not_read(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("roadtest.records.json_files.MAX_JSON_BYTES", 1000)
+    monkeypatch.setattr("roadtest.records.text_files.MAX_JSON_BYTES", 1000)
     assert "more than 1,000" in refusal(lambda: add_device(study, write(tmp_path, plain_measurement(study))))
 
 

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadtest.protocol import GTSRB_V1
-from roadtest.records import PlannedRun, json_files
+from roadtest.records import PlannedRun, text_files
 from roadtest.records.events import Event, RunSpec
-from roadtest.records.json_files import build, read_json
+from roadtest.records.text_files import build, read_json
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -159,7 +159,7 @@ def test_a_later_schema_asks_for_an_upgrade(tmp_path: Path) -> None:
 
 
 def test_a_file_without_end_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_files, "MAX_JSON_BYTES", 10)
+    monkeypatch.setattr(text_files, "MAX_JSON_BYTES", 10)
     assert "more than 10" in message(tmp_path / "a.json", '{"a": "12345678"}')
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from exact_study import change_record
 from fake_study import build_fake_study
-from roadtest.analysis.find_run import find_run
+from roadtest.analysis.recommend import find_run
 from roadtest.records import read_record, read_rows, read_study_info, write_rows
 from roadtest.study import folder as folder_module
 from roadtest.study.folder import check_protocol, keep_chosen_weights, make_folder, move_aside, write_plan

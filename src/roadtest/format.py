@@ -43,6 +43,31 @@ def plural(number: int, singular: str, plural_form: str | None = None) -> str:
     return f"{number:,} {singular if number == 1 else plural_form or singular + 's'}"
 
 
+def count_noun(number: int, noun: str) -> str:
+    """`1 image`, `2,000 images`, `3 classes`, `4 copies`."""
+    if number == 1:
+        return f"1 {noun}"
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {plural}"
+
+
+def with_verb(number: int, noun: str, singular: str, plural: str) -> str:
+    """`1 image looks`, `2 images look`."""
+    return f"{count_noun(number, noun)} {singular if number == 1 else plural}"
+
+
+def part_of(part: int, whole: int) -> str:
+    """`3.1 %`; two digits below one percent."""
+    share = 100 * part / max(1, whole)
+    return f"{share:.1f} %" if share >= 1 or part == 0 else f"{share:.2g} %"
+
+
+def name_some(names: Sequence[str], most: int = 5) -> str:
+    """The first few, and how many more there are."""
+    some = ", ".join(names[:most])
+    return some if len(names) <= most else f"{some} and {len(names) - most} more"
+
+
 def class_title(label: int, name: str) -> str:
     """A class in words with its number: `Keep right (38)`; a name that is the number stands alone."""
     return name if name == str(label) else f"{name} ({label})"

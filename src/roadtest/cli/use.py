@@ -172,7 +172,7 @@ def add(
 
 def _found(run: Path, *, is_quiet: bool) -> Path:
     """The run's folder; which one was taken of a study is said."""
-    from roadtest.analysis.find_run import find_run
+    from roadtest.analysis.recommend import find_run
 
     found = find_run(run)
     if found.words and not is_quiet:

@@ -31,7 +31,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from roadtest.analysis.find_run import find_run
+from roadtest.analysis.recommend import find_run
 from roadtest.data.cache import decode_image
 from roadtest.data.sources.images import decode_file, to_rgb
 from roadtest.format import Row

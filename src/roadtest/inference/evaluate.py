@@ -23,7 +23,6 @@ import numpy as np
 import numpy.typing as npt
 
 from roadtest.analysis import stats
-from roadtest.analysis.find_run import find_run
 from roadtest.analysis.metrics import (
     BALANCED,
     MACRO_F1,
@@ -34,6 +33,7 @@ from roadtest.analysis.metrics import (
     influence,
     score,
 )
+from roadtest.analysis.recommend import find_run
 from roadtest.data.cache import default_cache_dir
 from roadtest.data.dataset import TEST, TRAIN, VAL, ImageSet
 from roadtest.data.open import open_source

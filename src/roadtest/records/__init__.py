@@ -8,7 +8,6 @@ A folder may come from anybody: no pickle, bounded sizes, and one line for what 
 
 from roadtest.format import network_label, row_label
 from roadtest.records.atomic import refuse_link, remove_temporary_files, replacing, write_atomically
-from roadtest.records.csv_files import append_row, read_rows, write_rows
 from roadtest.records.files import (
     ExternalPredictions,
     ExternalSystem,
@@ -28,7 +27,6 @@ from roadtest.records.files import (
     write_predictions,
     write_record,
 )
-from roadtest.records.json_files import to_json
 from roadtest.records.schema import (
     MAX_SEED,
     CooldownMetrics,
@@ -44,6 +42,7 @@ from roadtest.records.schema import (
     folder_name,
     utc_now,
 )
+from roadtest.records.text_files import append_row, read_rows, to_json, write_rows
 
 __all__ = [
     "MAX_SEED",

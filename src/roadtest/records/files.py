@@ -23,8 +23,6 @@ import numpy as np
 import numpy.typing as npt
 
 from roadtest.records.atomic import refuse_link, replacing, write_atomically
-from roadtest.records.csv_files import read_rows, write_rows
-from roadtest.records.json_files import DamagedFileError, build, read_json, to_json
 from roadtest.records.schema import (
     SCHEMA_VERSION,
     CooldownMetrics,
@@ -37,6 +35,7 @@ from roadtest.records.schema import (
     StudyInfo,
     folder_name,
 )
+from roadtest.records.text_files import DamagedFileError, build, read_json, read_rows, to_json, write_rows
 
 T = TypeVar("T")
 Ints = npt.NDArray[np.int64]

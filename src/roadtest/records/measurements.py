@@ -17,10 +17,9 @@ import numpy as np
 
 from roadtest.format import Row, network_label
 from roadtest.records.atomic import refuse_link, write_atomically
-from roadtest.records.csv_files import read_rows, write_rows
 from roadtest.records.files import read_study_info
-from roadtest.records.json_files import DamagedFileError, build, read_json, to_json
 from roadtest.records.schema import PlannedRun, StudyInfo, folder_name
+from roadtest.records.text_files import DamagedFileError, build, read_json, read_rows, to_json, write_rows
 
 KIND = "roadtest measurement"
 ONNXRUNTIME, INT8 = "onnxruntime", "onnxruntime-int8"

@@ -311,6 +311,10 @@ Severity = Literal["ok", "note", "warning", "error", "slow", "missing"]
 doctor reports `slow` and `missing`; both report `ok`."""
 
 
+NUM_EXAMPLES = 6
+"""Cases that are named and shown per finding."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """One thing that a check of the data or of the computer looked at, and what it found."""

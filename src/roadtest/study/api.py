@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roadtest.analysis import external_difference_rows, read_results, render_table, rows_with_externals
-from roadtest.analysis.find_run import find_run
-from roadtest.analysis.recommend import Recommendation, recommend
+from roadtest.analysis.recommend import Recommendation, find_run, recommend
 from roadtest.data.cache import default_cache_dir
 from roadtest.data.join import check_sources, open_joined
 from roadtest.inference.external import add_external

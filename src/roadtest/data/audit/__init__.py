@@ -32,7 +32,6 @@ from roadtest.data.audit.files import (
     count_groups,
     count_images,
 )
-from roadtest.data.audit.finding import NUM_EXAMPLES, count, name_some, say
 from roadtest.data.audit.flips import Mirrors, flip_verdict, sample_mirrors
 from roadtest.data.audit.pairs import check_copies, check_look_alikes, check_mirrors, check_sequences
 from roadtest.data.audit.sequences import Sequences, find_sequences
@@ -40,7 +39,8 @@ from roadtest.data.cache import BrokenImages, LostClass, open_image_set
 from roadtest.data.dataset import ImageSet, Listing, Note
 from roadtest.data.sources.images import explain_broken, read_headers
 from roadtest.data.sources.layout import NO_CLASS, torn_groups
-from roadtest.records.schema import Finding
+from roadtest.format import count_noun, name_some, with_verb
+from roadtest.records.schema import NUM_EXAMPLES, Finding
 
 ORDER = {"error": 0, "warning": 1, "note": 2, "ok": 3}
 
@@ -71,10 +71,10 @@ class Audit:
         """One plain line."""
         errors, warnings = (sum(one.severity == word for one in self.findings) for word in ("error", "warning"))
         if errors:
-            more = f" and {count(warnings, 'warning')}" if warnings else ""
-            return f"not ready: {count(errors, 'error')}{more}; results on this data would be wrong"
+            more = f" and {count_noun(warnings, 'warning')}" if warnings else ""
+            return f"not ready: {count_noun(errors, 'error')}{more}; results on this data would be wrong"
         if warnings:
-            return f"usable with care: {count(warnings, 'warning')}"
+            return f"usable with care: {count_noun(warnings, 'warning')}"
         return "no problem found"
 
     @property
@@ -178,7 +178,7 @@ def _audit_unreadable(listing: Listing, broken: Sequence[tuple[str, str]]) -> Au
     finding = Finding(
         topic="files",
         severity="error",
-        text=f"{count(len(lost), 'class')} without a readable image: {names}",
+        text=f"{count_noun(len(lost), 'class')} without a readable image: {names}",
         advice="every class needs images: repair them",
     )
     return Audit(
@@ -256,7 +256,7 @@ def check_groups(image_set: ImageSet) -> Finding | None:
     return Finding(
         topic="groups",
         severity="error",
-        text=f"{say(len(torn), 'group', 'stands', 'stand')} in two parts: {name_some(names, 3)}",
+        text=f"{with_verb(len(torn), 'group', 'stands', 'stand')} in two parts: {name_some(names, 3)}",
         advice="frames of one thing would train and test: correct the split column or the group column",
         paths=tuple(image_set.paths[row] for case in cases for row in case),
         cases=cases,

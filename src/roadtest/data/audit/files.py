@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from roadtest.data.audit.duplicates import Looks
-from roadtest.data.audit.finding import NUM_EXAMPLES, count, name_some, percent
 from roadtest.data.dataset import TEST, TRAIN, VAL, ImageSet
 from roadtest.data.sources.images import Headers
-from roadtest.records.schema import Finding
+from roadtest.format import count_noun, name_some, part_of
+from roadtest.records.schema import NUM_EXAMPLES, Finding
 
 LEAST_IMAGES = 200
 """`compare` refuses fewer. Convention."""
@@ -25,13 +25,13 @@ FEW_IMAGES, FEW_GROUPS = 10, 2
 def check_files(broken: Sequence[tuple[str, str]], num_listed: int) -> Finding:
     """Images that are there and cannot be read."""
     if not broken:
-        return Finding(topic="files", severity="ok", text=f"all {count(num_listed, 'image')} can be read")
+        return Finding(topic="files", severity="ok", text=f"all {count_noun(num_listed, 'image')} can be read")
     is_many = len(broken) > MAX_BROKEN_SHARE * num_listed
     some = "; ".join(f"{path} ({reason})" for path, reason in broken[:3])
     return Finding(
         topic="files",
         severity="error" if is_many else "warning",
-        text=f"{len(broken):,} of {count(num_listed, 'image')} cannot be read: {some}",
+        text=f"{len(broken):,} of {count_noun(num_listed, 'image')} cannot be read: {some}",
         advice="repair or remove them, or leave them out with --skip-broken",
         paths=tuple(path for path, _ in broken[:NUM_EXAMPLES]),
     )
@@ -41,7 +41,7 @@ def check_amount(num_images: int) -> Finding | None:
     """Too few images to compare networks on."""
     if num_images >= LEAST_IMAGES:
         return None
-    text = f"{count(num_images, 'image')}: compare asks for {LEAST_IMAGES} at least"
+    text = f"{count_noun(num_images, 'image')}: compare asks for {LEAST_IMAGES} at least"
     return Finding(topic="amount", severity="error", text=text, advice="add some: fewer tell nothing")
 
 
@@ -54,7 +54,7 @@ def check_blank(image_set: ImageSet, looks: Looks) -> Finding | None:
     return Finding(
         topic="blank images",
         severity="warning" if is_many else "note",
-        text=f"{count(len(rows), 'image')} of one even colour: they show nothing",
+        text=f"{count_noun(len(rows), 'image')} of one even colour: they show nothing",
         advice="remove them: no network can learn from them",
         paths=tuple(image_set.paths[row] for row in rows[:NUM_EXAMPLES]),
         cases=(tuple(rows[:NUM_EXAMPLES]),),
@@ -73,9 +73,9 @@ def check_sizes(headers: Headers, image_size: int) -> Finding:
     if suggested != image_size:
         advice.append(f"compare takes {suggested}; here they were looked at with {image_size} pixels a side")
     if num_squeezed > len(short) // 10:
-        advice.append(f"{percent(num_squeezed, len(short))} are over twice as long as wide and will be squeezed: crop")
+        advice.append(f"{part_of(num_squeezed, len(short))} are over twice as long as wide and will be squeezed: crop")
     if num_small > len(short) // 2:
-        advice.append(f"{percent(num_small, len(short))} are smaller than the network's input")
+        advice.append(f"{part_of(num_small, len(short))} are smaller than the network's input")
     return Finding(topic="sizes", severity="note" if advice else "ok", text=text, advice="; ".join(advice))
 
 
@@ -125,8 +125,8 @@ def count_groups(image_set: ImageSet, groups: Sequence[str]) -> list[int]:
 def check_balance(image_set: ImageSet) -> Finding:
     """How many images there are, and how unequally they are spread."""
     counts = count_images(image_set)
-    parts = ", ".join(f"{count(sum(numbers), PARTS[part] + ' image')}" for part, numbers in counts.items())
-    text = f"{count(image_set.num_classes, 'class')}: {parts}"
+    parts = ", ".join(f"{count_noun(sum(numbers), PARTS[part] + ' image')}" for part, numbers in counts.items())
+    text = f"{count_noun(image_set.num_classes, 'class')}: {parts}"
     trained = counts.get(TRAIN, [0])
     most, least = max(range(len(trained)), key=trained.__getitem__), min(range(len(trained)), key=trained.__getitem__)
     if trained[most] <= MAX_IMBALANCE * trained[least]:
@@ -136,7 +136,7 @@ def check_balance(image_set: ImageSet) -> Finding:
         topic="balance",
         severity="note",
         text=f"{text}; {names[most]!r} has {trained[most]:,} training images, {names[least]!r} {trained[least]:,}",
-        advice=f"always answering {names[most]!r} is right for {percent(trained[most], sum(trained))}: look at "
+        advice=f"always answering {names[most]!r} is right for {part_of(trained[most], sum(trained))}: look at "
         "balanced accuracy too",
     )
 
@@ -156,7 +156,7 @@ def check_parts(image_set: ImageSet, groups: Sequence[str]) -> list[Finding]:
                 Finding(
                     topic="missing classes",
                     severity="error" if part == TRAIN else "warning",
-                    text=f"{count(len(missing), 'class')} without {PARTS[part]} images: {name_some(missing)}",
+                    text=f"{count_noun(len(missing), 'class')} without {PARTS[part]} images: {name_some(missing)}",
                     advice="add images, or take these classes away: what has no training image is never learned"
                     if part == TRAIN
                     else "add images: accuracy there says nothing about these classes",
@@ -165,7 +165,7 @@ def check_parts(image_set: ImageSet, groups: Sequence[str]) -> list[Finding]:
     units = count_groups(image_set, groups)
     trained = [counts[TRAIN][k] + counts.get(VAL, [0] * len(names))[k] for k in range(len(names))]
     few = [
-        f"{names[label]} ({count(trained[label], 'image')}, {count(units[label], 'group')})"
+        f"{names[label]} ({count_noun(trained[label], 'image')}, {count_noun(units[label], 'group')})"
         for label in range(len(names))
         if 0 < trained[label] < FEW_IMAGES or 0 < units[label] < FEW_GROUPS
     ]
@@ -174,7 +174,7 @@ def check_parts(image_set: ImageSet, groups: Sequence[str]) -> list[Finding]:
             Finding(
                 topic="small classes",
                 severity="warning",
-                text=f"{count(len(few), 'class')} with fewer than {FEW_IMAGES} images or {FEW_GROUPS} groups outside "
+                text=f"{count_noun(len(few), 'class')} with fewer than {FEW_IMAGES} images or {FEW_GROUPS} groups outside "
                 f"the test part: {name_some(few)}",
                 advice="add images of other things of these classes: what is learned there cannot be checked",
             )

@@ -7,11 +7,11 @@ import numpy as np
 
 from roadtest.data.audit.duplicates import SMALL_SIZE, Duplicates
 from roadtest.data.audit.files import PARTS
-from roadtest.data.audit.finding import NUM_EXAMPLES, count, percent, say
 from roadtest.data.audit.flips import FlipVerdict, Mirrors
 from roadtest.data.audit.sequences import Sequences
 from roadtest.data.dataset import PART_ORDER, TEST, TRAIN, ImageSet
-from roadtest.records.schema import Finding, Severity
+from roadtest.format import count_noun, part_of, with_verb
+from roadtest.records.schema import NUM_EXAMPLES, Finding, Severity
 
 LEAK_ERROR, LEAK_WARNING = 0.005, 0.001
 """Shares of a part's images that are copies of training images, from which on they are an error, a warning."""
@@ -39,14 +39,14 @@ def check_copies(image_set: ImageSet, duplicates: Duplicates) -> list[Finding]:
     labels, leaks, inside = _sort_out(image_set, duplicates.copies)
     findings = [_copied_leak(image_set, part, kind) for part, kind in leaks.items()]
     if labels.sets:
-        text = f"{count(len(labels.sets), 'picture')} with the same pixels under two labels"
+        text = f"{count_noun(len(labels.sets), 'picture')} with the same pixels under two labels"
         advice = "decide which label is right, and remove the other file"
         findings.append(_finding(image_set, labels, "two labels", "error", text, advice))
     if inside.sets:
         num_spare = len(inside.rows) - len(inside.sets)
         has_groups = _are_grouped(image_set, inside.sets)
         is_few = has_groups or num_spare < FEW_SHARE * len(image_set.splits)
-        text = f"{say(num_spare, 'image', 'is a copy', 'are copies')} of another in the same part"
+        text = f"{with_verb(num_spare, 'image', 'is a copy', 'are copies')} of another in the same part"
         advice = "" if has_groups else "remove them, or keep copies together with --group auto"
         findings.append(_finding(image_set, inside, "copies", "note" if is_few else "warning", text, advice))
     return findings or [Finding(topic="copies", severity="ok", text="no two images have the same pixels")]
@@ -68,12 +68,12 @@ def check_look_alikes(image_set: ImageSet, duplicates: Duplicates, sequences: Se
     findings = [_near_leak(image_set, part, kind) for part, kind in leaks.items()]
     few = FEW_SHARE * len(image_set.splits)
     if labels.sets:
-        text = f"{count(len(labels.sets), 'pair')} of look-alikes under two labels"
+        text = f"{count_noun(len(labels.sets), 'pair')} of look-alikes under two labels"
         advice = "look at them: a label may be wrong, or the picture too poor to tell"
         findings.append(_finding(image_set, labels, "two labels", _warn(len(labels.rows) >= few), text, advice))
     num_inside = sum(image_set.splits[row] != TEST for row in inside.rows)
     if num_inside:
-        text = f"{say(num_inside, 'image', 'looks', 'look')} the same as images of another group in their part"
+        text = f"{with_verb(num_inside, 'image', 'looks', 'look')} the same as images of another group in their part"
         has_groups = all(image_set.groups[row] for row in inside.rows)
         way_out = "give what shows one thing one group" if has_groups else "keep them together, --group auto"
         advice = f"{way_out}: else one may train and the other validate"
@@ -121,7 +121,7 @@ def _one_part(image_set: ImageSet, kind: _Kind) -> str:
 
 def _of_part(image_set: ImageSet, part: str, kind: _Kind) -> str:
     num_part = image_set.splits.count(part)
-    return f"{len(kind.rows):,} of {num_part:,} {PARTS[part]} images ({percent(len(kind.rows), num_part)})"
+    return f"{len(kind.rows):,} of {num_part:,} {PARTS[part]} images ({part_of(len(kind.rows), num_part)})"
 
 
 def _warn(is_serious: bool) -> Severity:
@@ -141,14 +141,14 @@ def check_sequences(image_set: ImageSet, sequences: Sequences) -> Finding:
     names = sorted({sequences.groups[row] for row in new})
     leaking = _straddling(image_set, sequences, new)
     leak = (
-        f"; {percent(len(leaking), image_set.splits.count(TEST))} of the test images have frames in training"
+        f"; {part_of(len(leaking), image_set.splits.count(TEST))} of the test images have frames in training"
         if leaking
         else ""
     )
     return Finding(
         topic="sequences",
         severity="error" if leaking else "warning",
-        text=f"{len(new):,} images look like frames of {count(len(names), 'sequence')} (numbered names, neighbours "
+        text=f"{len(new):,} images look like frames of {count_noun(len(names), 'sequence')} (numbered names, neighbours "
         f"alike): frames of one thing would train and validate{leak}",
         advice=_group_advice(image_set),
         paths=tuple(image_set.paths[row] for row in new[:NUM_EXAMPLES]),
@@ -200,7 +200,7 @@ def _are_grouped(image_set: ImageSet, sets: Iterable[Sequence[int]]) -> bool:
 
 
 def _num_groups(image_set: ImageSet) -> str:
-    return count(len(set(image_set.groups) - {""}), "group")
+    return count_noun(len(set(image_set.groups) - {""}), "group")
 
 
 def _straddling(image_set: ImageSet, sequences: Sequences, new: Sequence[int]) -> list[int]:

@@ -33,7 +33,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from roadtest.analysis.find_run import find_run
+from roadtest.analysis.recommend import find_run
 from roadtest.data.cache import decode_image, default_cache_dir, find_decoded
 from roadtest.data.dataset import TRAIN
 from roadtest.data.signs import list_signs
@@ -56,8 +56,8 @@ from roadtest.inference.export.onnx import (
     run_logits,
     time_engines,
     write_graph,
+    write_int8,
 )
-from roadtest.inference.export.quantise import write_int8
 from roadtest.machine import count_usable_cores, describe_machine
 from roadtest.records import Predictions, RunRecord, folder_name, read_predictions, read_rows, utc_now
 from roadtest.records.atomic import move_into_place, temporary_directory

@@ -9,6 +9,8 @@ Parity is the largest difference of logits, the number of changed predictions (a
 and accuracy, in counts that add up over batches. All engines are timed on the same work, uint8 images in, logits out,
 in rounds that take turns; the study's own PyTorch rows time the network alone.
 
+int8 is static quantisation by ONNX Runtime, its ranges taken from training images: per channel for weights, symmetric.
+
 N images, S x S pixels, K classes. Opset 20 is the first whose GridSample is not bound to two dimensions; ONNX Runtime
 reads it from version 1.17 on. https://onnx.ai/onnx/operators/onnx__GridSample.html The extra `export` brings onnx,
 onnxscript and onnxruntime; they are imported when something is exported, never before.
@@ -33,6 +35,13 @@ from roadtest.training.profile import LatencySample, measure_latency
 if TYPE_CHECKING:
     import onnx
     import onnxruntime
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import onnx
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -240,3 +249,84 @@ def median_ms(samples: Sequence[LatencySample], runtime: str, batch_size: int) -
     """The median time of a batch; None where it was not measured."""
     found = [one.latency_ms for one in samples if (one.runtime, one.batch_size) == (runtime, batch_size)]
     return float(np.median(found)) if found else None
+
+
+LEARNED = ("Conv", "Gemm", "MatMul")
+"""Where the network itself begins; not every network begins with a convolution."""
+QUANTISED = ("Conv", "Gemm", "MatMul", "Add", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat")
+BATCH_SIZE = 32
+
+
+def write_int8(source: Path, target: Path, images_NHWC: npt.NDArray[np.uint8]) -> None:
+    """Write the int8 version of an ONNX file, calibrated on uint8 images."""
+    import onnx
+    from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType
+    from onnxruntime.quantization import quantize_static as quantise
+
+    starts = range(0, len(images_NHWC), BATCH_SIZE)
+    batches = ({INPUT: np.ascontiguousarray(images_NHWC[start : start + BATCH_SIZE])} for start in starts)
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def get_next(self) -> dict[str, npt.NDArray[np.uint8]] | None:
+            return next(batches, None)
+
+    float_model = onnx.load(source)
+    sampled = nodes_before_sampling(float_model.graph)
+    with _quiet():
+        quantise(
+            str(source),
+            str(target),
+            Reader(),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=list(QUANTISED),
+            per_channel=True,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            nodes_to_exclude=sorted(sampled | nodes_before_learning(float_model.graph, sampled)),
+            calibrate_method=CalibrationMethod.MinMax,
+        )
+    model = onnx.load(target)
+    metadata = {entry.key: entry.value for entry in float_model.metadata_props}
+    onnx.helper.set_model_props(model, {**metadata, "precision": "int8"})
+    target.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def nodes_before_sampling(graph: "onnx.GraphProto") -> set[str]:
+    """The names of all nodes that a sampling, or the grid it samples at, is computed from."""
+    makers = {output: node for node in graph.node for output in node.output}
+    waiting = [name for node in graph.node if node.op_type == "GridSample" for name in node.input]
+    found: set[str] = set()
+    while waiting:
+        node = makers.get(waiting.pop())
+        if node is not None and node.name not in found:
+            found.add(node.name)
+            waiting.extend(node.input)
+    return found
+
+
+def nodes_before_learning(graph: "onnx.GraphProto", sampled: set[str]) -> set[str]:
+    """The names of all nodes that work on the images alone, warped ones too, before any learned layer has.
+
+    `sampled` are those that a sampling is computed from: the layers among them learn where to look, not what is seen.
+    """
+    learned: set[str] = set()
+    found: set[str] = set()
+    for node in graph.node:  # in an order in which every node's inputs come first
+        if node.name in sampled:
+            continue
+        if node.op_type in LEARNED or not learned.isdisjoint(node.input):
+            learned.update(node.output)
+        else:
+            found.add(node.name)
+    return found
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the quantiser's advice off the terminal: what it recommends to do before has been done."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
