@@ -148,7 +148,7 @@ def test_two_makers_differ_and_one_is_always_the_same() -> None:
 
 def test_makers_of_two_spans_share_no_measure() -> None:
     low, high = ([drawn(seed, span) for seed in range(20)] for span in ((0.0, 0.6), (0.6, 1.0)))
-    for name in ("rim", "weight", "digit_height", "gap", "triangle", "pictogram_scale", "arrow_width"):
+    for name in ("rim", "weight", "digit_height", "gap", "triangle", "pictogram_scale", "arrow_scale"):
         assert max(getattr(style, name) for style in low) <= min(getattr(style, name) for style in high), name
 
 

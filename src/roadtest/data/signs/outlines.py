@@ -1,12 +1,7 @@
-"""Outlines from simple strokes: everything on a drawn sign is a list of closed polygons.
+"""Outlines, strokes and letters: everything on a synthetic sign is a list of closed polygons.
 
-The drawing plane has x to the right and y down; angles are degrees, clockwise as seen (0 is right, 90 is down, 270 is
-up). A sign's plate fills -1 to 1. Curves become polygons here, so that drawing needs a polygon filler and nothing else:
-no font, no image file, the same shapes on every machine.
-
-Digits and letters of our own: centre lines in a unit box, drawn with one pen, in the manner of road lettering.
-
-Only what the 43 signs need: the digits of 20, 30, 50, 60, 70, 80, 100 and 120, and S, T, O, P.
+x points right and y down; angles are degrees, clockwise as seen (0 is right, 90 is down, 270 is up). A plate fills -1
+to 1. Curves become polygons, so that a polygon filler is enough: no font, no image file, equal shapes on every machine.
 """
 
 import math
@@ -25,12 +20,12 @@ def arc(x: float, y: float, rx: float, ry: float, start: float, end: float, *, n
 
 
 def ellipse(x: float, y: float, rx: float, ry: float) -> Outlines:
-    """One full ellipse."""
+    """Outline a full ellipse."""
     return [tuple(arc(x, y, rx, ry, 0, 360, num_points=61)[:-1])]
 
 
 def circle(x: float, y: float, r: float) -> Outlines:
-    """One full circle."""
+    """Outline a full circle."""
     return ellipse(x, y, r, r)
 
 
@@ -42,24 +37,24 @@ def curve(start: Point, pull: Point, end: Point, *, num_points: int = 16) -> lis
 
 
 def polygon(*points: Point) -> Outlines:
-    """One outline through the given corners."""
+    """Outline the given corners."""
     return [points]
 
 
 def box(left: float, top: float, right: float, bottom: float) -> Outlines:
-    """An upright rectangle."""
+    """Outline an upright rectangle."""
     return [((left, top), (right, top), (right, bottom), (left, bottom))]
 
 
+_JOINT = arc(0, 0, 1, 1, 0, 360, num_points=21)[:-1]
+
+
 def stroke(points: Sequence[Point], width: float, *, has_round_ends: bool = False) -> Outlines:
-    """Draw a line of constant width with round joints: a slab per segment, a disc per joint."""
+    """Outline a line of constant width with round joints: a slab per segment, a disc per joint."""
     slabs = [_slab(a, b, width) for a, b in pairwise(points) if a != b]
     joints = points if has_round_ends else points[1:-1]
     r = width / 2
     return slabs + [tuple([(x + r * u, y + r * v) for u, v in _JOINT]) for x, y in joints]
-
-
-_JOINT = arc(0, 0, 1, 1, 0, 360, num_points=21)[:-1]
 
 
 def _slab(a: Point, b: Point, width: float) -> Outline:
@@ -69,7 +64,7 @@ def _slab(a: Point, b: Point, width: float) -> Outline:
 
 
 def arrow_head(tip: Point, degrees: float, length: float, width: float, *, notch: float = 0.0) -> Outlines:
-    """Draw a triangle that points along `degrees`; `notch` cuts into its back, as a fraction of its length."""
+    """Outline a triangle that points along `degrees`; `notch` cuts into its back, as a fraction of its length."""
     a = math.radians(degrees)
     along, across = (math.cos(a), math.sin(a)), (-math.sin(a), math.cos(a))
 
@@ -108,7 +103,6 @@ def place(
 
 
 _RING = [*arc(0.5, 0.3, 0.5, 0.3, 180, 360), *arc(0.5, 0.7, 0.5, 0.3, 0, 180), (0.0, 0.3)]
-
 CENTRE_LINES: dict[str, list[list[Point]]] = {
     "0": [_RING],
     "1": [[(0.0, 0.27), (0.62, 0.0), (0.62, 1.0)]],
@@ -126,27 +120,21 @@ CENTRE_LINES: dict[str, list[list[Point]]] = {
     "O": [_RING],
     "P": [[(0.0, 1.0), (0.0, 0.0), (0.5, 0.0), *arc(0.5, 0.28, 0.5, 0.28, 270, 450), (0.0, 0.56)]],
 }
-
+"""The characters of the 43 signs in a unit box, for one pen, in the manner of road lettering."""
 _RELATIVE_WIDTHS = {"1": 0.62}
 
 
 def write(text: str, *, height: float, width: float, weight: float, gap: float) -> Outlines:
-    """Write one centred line; `width` is that of one character, all lengths in plate units."""
+    """Outline one centred line of text; `width` is that of one character, all lengths in plate units."""
     widths = [width * _RELATIVE_WIDTHS.get(character, 1.0) for character in text]
     left = -(sum(widths) + gap * (len(text) - 1)) / 2
     outlines: Outlines = []
     for character, its_width in zip(text, widths, strict=True):
-        outlines += _glyph(character, left=left, width=its_width, height=height, weight=weight)
+        for line in CENTRE_LINES[character]:
+            inside = [
+                (left + weight / 2 + u * (its_width - weight), -height / 2 + weight / 2 + v * (height - weight))
+                for u, v in line
+            ]
+            outlines += stroke(inside, weight, has_round_ends=line[0] == line[-1])
         left += its_width + gap
-    return outlines
-
-
-def _glyph(character: str, *, left: float, width: float, height: float, weight: float) -> Outlines:
-    outlines: Outlines = []
-    for line in CENTRE_LINES[character]:
-        inside = [
-            (left + weight / 2 + u * (width - weight), -height / 2 + weight / 2 + v * (height - weight))
-            for u, v in line
-        ]
-        outlines += stroke(inside, weight, has_round_ends=line[0] == line[-1])
     return outlines
