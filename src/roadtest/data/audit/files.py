@@ -174,8 +174,8 @@ def check_parts(image_set: ImageSet, groups: Sequence[str]) -> list[Finding]:
             Finding(
                 topic="small classes",
                 severity="warning",
-                text=f"{count_noun(len(few), 'class')} with fewer than {FEW_IMAGES} images or {FEW_GROUPS} groups outside "
-                f"the test part: {name_some(few)}",
+                text=f"{count_noun(len(few), 'class')} with fewer than {FEW_IMAGES} images or {FEW_GROUPS} groups "
+                f"outside the test part: {name_some(few)}",
                 advice="add images of other things of these classes: what is learned there cannot be checked",
             )
         )

@@ -148,8 +148,8 @@ def check_sequences(image_set: ImageSet, sequences: Sequences) -> Finding:
     return Finding(
         topic="sequences",
         severity="error" if leaking else "warning",
-        text=f"{len(new):,} images look like frames of {count_noun(len(names), 'sequence')} (numbered names, neighbours "
-        f"alike): frames of one thing would train and validate{leak}",
+        text=f"{len(new):,} images look like frames of {count_noun(len(names), 'sequence')} (numbered names, "
+        f"neighbours alike): frames of one thing would train and validate{leak}",
         advice=_group_advice(image_set),
         paths=tuple(image_set.paths[row] for row in new[:NUM_EXAMPLES]),
         cases=_first_frames(sequences, new),
