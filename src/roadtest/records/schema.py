@@ -309,8 +309,6 @@ def utc_now() -> str:
 Severity = Literal["ok", "note", "warning", "error", "slow", "missing"]
 """A data check reports `error` (results would be wrong), `warning` (they could mislead) and `note` (worth knowing); the
 doctor reports `slow` and `missing`; both report `ok`."""
-
-
 NUM_EXAMPLES = 6
 """Cases that are named and shown per finding."""
 
