@@ -22,7 +22,7 @@ from roadtest.cli.use import class_title, print_predictions
 from roadtest.format import printable
 from roadtest.inference.export import Exported, measure
 from roadtest.records import read_record, read_rows, read_study_info
-from roadtest.records.lock import folder_lock
+from roadtest.records.disk import folder_lock
 from roadtest.records.measurements import read_devices
 from roadtest.study import api as deploy
 from roadtest.study.api import read_run, read_study

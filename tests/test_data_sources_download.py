@@ -16,7 +16,7 @@ import pytest
 
 from roadtest.data.sources import download
 from roadtest.data.sources.download import ARCHIVES, download_file, download_gtsrb
-from roadtest.records.lock import folder_lock
+from roadtest.records.disk import folder_lock
 
 CONTENT = bytes(range(256)) * 4000  # 1,024,000 bytes: several chunks
 MD5 = hashlib.md5(CONTENT).hexdigest()

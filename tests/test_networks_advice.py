@@ -3,7 +3,7 @@
 import pytest
 
 from roadtest.networks import build
-from roadtest.networks.shapes import remark_on_networks
+from roadtest.networks.advice import remark_on_networks
 from roadtest.records import PlannedRun
 
 

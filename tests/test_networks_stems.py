@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from roadtest.networks import ModelName, build_network, build_on_meta, parse_network, resolve_networks
-from roadtest.networks.shapes import output_shape, probe_network, remark_on_maps
+from roadtest.networks.advice import remark_on_maps
+from roadtest.networks.shapes import output_shape, probe_network
 from roadtest.networks.stems import put_stem
 
 

@@ -45,7 +45,7 @@ from roadtest.records import (
 )
 from roadtest.records import files as config
 from roadtest.records import files as folders_module
-from roadtest.records.atomic import refuse_link, remove_temporary_files, replacing, write_atomically
+from roadtest.records.disk import refuse_link, remove_temporary_files, replacing, write_atomically
 
 
 @pytest.fixture(scope="module")

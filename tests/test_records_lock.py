@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from roadtest.records.lock import folder_lock, refuse_if_locked
+from roadtest.records.disk import folder_lock, refuse_if_locked
 
 HOLD = """
 import sys
 from pathlib import Path
-from roadtest.records.lock import folder_lock
+from roadtest.records.disk import folder_lock
 with folder_lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -14,7 +14,7 @@ import fake_hub
 from roadtest.analysis import pretraining_rows
 from roadtest.inference.classifier import Classifier
 from roadtest.records import read_predictions, read_rows
-from roadtest.records.lock import folder_lock
+from roadtest.records.disk import folder_lock
 from roadtest.study.api import Interrupted, Study, compare, read_run, read_study
 from roadtest.study.api import __name__ as study_name
 from roadtest.study.options import build_options

@@ -17,8 +17,8 @@ import killed_run
 from forked import run_forked
 from roadtest.networks.stn import SpatialTransformer, WithSTN
 from roadtest.records import Predictions, read_epochs, read_predictions, read_record, read_rows
+from roadtest.records.disk import folder_lock
 from roadtest.records.events import Event, RunSpec
-from roadtest.records.lock import folder_lock
 from roadtest.training import checkpoint as state_module
 from roadtest.training import run as run_figures
 from roadtest.training.run import NUM_STN, NUM_WORST, execute, write_examples

@@ -183,7 +183,7 @@ def _say_break(error: Exception, *, is_verbose: bool) -> int:
 
 
 def _is_disk_full(error: Exception) -> bool:
-    from roadtest.records.atomic import is_disk_full
+    from roadtest.records.disk import is_disk_full
 
     return isinstance(error, OSError) and is_disk_full(error)
 

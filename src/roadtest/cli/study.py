@@ -122,7 +122,8 @@ def network_rows(names: Sequence[str], *, image_size: int, num_classes: int) -> 
 
 def _count(name: str, has_stn: bool, *, image_size: int, num_classes: int) -> tuple[Row, str | None]:
     from roadtest.networks import build_on_meta, describe_network
-    from roadtest.networks.shapes import probe_network, remark_on_maps
+    from roadtest.networks.advice import remark_on_maps
+    from roadtest.networks.shapes import probe_network
     from roadtest.networks.user_file import is_user_defined
     from roadtest.training.profile import (  # brings torch in: not before the names are known
         count_macs,

@@ -1,7 +1,7 @@
 """Decode a listing once; later openings memory-map the file.
 
 `<cache>/decoded/<key>-<generation>/` holds `images.npy` (N x S x S x 3, uint8) and `about.json`; all else is in the
-Listing, whose every field is in the key. A folder appears when it is whole (records/atomic.py), so that two processes
+Listing, whose every field is in the key. A folder appears when it is whole (records/disk.py), so that two processes
 may build at once: the slower one takes the other's. What was mapped once is never replaced: a damaged or outdated
 generation is superseded by the next number. Deleting `decoded/` is always allowed; nothing is deleted here because the
 cache is large.
@@ -27,7 +27,7 @@ import PIL
 from PIL import Image, UnidentifiedImageError
 
 from roadtest.data.dataset import ImageSet, Item, Listing, Note
-from roadtest.records.atomic import new_directory, writable_folder
+from roadtest.records.disk import new_directory, writable_folder
 
 PREPROCESSING = "rgb-bilinear-1"
 """Changes whenever the same files would give other pixels."""

@@ -29,7 +29,7 @@ from roadtest.data.gtsrb_classes import CLASS_NAMES
 from roadtest.data.open import open_source
 from roadtest.data.signs import LEVEL, NOTE, is_synthetic
 from roadtest.records import write_atomically
-from roadtest.records.atomic import new_directory, writable_folder
+from roadtest.records.disk import new_directory, writable_folder
 
 LEVELS = {
     "zero-real": "no pixel or statistic of GTSRB was consulted, and drawn signs alone chose",

@@ -29,7 +29,7 @@ import numpy.typing as npt
 
 from roadtest.data.dataset import TRAIN, VAL, ImageSet
 from roadtest.records import PlannedRun, append_row, read_rows, utc_now, write_rows
-from roadtest.records.lock import folder_lock
+from roadtest.records.disk import folder_lock
 
 Ints = npt.NDArray[np.int64]
 FOLD_KEY = 20110804

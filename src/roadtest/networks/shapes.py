@@ -10,27 +10,17 @@ belongs to it where it starts from the last side that was reached. A branch that
 Maps are too small too early where a convolution with a kernel larger than 1 x 1 is given a map of 1 x 1: all its
 weights but the middle one meet padding only, and are never trained. That is exact, and says how many are wasted.
 
-`remark_on_networks` says before training which networks of a study shrink their maps too early, and what helps. Sides
-are in pixels. Nothing here is trained or changed.
+Sides are in pixels. Nothing here is trained or changed.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-from roadtest.networks import build
-from roadtest.networks.names import why_no_stem
-from roadtest.networks.registry import NETWORKS, ORIGINAL_STEM, STEMS, parse_network
-from roadtest.networks.user_file import is_user_defined
-from roadtest.records import PlannedRun
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 def output_shape(network: nn.Module, image_size: int) -> tuple[int, ...]:
@@ -163,60 +153,3 @@ def _side(tensor: Any) -> int | None:
 def _kernel_size(conv: nn.Conv2d) -> int:
     """Pixels under a convolution's kernel."""
     return conv.kernel_size[0] * conv.kernel_size[1]
-
-
-LARGER_SIZES = (64, 128, 224)
-
-
-def remark_on_networks(runs: Iterable[PlannedRun], *, num_classes: int, image_size: int) -> list[str]:
-    """One sentence per network whose maps shrink to 1 x 1 too early, with what helps; or that cannot be looked at."""
-    remarks = []
-    for name in dict.fromkeys(run.network for run in runs if not is_user_defined(run.network)):
-        try:
-            network = build.build_on_meta(name, num_classes=num_classes, image_size=image_size, has_stn=False)
-            remark = remark_on_maps(name, network, num_classes=num_classes, image_size=image_size)
-        except Exception as error:  # whatever a library's network raises; if it cannot train, its run says so
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            remark = f"{name}: its maps could not be looked at before training: {reason}"
-        remarks += [remark] if remark is not None else []
-    return remarks
-
-
-def remark_on_maps(name: str, network: "nn.Module", *, num_classes: int, image_size: int) -> str | None:
-    """One sentence about a network that is given too small images for its maps, with what helps; None for others."""
-    probe = probe_network(network, image_size)
-    if not probe.is_too_small:
-        return None
-    sides = ", ".join(map(str, probe.sides))
-    share = probe.num_blind_weights / max(sum(parameter.numel() for parameter in network.parameters()), 1)
-    wasted = f"{share:.0%} of its weights are" if share >= 0.005 else "some of its weights are"
-    sees = "convolution sees" if probe.num_blind == 1 else "convolutions see"
-    return (
-        f"{name}: at {image_size} x {image_size} its maps shrink to {sides}; {probe.num_blind} {sees} a single pixel, "
-        f"and {wasted} never trained: {_find_help(name, num_classes, image_size)}"
-    )
-
-
-def _find_help(name: str, num_classes: int, image_size: int) -> str:
-    model = parse_network(name)
-    for stem in STEMS if why_no_stem(model) is None else ():
-        other = str(replace(model, stem=stem))
-        if stem != ORIGINAL_STEM and (probe := _large_enough(other, num_classes, image_size)) is not None:
-            return f"--stem {stem} ({other}) ends at {probe.sides[-1]} x {probe.sides[-1]}"
-    family = name.partition("-")[0]
-    if name in NETWORKS and family != name and _large_enough(family, num_classes, image_size) is not None:
-        return f"{family} does not"
-    for size in LARGER_SIZES:
-        if size > image_size and _large_enough(name, num_classes, size) is not None:
-            return f"use --image-size {size}"
-    return "use larger images or leave it out"
-
-
-def _large_enough(name: str, num_classes: int, image_size: int) -> Probe | None:
-    """The maps of a network; None where they shrink too early or cannot be found."""
-    try:
-        network = build.build_on_meta(name, num_classes=num_classes, image_size=image_size, has_stn=False)
-        probe = probe_network(network, image_size)
-    except Exception:  # whatever a library's network raises
-        return None
-    return None if probe.is_too_small else probe

@@ -7,7 +7,7 @@ A folder may come from anybody: no pickle, bounded sizes, and one line for what 
 """
 
 from roadtest.format import network_label, row_label
-from roadtest.records.atomic import refuse_link, remove_temporary_files, replacing, write_atomically
+from roadtest.records.disk import refuse_link, remove_temporary_files, replacing, write_atomically
 from roadtest.records.files import (
     ExternalPredictions,
     ExternalSystem,

@@ -22,7 +22,7 @@ from typing import Any, TypeVar, get_args
 import numpy as np
 import numpy.typing as npt
 
-from roadtest.records.atomic import refuse_link, replacing, write_atomically
+from roadtest.records.disk import refuse_link, replacing, write_atomically
 from roadtest.records.schema import (
     SCHEMA_VERSION,
     CooldownMetrics,

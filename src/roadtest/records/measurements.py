@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from roadtest.format import Row, network_label
-from roadtest.records.atomic import refuse_link, write_atomically
+from roadtest.records.disk import refuse_link, write_atomically
 from roadtest.records.files import read_study_info
 from roadtest.records.schema import PlannedRun, StudyInfo, folder_name
 from roadtest.records.text_files import DamagedFileError, build, read_json, read_rows, to_json, write_rows

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from roadtest.records.atomic import refuse_link, write_atomically
+from roadtest.records.disk import refuse_link, write_atomically
 from roadtest.records.schema import SCHEMA_VERSION
 
 MAX_CSV_BYTES = 1 << 30

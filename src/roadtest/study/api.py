@@ -30,8 +30,8 @@ from roadtest.records import (
     read_record,
     read_study_info,
 )
+from roadtest.records.disk import folder_lock
 from roadtest.records.events import Emit, Event, counting
-from roadtest.records.lock import folder_lock
 from roadtest.records.measurements import Measurement, add_device, is_exported, replace_latencies
 from roadtest.report import write_report
 from roadtest.study import Interrupted

@@ -24,8 +24,8 @@ from roadtest.records import (
     write_atomically,
     write_rows,
 )
+from roadtest.records.disk import refuse_if_locked
 from roadtest.records.files import write_config
-from roadtest.records.lock import refuse_if_locked
 from roadtest.study.options import Options, to_command
 from roadtest.study.resolve import StudyContext, source_kind, source_name
 

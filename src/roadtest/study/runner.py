@@ -44,7 +44,7 @@ def train_missing(context: StudyContext) -> None:
     swept = {run.label for run in missing if protocol.learning_rate(run.label) is None and run.label not in known}
     announce_study(context, missing, sizes, num_swept=len(swept))
     if sizes:
-        from roadtest.networks.shapes import remark_on_networks  # imports torch, which a finished study does not need
+        from roadtest.networks.advice import remark_on_networks  # imports torch, which a finished study does not need
 
         for remark in remark_on_networks([run for run in missing if run.label in sizes], **shape):
             context.emit(Event(kind="warning", text=remark))

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from roadtest.machine import wait_for_device
 from roadtest.records import Machine, read_record, write_atomically
+from roadtest.records.disk import folder_lock
 from roadtest.records.events import RunSpec
-from roadtest.records.lock import folder_lock
 from roadtest.training.predict import PRECISIONS, forward
 from roadtest.training.state import TrainState
 from roadtest.training.step import NUM_PLAIN_STEPS, Step, capture_graph, run_without_waiting

@@ -43,8 +43,8 @@ from roadtest.records import (
     write_record,
     write_rows,
 )
+from roadtest.records.disk import folder_lock
 from roadtest.records.events import Event, RunSpec
-from roadtest.records.lock import folder_lock
 from roadtest.training.anneal import anneal_copy_if_due
 from roadtest.training.augment import prepare_batch
 from roadtest.training.checkpoint import (

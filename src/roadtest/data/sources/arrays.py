@@ -17,7 +17,7 @@ from PIL import Image
 from roadtest.data.dataset import Item, Listing, Note
 from roadtest.data.sources.images import to_rgb
 from roadtest.data.sources.layout import Labelled, build_listing
-from roadtest.records.atomic import new_directory
+from roadtest.records.disk import new_directory
 
 IMAGES, LABELS = "images.npy", "labels.npy"
 NAME = "arrays"

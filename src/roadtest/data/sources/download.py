@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from roadtest.data.sources.archive import check_members
-from roadtest.records.atomic import is_disk_full, writable_folder
-from roadtest.records.lock import folder_lock
+from roadtest.records.disk import folder_lock, is_disk_full, writable_folder
 
 PUBLISHER_URL = "https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370"
 TIMEOUT_SECONDS = 30.0

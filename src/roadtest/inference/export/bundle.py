@@ -60,7 +60,7 @@ from roadtest.inference.export.onnx import (
 )
 from roadtest.machine import count_usable_cores, describe_machine
 from roadtest.records import Predictions, RunRecord, folder_name, read_predictions, read_rows, utc_now
-from roadtest.records.atomic import move_into_place, temporary_directory
+from roadtest.records.disk import move_into_place, temporary_directory
 from roadtest.records.events import Emit, Event, counting
 from roadtest.records.measurements import INT8, ONNXRUNTIME, RUNTIMES
 from roadtest.training.profile import LatencySample

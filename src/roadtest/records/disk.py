@@ -1,8 +1,12 @@
-"""The way to disk on which a reader sees all of a file or folder or nothing, also after a kill or a power cut.
+"""The way to disk: a reader sees all of a file or folder or nothing, and in one folder one process works at a time.
 
-A file or folder is built under a temporary name, then renamed. A folder's temporary name says whose it is (machine,
-process, start time, a random word), so that the leftovers of a process that died differ from the work of one that
-lives. There are no locks: of two that build the same folder the first wins.
+A file or folder is built under a temporary name, then renamed, so that a kill or a power cut leaves no half. A folder's
+temporary name says whose it is (machine, process, start time, a random word), so that the leftovers of a process that
+died differ from the work of one that lives; of two that build the same folder the first wins.
+
+`folder_lock` holds a study for its `compare`, a run for its worker, which may outlive a `compare` that was killed, and
+GTSRB's archives for whoever downloads them. The system frees the lock of a process that died. `.lock-holder` beside the
+lock names the process for the message, and decides nothing.
 """
 
 import contextlib
@@ -14,7 +18,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -162,3 +166,45 @@ def _is_alive(process_id: int, started: float) -> bool:
         return False
     except (psutil.Error, OverflowError, ValueError):
         return True
+
+
+LOCK, HOLDER = ".lock", ".lock-holder"
+PAUSE_SECONDS = 0.1
+"""Between two attempts at a lock that is waited for."""
+
+
+@contextmanager
+def folder_lock(folder: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
+    """Hold the folder's lock; after `wait_seconds` of waiting a ValueError says who holds it."""
+    from filelock import FileLock, SoftFileLock, Timeout
+
+    path, holder = refuse_link(folder / LOCK), refuse_link(folder / HOLDER)
+    lock: FileLock | SoftFileLock = FileLock(path, poll_interval=PAUSE_SECONDS)
+    try:
+        try:
+            lock.acquire(timeout=wait_seconds)
+        except NotImplementedError:  # a network disk that cannot lock
+            lock = SoftFileLock(path, poll_interval=PAUSE_SECONDS)
+            lock.acquire(timeout=wait_seconds)
+    except Timeout:
+        raise ValueError(f"{folder} is in use by {_describe(holder)}: wait for it, or end it") from None
+    try:
+        holder.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def refuse_if_locked(folder: Path) -> None:
+    """Raise a ValueError where somebody works in the folder."""
+    with folder_lock(folder):
+        pass
+
+
+def _describe(holder: Path) -> str:
+    with suppress(OSError, UnicodeDecodeError), holder.open(encoding="utf-8") as file:
+        text = file.read(200)
+        if text and text.isprintable():
+            return text
+    return "another process"

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from fake_images import draw_folder, generations, opened
-from roadtest.records.atomic import SWEEP_SECONDS, remove_abandoned, temporary_directory
+from roadtest.records.disk import SWEEP_SECONDS, remove_abandoned, temporary_directory
 
 
 @pytest.fixture
