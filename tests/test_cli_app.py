@@ -514,14 +514,13 @@ def test_a_contact_sheet_is_drawn_from_a_folder(
 
 def test_a_narrow_window_keeps_accuracies_and_drops_what_matters_less(study_dir: Path) -> None:
     rows = study.Study(study_dir).leaderboard()
-    titles = {
-        width: [c.title for c in terminal.choose_columns(terminal.LEADERBOARD, rows, width)] for width in (40, 80, 200)
-    }
+    every = [*terminal.LEADERBOARD, *terminal.cost_columns()]
+    titles = {width: [c.title for c in terminal.choose_columns(every, rows, width)] for width in (40, 80, 200)}
     assert titles[40] == ["network", "val accuracy", "test accuracy"]
-    assert titles[80] == ["network", "val accuracy", "test accuracy", "95 % interval", "letters", "trained"]
-    assert titles[200] == [column.title for column in terminal.LEADERBOARD]
+    assert titles[80] == ["network", "val accuracy", "test accuracy", "95 % interval", "letters", "training"]
+    assert titles[200] == [column.title for column in every]
     alone = terminal.choose_columns(terminal.leaderboard_columns(rows), rows, 80)  # one seed: nobody has a letter
-    assert [column.title for column in alone][-2:] == ["trained", "latency"]
+    assert [column.title for column in alone][-2:] == ["training", "latency"]
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,8 @@ def test_its_words_quote_the_table_as_it_is_and_commands_that_parse(study: Path)
     commands = re.findall(r"^    (roadtest .+)$", words, re.MULTILINE)
     assert any(command.startswith(f"roadtest compare {read_study_info(study).source}") for command in commands)
     for command in commands:
+        if "--mix" in command:  # it has gone; results/mixing names the commit that knows it
+            continue
         build_app().parse_args(shlex.split(command)[1:], print_error=False, exit_on_error=False)
 
 

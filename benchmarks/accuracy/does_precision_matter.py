@@ -26,7 +26,7 @@ from typing import Any
 from benchmarks.result_files import RESULTS
 from roadtest.analysis import ACCURACY, Results, Variant, estimate_score, read_results, render_table
 from roadtest.analysis import stats as judge
-from roadtest.analysis.comparisons import difference_of, gather_predictions
+from roadtest.analysis.predictions import difference_of, gather_predictions
 from roadtest.data.split import split_fingerprint
 from roadtest.protocol import Protocol
 

@@ -165,37 +165,105 @@ def pareto_front(costs: Sequence[float], accuracies: Sequence[float]) -> list[in
     return front
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CostKind:
-    """One cost: its column in the leaderboard, how it is called, and how it is drawn and written."""
+    """One cost: its column in the leaderboard, how it is called, and how it is drawn and written.
+
+    A new cost is a field of `Costs`, a line of `network_costs` and an entry of `COSTS`: the tables on the page and on
+    the terminal, the charts and the sentences follow.
+    """
 
     column: str
     title: str
     word: str
     """In a sentence, and where a reader chooses an axis."""
+    head: str
+    """Of a table's column."""
+    below: str = ""
+    """Under the head: of what it is."""
+    rank: int
+    """On the terminal: the column with the lowest rank goes first where there is no room."""
     suffix: str
     """After a figure in a sentence: `650.0 k MACs`."""
-    render: Callable[[float], str]
+    render: Callable[[float | None], str]
     """Writes the column's value with its unit."""
     unit: str = ""
     """Of an axis; empty for counts."""
     factor: float = 1.0
     """Turns the column's unit into the axis's."""
 
+    def render_row(self, row: Row) -> str:
+        """The cell of a table's row."""
+        return self.render(row[self.column])
+
     def describe(self, value: float) -> str:
         """A figure in a sentence: `15 s of training a run`."""
         return f"{self.render(value)} {self.suffix}"
 
 
-_MIN, _MB = ("min", 1 / 60), ("MB", 1e-6)
-
 COSTS = (
-    CostKind("num_parameters", "Trainable parameters", "parameters", "parameters", format_short_count),
-    CostKind("macs", "MACs for one image", "MACs", "MACs", format_short_count),
-    CostKind("size_bytes", "Weights on disk", "size", "on disk", format_bytes, *_MB),
     CostKind(
-        "train_seconds_mean", "Training time of a run", "training time", "of training a run", format_seconds, *_MIN
+        column="num_parameters",
+        title="Trainable parameters",
+        word="parameters",
+        head="parameters",
+        rank=6,
+        suffix="parameters",
+        render=format_short_count,
     ),
-    CostKind("latency_p50_ms", "Median latency of an image", "latency", "an image", format_milliseconds, "ms"),
-    CostKind("peak_memory_bytes", "Peak memory in training", "memory", "of memory in training", format_bytes, *_MB),
+    CostKind(
+        column="macs",
+        title="MACs for one image",
+        word="MACs",
+        head="MACs",
+        rank=4,
+        suffix="MACs",
+        render=format_short_count,
+    ),
+    CostKind(
+        column="size_bytes",
+        title="Weights on disk",
+        word="size",
+        head="size",
+        rank=2,
+        suffix="on disk",
+        render=format_bytes,
+        unit="MB",
+        factor=1e-6,
+    ),
+    CostKind(
+        column="train_seconds_mean",
+        title="Training time of a run",
+        word="training time",
+        head="training",
+        below="per run",
+        rank=7,
+        suffix="of training a run",
+        render=format_seconds,
+        unit="min",
+        factor=1 / 60,
+    ),
+    CostKind(
+        column="latency_p50_ms",
+        title="Median latency of an image",
+        word="latency",
+        head="latency",
+        below="1 image",
+        rank=5,
+        suffix="an image",
+        render=format_milliseconds,
+        unit="ms",
+    ),
+    CostKind(
+        column="peak_memory_bytes",
+        title="Peak memory in training",
+        word="memory",
+        head="memory",
+        below="peak",
+        rank=1,
+        suffix="of memory in training",
+        render=format_bytes,
+        unit="MB",
+        factor=1e-6,
+    ),
 )

@@ -332,8 +332,8 @@ def _print(found: "Recommendation", format: str) -> None:
 
 def _print_table(found: "Recommendation") -> None:
     from roadtest.analysis import METRICS
-    from roadtest.cli.tables import Column, count, print_table
-    from roadtest.format import format_bytes, format_milliseconds, format_percent, format_seconds, row_label
+    from roadtest.cli.tables import Column, cost_columns, print_table
+    from roadtest.format import format_milliseconds, format_percent, row_label
 
     metric = METRICS[found.metric]
     columns = (
@@ -346,11 +346,7 @@ def _print_table(found: "Recommendation") -> None:
             text=lambda row: format_milliseconds(row["latency_p50_ms"]),
             rank=7,
         ),
-        Column(title="parameters", text=lambda row: count(row["num_parameters"]), rank=6),
-        Column(title="MACs", text=lambda row: count(row["macs"]), rank=4),
-        Column(title="size", text=lambda row: format_bytes(row["size_bytes"]), rank=3),
-        Column(title="trained", text=lambda row: format_seconds(row["train_seconds_mean"]), rank=5),
-        Column(title="memory", text=lambda row: format_bytes(row["peak_memory_bytes"]), rank=2),
+        *cost_columns(without="latency_p50_ms"),
         Column(title="runs", text=lambda row: str(row["num_runs"]), rank=1),
     )
     print_table(columns, [("", list(found.networks))])

@@ -16,11 +16,9 @@ from roadtest.format import (
     DASH,
     Row,
     choose_columns,
-    format_bytes,
     format_interval,
     format_milliseconds,
     format_percent,
-    format_seconds,
     format_short_count,
     printable,
     row_label,
@@ -52,12 +50,6 @@ LEADERBOARD = (
     Column(title="test accuracy", text=lambda row: format_percent(row["test_accuracy_mean"])),
     Column(title="95 % interval", text=lambda row: interval(row, "test"), rank=8),
     Column(title="letters", text=lambda row: row.get("letters") or DASH, rank=9, is_right=False),
-    Column(title="parameters", text=lambda row: count(row["num_parameters"]), rank=6),
-    Column(title="MACs", text=lambda row: count(row["macs"]), rank=4),
-    Column(title="size", text=lambda row: format_bytes(row["size_bytes"]), rank=2),
-    Column(title="trained", text=lambda row: format_seconds(row["train_seconds_mean"]), rank=7),
-    Column(title="latency", text=lambda row: format_milliseconds(row["latency_p50_ms"]), rank=5),
-    Column(title="memory", text=lambda row: format_bytes(row["peak_memory_bytes"]), rank=1),
 )
 
 LEVEL = Column(title="level", text=lambda row: str(row.get("level") or DASH), is_right=False)
@@ -109,7 +101,7 @@ def leaderboard_columns(rows: Sequence[Row]) -> Sequence[Column]:
     table = [
         replace(one, title=title, rank=one.rank if has_letters else 1) if one.title == "letters" else one
         for one in LEADERBOARD  # a column of dashes is the first to go
-    ]
+    ] + cost_columns()
     if metric.name == ACCURACY:
         return table
     column = metric.column
@@ -120,6 +112,14 @@ def leaderboard_columns(rows: Sequence[Row]) -> Sequence[Column]:
     )
     others = [one for one in table if "accuracy" not in one.title and "interval" not in one.title]
     return (*others[:2], *figures, *others[2:])
+
+
+def cost_columns(*, without: str = "") -> list[Column]:
+    """A column for every cost, or every other one."""
+    from roadtest.analysis.costs import COSTS
+
+    kinds = [kind for kind in COSTS if kind.column != without]
+    return [Column(title=kind.head, text=kind.render_row, rank=kind.rank) for kind in kinds]
 
 
 def elsewhere_columns(rows: Sequence[Row]) -> list[Column]:

@@ -17,6 +17,7 @@ from roadtest.analysis import (
     order_sentence,
     seed_only_accuracy,
 )
+from roadtest.analysis.costs import COSTS
 from roadtest.analysis.external import STATUS as ADDED
 from roadtest.format import (
     DASH,
@@ -24,15 +25,11 @@ from roadtest.format import (
     WHERE,
     Row,
     capitalise,
-    format_bytes,
     format_design_effect,
     format_gain_interval,
     format_interval,
-    format_milliseconds,
     format_percent_bare,
     format_points,
-    format_seconds,
-    format_short_count,
     format_units,
     plural,
     statement_about,
@@ -115,12 +112,7 @@ def leaderboard_table(context: Context) -> Table:
         Column("Test", lambda row: _score_cell(row, "test_accuracy"), "%"),
         *([Words("Letters", letters, WHERE[judged.split])] if judged.is_judged else []),
         Words("Rests on", lambda row: _basis_cell(results, row, judged.split)),
-        Column("Parameters", lambda row: format_short_count(row["num_parameters"])),
-        Column("MACs", lambda row: format_short_count(row["macs"])),
-        Column("Size", lambda row: format_bytes(row["size_bytes"])),
-        Column("Training", lambda row: format_seconds(row["train_seconds_mean"]), "per run"),
-        Column("Latency", lambda row: format_milliseconds(row["latency_p50_ms"]), "1 image"),
-        Column("Memory", lambda row: format_bytes(row["peak_memory_bytes"]), "peak"),
+        *(Column(capitalise(kind.head), kind.render_row, kind.below) for kind in COSTS),
     )
     lines = {next((n for n, row in enumerate(rows) if row["status"] == status), -1): LINES[status] for status in LINES}
     lines.pop(-1, None)
