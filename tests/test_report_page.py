@@ -1,5 +1,6 @@
 """The page as a file: self-contained, small, escaped, complete whatever state a study is in."""
 
+import json
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.same_outputs import page_text
 from fake_study import SIX, build_fake_study
 from roadtest.records import read_rows
 from roadtest.records.files import write_config
@@ -294,3 +296,12 @@ def test_data_that_are_no_signs_are_not_spoken_of_as_signs(tmp_path: Path) -> No
     text = read_page(study).text
     assert "on new images of this kind" in text and "new signs" not in text
     assert not any("new signs" in table.read_text() for table in (study / "report" / "tables").glob("*.md"))
+
+
+@pytest.mark.slow
+def test_a_folder_with_sign_in_its_name_is_not_about_signs(tmp_path: Path) -> None:
+    study = build_fake_study(tmp_path / "study", seeds=3, data_title="design-icons", has_examples=False)
+    plain = json.loads((study / "study.json").read_text())
+    (study / "study.json").write_text(json.dumps({**plain, "source": "design-icons", "subject": "images"}))
+    page = page_text(write_report(study, has_figures=False).read_text(encoding="utf-8"))
+    assert "on new images of this kind" in page and "new signs" not in page
