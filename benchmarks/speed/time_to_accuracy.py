@@ -130,7 +130,8 @@ def read_test(task: Task) -> dict[str, Any]:
     from roadtest.training.loop import evaluate_ids
 
     image_set, training = open_training(task)
-    read_weights(task.weights_path(task.evaluation), training.network, task.network)
+    network, path = training.network, task.weights_path(task.evaluation)
+    network.load_state_dict(read_weights(path, network.state_dict(), task.network))
     name, has_stn = parse_label(task.network)
     note_test_read(
         default_cache_dir(),

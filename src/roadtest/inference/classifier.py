@@ -10,11 +10,8 @@ nothing larger than the network that the record names is read. A network from th
 it is named again. Pictures are treated as training's were: made upright RGB, resized bilinearly, normalised; never
 augmented. Shapes: N images, H x W pixels, C = 3 channels (RGB), K classes.
 
-Read a run's weights: safetensors only, and only where they are this network's, tensor by tensor.
-
-A file may come from anybody, and says itself how much it wants to be read. Its header is compared with the network
-first: names, shapes and kinds of numbers, and the size of the file; nothing larger than the network is ever read. No
-pickle. checkpoint.py writes the same files.
+Weights are safetensors only, no pickle, and may come from anybody: they are compared with the network's tensors by
+name, shape and type. training/checkpoint.py writes the same files.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image, ImageOps
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -48,6 +45,9 @@ MAX_CLASSES = 65_536
 BATCH_SIZE = 256
 BATCH_PIXELS = 1 << 22
 """At most this many pixels are in work at a time: 256 images of 128 x 128, 83 of 224 x 224."""
+HEADER_BYTES = 100_000
+HEADER_BYTES_PER_TENSOR = 1_000
+"""A name, a shape and two offsets take about a hundred; the rest may be the writer's remarks."""
 COLUMNS = ("path", "rank", "class_id", "class_name", "probability", "error")
 
 
@@ -70,11 +70,14 @@ class Classifier:
         name = _name_to_build(folder, record, network_file)
         shape: dict[str, Any] = {"image_size": record.image_size, "has_stn": record.has_stn}
         shape["num_classes"] = len(record.class_names)
-        if not is_user_defined(name):  # a network of any size has a name: its weights are looked at before it is built
-            paper = build_on_meta(name, **shape)
-            check_weights(folder / WEIGHTS, paper.state_dict(), record.label)
-        network = build_network(name, **shape, seed=record.seed)
-        read_weights(folder / WEIGHTS, network, record.label)
+        path = folder / "weights.safetensors"
+        if is_user_defined(name):
+            network = build_network(name, **shape, seed=record.seed)
+            weights = read_weights(path, network.state_dict(), record.label)
+        else:  # a network of any size has a name: its weights are read before it is built
+            weights = read_weights(path, build_on_meta(name, **shape).state_dict(), record.label)
+            network = build_network(name, **shape, seed=record.seed)
+        network.load_state_dict(weights)
         return cls(network.eval().to(memory_format=torch.channels_last), record)
 
     @property
@@ -189,26 +192,11 @@ def _as_picture(image: npt.NDArray[np.uint8] | Image.Image) -> Image.Image:
     return Image.fromarray(image)
 
 
-WEIGHTS = "weights.safetensors"
+def read_weights(path: Path, expected: Mapping[str, Tensor], label: str) -> dict[str, Tensor]:
+    """Read a file's tensors; a ValueError in one line where they are not just those expected, or are no numbers.
 
-_KINDS = {
-    torch.float64: "F64",
-    torch.float32: "F32",
-    torch.float16: "F16",
-    torch.bfloat16: "BF16",
-    torch.int64: "I64",
-    torch.int32: "I32",
-    torch.uint8: "U8",
-    torch.bool: "BOOL",
-}
-
-HEADER_BYTES = 100_000
-HEADER_BYTES_PER_TENSOR = 1_000
-"""A name, a shape and two offsets take about a hundred; the rest may be the writer's remarks."""
-
-
-def check_weights(path: Path, expected: Mapping[str, Tensor], label: str) -> None:
-    """Compare a file's header with a network's tensors, which may be empty shells; a ValueError where they differ."""
+    `expected` may be tensors without contents. A file that is larger than they are is not opened.
+    """
     if not path.exists():
         raise ValueError(f"{path.parent} keeps no weights: train it with --keep-weights all, or take another run")
     if not path.is_file():
@@ -218,48 +206,28 @@ def check_weights(path: Path, expected: Mapping[str, Tensor], label: str) -> Non
     if num_bytes > most:
         raise _refusal(path, label, f"it has {num_bytes:,} bytes, at most {most:,} are right")
     try:
-        difference = _first_difference(path, expected)
-    except (SafetensorError, OSError, ValueError) as error:
-        difference = " ".join(str(error).split())[:200]
-    if difference is not None:
-        raise _refusal(path, label, difference)
-
-
-def read_weights(path: Path, network: nn.Module, label: str) -> None:
-    """Fill a network from a file; a ValueError in one line where the weights are not its own or no numbers."""
-    check_weights(path, network.state_dict(), label)
-    try:
-        weights = load_file(path)
-    except (SafetensorError, RuntimeError, OSError) as error:
+        found = load_file(path)
+    except (SafetensorError, RuntimeError, OSError, ValueError, KeyError) as error:
         raise _refusal(path, label, " ".join(str(error).split())[:200]) from None
-    for name, tensor in weights.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise _refusal(path, label, f"{_short(name)} holds values that are no numbers")
-    network.load_state_dict(weights)
+    for name in (*expected, *sorted(found)):
+        if (difference := _difference(found.get(name), expected.get(name))) is not None:
+            raise _refusal(path, label, f"{name[:80]!a} {difference}")
+    return found
 
 
-def _first_difference(path: Path, expected: Mapping[str, Tensor]) -> str | None:
-    with safe_open(path, framework="pt") as file:
-        found = set(file.keys())
-        for name in expected:
-            if name not in found:
-                return f"{_short(name)} is missing"
-        for name in sorted(found):
-            if name not in expected:
-                return f"{_short(name)} is not in the network"
-        for name, tensor in expected.items():
-            part = file.get_slice(name)
-            shape, kind = tuple(part.get_shape()), part.get_dtype()
-            if shape != tuple(tensor.shape):
-                return f"{_short(name)} is {shape}, and {tuple(tensor.shape)} in the network"
-            if kind != _KINDS.get(tensor.dtype, kind):
-                return f"{_short(name)} is {kind}, and {_KINDS[tensor.dtype]} in the network"
+def _difference(found: Tensor | None, expected: Tensor | None) -> str | None:
+    if found is None:
+        return "is missing"
+    if expected is None:
+        return "is not in the network"
+    if found.shape != expected.shape:
+        return f"is {tuple(found.shape)}, and {tuple(expected.shape)} in the network"
+    if found.dtype != expected.dtype:
+        return f"is {found.dtype}, and {expected.dtype} in the network"
+    if found.is_floating_point() and not torch.isfinite(found).all():
+        return "holds values that are no numbers"
     return None
 
 
 def _refusal(path: Path, label: str, reason: str) -> ValueError:
     return ValueError(f"{path} does not hold this network's weights, {label} ({reason}): restore it or repeat the run")
-
-
-def _short(name: str) -> str:
-    return ascii(name[:80])
