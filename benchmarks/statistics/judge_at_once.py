@@ -1,8 +1,8 @@
 """The judge's arithmetic on thousands of made-up studies at once, and beside it what people do instead.
 
-Accuracies of crossed studies go through the very functions that judge one study (judge_variance.py and
-judge_intervals.py take leading axes). Folds, and the figures in which classes weigh the same, repeat the arithmetic of
-judge_folds.py and judge_scores.py over arrays of studies; tests/test_judge_simulation.py holds each against the
+Accuracies of crossed studies go through the very functions that judge one study (stats/variance.py and
+stats/intervals.py take leading axes). Folds, and the figures in which classes weigh the same, repeat the arithmetic of
+stats/folds.py and stats/intervals.py over arrays of studies; tests/test_judge_simulation.py holds each against the
 judge's. Classes are as uneven as GTSRB's, and a misread sign is called by the next class's name.
 B studies, K networks, S seeds, F folds, U units, C classes, P pairs.
 """
@@ -102,7 +102,7 @@ def judge_crossed(wrong_BKSU: Floats, size: int) -> Judged:
 
 
 def judge_folds(value_BKF: Floats, num_seen: int, num_clusters: int) -> Judged:
-    """Validation: the fold is the unit; the arithmetic of judge_folds.py over many studies."""
+    """Validation: the fold is the unit; the arithmetic of stats/folds.py over many studies."""
     num_folds = value_BKF.shape[-1]
     seen = num_seen * num_folds
     difference_BPF = value_BKF[:, FIRST_P] - value_BKF[:, SECOND_P]

@@ -1,15 +1,11 @@
 """A trained network on images that somebody labelled: any source, its classes matched with the network's.
 
-The images may come from anywhere: another year's signs, another camera, a folder with some of the classes. Which part
-is taken where nobody says: the test part that the source brings, else all images; of the very data that the network
-was trained on only the part that was held out. A test part that is read is noted in the ledger, as a run's reading is.
-Figures are counts divided once; the interval is the judge's, over the source's groups: these weights, on new signs.
-Shapes: N images, K classes (the network's).
-
-What a network answered on labelled images, and every figure that follows from it.
+The images may come from anywhere: another year's signs, another camera, a folder with some of the classes. Where no
+split is named, the source's test images are taken, else all; of the very data that the network was trained on only what
+was held out. Reading a test set is logged, as a run's reading is.
 
 Counts are added up and divided once; the interval is the judge's, over groups of images: these weights, on new signs.
-The metrics are those of every table (summarise/metrics.py), over the classes that have images here. Shapes: N images,
+The metrics are those of every table (analysis/metrics.py), over the classes that have images here. Shapes: N images,
 K classes (the network's).
 """
 

@@ -1,19 +1,17 @@
-"""Add a system that was not trained here to a study: its answers, judged on the same images as the networks.
+"""Add a system that was not trained here to a study: its predictions, judged on the same images as the networks.
 
     roadtest add runs/first predictions.csv --name ours-2024
 
-What is judged is the test part, and a validation part where the data brought one; never the folds, whose images the
-system may have seen. Each part is answered wholly or not at all. To look at test labels is to read the test set: it is
-noted in the ledger, and a study made with --no-test refuses. external.py reads the file; summarise/incumbents.py
-makes the tables.
+What is judged are the test images, and validation images where the data brought some; never the folds, whose images the
+system may have seen. Each set is classified wholly or not at all. To look at test labels is to read the test set: it is
+logged, and a study made with --no-test refuses. analysis/external.py makes the tables.
 
-Read the answers of a system that was not trained here: a csv file with one row per image, believed in nothing.
-
-One column names the image: `path` (as in split.csv, or any path or file name that ends like one of the study's images,
-with or without its ending) or `image_id` (the row number in split.csv, from 0). The answer is `label` (also `class_id`,
-`class_name`), a class's number or name, or else one column of probabilities for each class, named by number or name.
-What `roadtest predict --format csv` writes is taken as it is: of several ranks the first counts. Commas, semicolons and
-tabs separate. Every refusal is one line that names the file's line. The file is read line by line and never whole.
+The csv file has one row per image, and every field is validated. One column names the image: `path` (as in split.csv,
+or any path or file name that ends like one of the study's images, with or without its ending) or `image_id` (the row
+number in split.csv, from 0). The class is `label` (also `class_id`, `class_name`), a number or name, or else one column
+of probabilities for each class, named by number or name. What `roadtest predict --format csv` writes is taken as it is:
+of several ranks the first counts. Commas, semicolons and tabs separate. Every refusal is one line that names the file's
+line. The file is read line by line and never whole.
 """
 
 import csv
