@@ -160,6 +160,9 @@ _BOUNDS = (
     ("drawn_fraction", 0.0, 0.99),
 )
 
+ORIGINAL_STEM = "imagenet"
+STEMS = ("small", "small-s1", ORIGINAL_STEM)
+"""A network's first layers: 3 x 3 with stride 2 and no pool; 3 x 3 with stride 1 and no pool; the network's own."""
 SIX_NETWORKS = ("lenet5", "vgg16", "resnet34")
 
 GTSRB_V1 = Protocol(

@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from roadtest.networks import user_file, zoo
+from roadtest.protocol import ORIGINAL_STEM as ORIGINAL_STEM
+from roadtest.protocol import STEMS as STEMS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,9 +40,6 @@ NETWORKS: dict[str, zoo.Builder] = {
 COMPARED_WITH_STN = ("lenet5", "vgg16", "resnet34")
 """Networks that are trained both with and without a spatial transformer unless the user says otherwise."""
 STN_SUFFIX, PRETRAINED_SUFFIX, STEM_SIGN = "+stn", "+pretrained", "@"
-ORIGINAL_STEM = "imagenet"
-STEMS = ("small", "small-s1", ORIGINAL_STEM)
-"""3 x 3 with stride 2 and no pool; 3 x 3 with stride 1 and no pool; the network's own."""
 
 
 @dataclass(frozen=True, kw_only=True)

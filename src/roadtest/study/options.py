@@ -18,8 +18,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from roadtest.networks.registry import STEMS
-from roadtest.protocol import CLASS_WEIGHTS, METRICS, PRESETS
+from roadtest.protocol import CLASS_WEIGHTS, METRICS, PRESETS, STEMS
 
 WHAT, DATA, TRAINING, CHOICE = "What is compared", "Data", "How much training", "Choice"
 MACHINE, FOLDER, OUTPUT = "Machine", "The study's folder", "Output"
