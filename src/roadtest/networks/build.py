@@ -88,7 +88,7 @@ def _build_bare(name: str, num_classes: int, image_size: int, *, starts_pretrain
         if weights is not None:
             network = zoo.build_from_timm(model.inner, num_classes, image_size, weights)
         else:
-            network = zoo.LIBRARIES[str(model.library)].build(model.inner, num_classes, image_size)
+            network = zoo.LIBRARIES[str(model.origin)].build(model.inner, num_classes, image_size)
     except Exception as error:
         raise ValueError(
             f"network {name!r} cannot be built for {image_size} x {image_size} images ({user_file.first_line(error)}): "

@@ -33,7 +33,7 @@ def resolve_networks(words: Sequence[str]) -> list[str]:
 
 def why_no_stem(model: ModelName) -> str | None:
     """Why a network cannot be given another stem, as one line; None where it may be tried."""
-    if model.library is not None:
+    if model.origin is not None:
         return None
     is_users = user_file.is_user_defined(model.name)
     way_out = "write it in your file" if is_users else "resnet34 has resnet34-s1, resnet34-imagenet"
@@ -42,11 +42,11 @@ def why_no_stem(model: ModelName) -> str | None:
 
 def why_not_pretrained(model: ModelName) -> str | None:
     """Why there are no pretrained weights for a network, as one line; None where there are."""
-    if model.library == "timm":
+    if model.origin == "timm":
         from roadtest.networks.pretrained import why_no_weights
 
         return why_no_weights(model)
-    has_twin = model.library == "torchvision" and model.inner in zoo.LIBRARIES["timm"].names()
+    has_twin = model.origin == "torchvision" and model.inner in zoo.LIBRARIES["timm"].names()
     way_out = f"take timm:{model.inner}" if has_twin else "leave +pretrained out"
     return f"{model.name} has no pretrained weights here: they come through timm; {way_out}"
 
@@ -83,12 +83,12 @@ def _matches(word: str) -> list[str]:
         user_file.locate_user_file(model.name)
     elif not any(sign in model.name for sign in "*?["):
         check_known(model.name)
-    elif model.library is not None and model.inner:
-        known = zoo.LIBRARIES[model.library].names()
-        names = [f"{model.library}:{found}" for found in fnmatch.filter(known, model.inner)]
+    elif model.origin is not None and model.inner:
+        known = zoo.LIBRARIES[model.origin].names()
+        names = [f"{model.origin}:{found}" for found in fnmatch.filter(known, model.inner)]
         if not names:
-            near = _nearest_in(model.library, re.sub(r"[*?\[\]]", "", model.inner))
-            instead = f"{model.library} has {len(known)}, such as {near}"
+            near = _nearest_in(model.origin, re.sub(r"[*?\[\]]", "", model.inner))
+            instead = f"{model.origin} has {len(known)}, such as {near}"
             raise ValueError(f"no network matches {model.name!r}: {instead}; widen the pattern")
     else:
         names = fnmatch.filter(NETWORKS, model.name)

@@ -57,7 +57,7 @@ class ModelName:
         return f"{self.name}{stem}{PRETRAINED_SUFFIX * self.is_pretrained}"
 
     @property
-    def library(self) -> str | None:
+    def origin(self) -> str | None:
         """`timm`, `torchvision`, or None for built-in and user-defined networks."""
         library = self.name.partition(":")[0]
         return library if library in zoo.LIBRARIES and not user_file.is_user_defined(self.name) else None
