@@ -29,6 +29,7 @@ from roadtest.records import (
     Predictions,
     RunRecord,
     SetResult,
+    append_failure,
     append_row,
     read_epochs,
     read_failures,
@@ -179,6 +180,22 @@ def test_a_failure_counts_until_its_run_is_finished_and_only_the_last(study_dir:
     assert [f.seed for f in read_failures(tmp_path)] == [1]
     (tmp_path / "failures.csv").write_text("network,has_stn,seed,reason,failed_at\nlenet5,True,../..,x,y\n")
     assert "failures.csv is damaged" in reason_of(read_failures, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "row", ["lenet5,True,-1,x,y,error", "lenet5,True,99999999999,x,y,error", "lenet5,True,1,x,y,other"]
+)
+def test_a_damaged_failure_is_named_with_its_file(tmp_path: Path, row: str) -> None:
+    (tmp_path / "failures.csv").write_text(f"network,has_stn,seed,reason,failed_at,kind\n{row}\n")
+    assert "failures.csv is damaged" in reason_of(read_failures, tmp_path)
+
+
+def test_a_file_of_version_0_1_is_read_and_added_to(tmp_path: Path) -> None:
+    old = "network,has_stn,seed,reason,failed_at\nlenet5,False,0,DivergedError: it is nan,y\nlenet5,False,1,no,y\n"
+    (tmp_path / "failures.csv").write_text(old)
+    append_failure(tmp_path, Failure(network="vgg16", has_stn=True, seed=2, reason="r", failed_at="z", kind="diverged"))
+    found = [(failure.network, failure.seed, failure.kind) for failure in read_failures(tmp_path)]
+    assert found == [("lenet5", 0, "diverged"), ("lenet5", 1, "error"), ("vgg16", 2, "diverged")]
 
 
 def test_predictions_come_back_as_they_went(tmp_path: Path) -> None:

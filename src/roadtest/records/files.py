@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -127,11 +127,14 @@ def _read_failure_rows(path: Path) -> list[Failure]:
     for row in read_rows(path, [f.name for f in fields(Failure) if f.name != "kind"]):
         # Studies of version 0.1 have no column `kind`: there the reason begins with the exception's name.
         row.setdefault("kind", "diverged" if row["reason"].startswith("DivergedError: ") else "error")
-        if row["kind"] not in get_args(FailureKind) or not row["seed"].isdecimal():
-            wrong = f"kind {row['kind'][:20]!r}, seed {row['seed'][:20]!r}"
-            raise DamagedFileError(path, wrong, advice="restore or delete it")
-        typed: dict[str, Any] = {**row, "has_stn": row["has_stn"] == "True", "seed": int(row["seed"])}
-        failures.append(Failure(**{f.name: typed[f.name] for f in fields(Failure)}))
+        try:
+            run = PlannedRun(network=row["network"], has_stn=row["has_stn"] == "True", seed=int(row["seed"]))
+            if row["kind"] not in get_args(FailureKind):
+                raise ValueError(f"kind is {row['kind'][:20]!r}")
+        except ValueError as error:
+            raise DamagedFileError(path, error, advice="restore or delete it") from None
+        kind = cast(FailureKind, row["kind"])
+        failures.append(Failure(**vars(run), reason=row["reason"], failed_at=row["failed_at"], kind=kind))
     return failures
 
 
